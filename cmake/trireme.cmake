@@ -1,0 +1,135 @@
+# Build rules of the house: one static library per folder of trireme/, one library per chip.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+find_package(Threads REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(PNG REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(Freetype REQUIRED)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+add_library(trireme_options INTERFACE)
+target_include_directories(trireme_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
+target_compile_options(trireme_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers)
+if(TRIREME_WERROR)
+  target_compile_options(trireme_options INTERFACE -Werror)
+endif()
+if(TRIREME_SANITIZE)
+  target_compile_options(trireme_options INTERFACE -fsanitize=${TRIREME_SANITIZE} -fno-omit-frame-pointer
+                                                   -fno-sanitize-recover=all)
+  target_link_options(trireme_options INTERFACE -fsanitize=${TRIREME_SANITIZE})
+endif()
+
+# trireme_folder(<name> [LINK public...] [PRIVATE private...]): the library trireme_<name> from trireme/<name>/*.cc.
+function(trireme_folder name)
+  cmake_parse_arguments(ARG "" "" "LINK;PRIVATE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/${name}/*.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_library(trireme_${name} STATIC ${sources})
+  target_link_libraries(trireme_${name} PUBLIC trireme_options ${ARG_LINK} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# Ops: tools/opgen.py reads the declarations and writes the typed functions and the registry into the build folder.
+function(trireme_ops)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  file(GLOB_RECURSE declarations CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/ops/*.op.cc)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/ops/*.cc)
+  list(FILTER sources EXCLUDE REGEX "\\.op\\.cc$")
+  set(generated ${PROJECT_BINARY_DIR}/generated/trireme)
+  set(outputs ${generated}/ops/ops.h ${generated}/ops/ops.gen.cc ${generated}/tensor/ops.h
+              ${generated}/tensor/ops.gen.cc)
+  set(stamp ${generated}/opgen.stamp)
+  add_custom_command(
+    OUTPUT ${stamp} BYPRODUCTS ${outputs}
+    COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/tools/opgen.py ${PROJECT_SOURCE_DIR}/trireme/ops ${generated}
+    COMMAND ${CMAKE_COMMAND} -E touch ${stamp}
+    DEPENDS ${declarations} ${PROJECT_SOURCE_DIR}/tools/opgen.py
+    COMMENT "Generating op functions from the declarations" VERBATIM)
+  add_custom_target(trireme_opgen DEPENDS ${stamp})
+  set_source_files_properties(${outputs} PROPERTIES GENERATED TRUE)
+
+  add_library(trireme_ops STATIC ${sources} ${declarations} ${generated}/ops/ops.gen.cc)
+  add_dependencies(trireme_ops trireme_opgen)
+  target_precompile_headers(trireme_ops PRIVATE ${PROJECT_SOURCE_DIR}/trireme/ops/declare.h)
+  target_link_libraries(trireme_ops PUBLIC trireme_options ${ARG_LINK})
+
+  add_library(trireme_ops_api INTERFACE)
+  add_dependencies(trireme_ops_api trireme_opgen)
+  set(TRIREME_TENSOR_GENERATED ${generated}/tensor/ops.gen.cc PARENT_SCOPE)
+endfunction()
+
+# trireme_chip(<name> [PRIVATE libs]): the chip's object code, once for the built-in table and once as a loadable .so.
+# A chip may include chip/, core/ and base/, and links nothing above them.
+function(trireme_chip name)
+  cmake_parse_arguments(ARG "" "" "PRIVATE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  add_library(trireme_chip_${name} STATIC ${sources})
+  target_compile_definitions(trireme_chip_${name} PRIVATE TRIREME_CHIP_ENTRY=trm_chip_entry_v1_${name})
+  target_link_libraries(trireme_chip_${name} PUBLIC trireme_options PRIVATE trireme_core ${ARG_PRIVATE})
+  add_library(trireme_${name} MODULE ${sources})
+  set_target_properties(trireme_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/chips)
+  target_link_libraries(trireme_${name} PRIVATE trireme_options trireme_core ${ARG_PRIVATE})
+  target_link_options(trireme_${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
+  set_property(GLOBAL APPEND PROPERTY TRIREME_CHIPS ${name})
+endfunction()
+
+# Walks chips/*/, then generates the table of built-in chips, so that no file in the house names one.
+function(trireme_chips)
+  file(GLOB folders CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/chips/*/CMakeLists.txt)
+  foreach(file ${folders})
+    get_filename_component(folder ${file} DIRECTORY)
+    add_subdirectory(${folder})
+  endforeach()
+  get_property(chips GLOBAL PROPERTY TRIREME_CHIPS)
+  set(declarations "")
+  set(entries "")
+  set(libraries "")
+  foreach(chip ${chips})
+    string(APPEND declarations "int32_t trm_chip_entry_v1_${chip}(const TrmHost* host, TrmChip* chip)\;\n")
+    string(APPEND entries "    {\"${chip}\", trm_chip_entry_v1_${chip}},\n")
+    list(APPEND libraries trireme_chip_${chip})
+  endforeach()
+  string(REPLACE "\;" ";" declarations "${declarations}")
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/builtin_chips.cc CONTENT
+"// Generated from the folders of chips/: the chips built into this program.
+#include \"trireme/chip/loader.h\"
+extern \"C\" {
+@declarations@}
+namespace trireme::chip {
+std::span<const BuiltinChip> builtin_chips() {
+  static const BuiltinChip table[] = {
+@entries@  }\;
+  return table\;
+}
+}  // namespace trireme::chip
+" @ONLY)
+  add_library(trireme_builtin_chips STATIC ${PROJECT_BINARY_DIR}/generated/builtin_chips.cc)
+  target_link_libraries(trireme_builtin_chips PUBLIC trireme_chip PRIVATE ${libraries})
+endfunction()
+
+function(trireme_subdirectory folder)
+  if(EXISTS ${PROJECT_SOURCE_DIR}/${folder}/CMakeLists.txt)
+    add_subdirectory(${folder})
+  endif()
+endfunction()
