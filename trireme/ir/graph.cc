@@ -1,0 +1,215 @@
+#include "trireme/ir/graph.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+#include <unordered_set>
+
+#include "trireme/base/strings.h"
+#include "trireme/ir/op_decl.h"
+#include "trireme/ir/registry.h"
+
+namespace trireme {
+
+Graph::Graph(std::vector<Value> inputs, std::vector<Value> outputs, std::vector<std::string> input_names,
+             std::vector<std::string> output_names)
+    : inputs_(std::move(inputs)),
+      outputs_(std::move(outputs)),
+      input_names_(std::move(input_names)),
+      output_names_(std::move(output_names)) {}
+
+std::vector<const Node*> Graph::nodes() const {
+  std::vector<const Node*> order;
+  std::unordered_set<const Node*> seen;
+  std::vector<std::pair<const Node*, size_t>> stack;
+  const auto push = [&](const Value& v) {
+    if (v && seen.insert(&v.node()).second) stack.emplace_back(&v.node(), 0);
+  };
+  const auto drain = [&] {
+    while (!stack.empty()) {
+      auto& [node, next] = stack.back();
+      if (next < node->inputs().size()) {
+        push(node->inputs()[next++]);
+      } else {
+        order.push_back(node);
+        stack.pop_back();
+      }
+    }
+  };
+  for (const auto* list : {&inputs_, &outputs_}) {
+    for (const Value& v : *list) {
+      push(v);
+      drain();
+    }
+  }
+  return order;
+}
+
+namespace {
+
+// Position of each node in run order: what values are compared by between two graphs.
+std::unordered_map<const Node*, size_t> positions(const std::vector<const Node*>& order) {
+  std::unordered_map<const Node*, size_t> out;
+  for (size_t i = 0; i < order.size(); ++i) out[order[i]] = i;
+  return out;
+}
+
+}  // namespace
+
+uint64_t Graph::structural_hash() const {
+  const auto order = nodes();
+  const auto position = positions(order);
+  uint64_t h = mix_hash(inputs_.size(), outputs_.size());
+  for (const Node* node : order) {
+    const OpDecl& op = node->op();
+    h = hash_bytes(op.id().data(), op.id().size(), h);
+    const bool is_parameter = op.id() == "parameter";
+    for (const Value& v : node->inputs()) h = mix_hash(h, v ? position.at(&v.node()) * 8 + v.index() : ~0ull);
+    if (is_parameter) {
+      h = mix_hash(h, static_cast<uint64_t>(node->outputs()[0].dtype));
+      for (int64_t size : node->outputs()[0].shape) h = mix_hash(h, static_cast<uint64_t>(size));
+    } else {
+      for (const Attribute& a : node->attributes()) h = mix_hash(h, trireme::hash(a));
+    }
+  }
+  for (const auto* list : {&inputs_, &outputs_}) {
+    for (const Value& v : *list) h = mix_hash(h, position.at(&v.node()) * 8 + v.index());
+  }
+  return h;
+}
+
+bool same_structure(const Graph& a, const Graph& b) {
+  if (a.inputs().size() != b.inputs().size() || a.outputs().size() != b.outputs().size()) return false;
+  const auto order_a = a.nodes(), order_b = b.nodes();
+  if (order_a.size() != order_b.size()) return false;
+  const auto position_a = positions(order_a), position_b = positions(order_b);
+  const auto same_values = [&](const std::vector<Value>& x, const std::vector<Value>& y) {
+    return std::equal(x.begin(), x.end(), y.begin(), y.end(), [&](const Value& v, const Value& w) {
+      if (!v || !w) return !v && !w;
+      return v.index() == w.index() && position_a.at(&v.node()) == position_b.at(&w.node());
+    });
+  };
+  for (size_t i = 0; i < order_a.size(); ++i) {
+    const Node &x = *order_a[i], &y = *order_b[i];
+    if (&x.op() != &y.op() || x.outputs() != y.outputs() || !same_values(x.inputs(), y.inputs())) return false;
+    if (x.is("parameter")) continue;
+    for (size_t k = 0; k < x.attributes().size(); ++k) {
+      if (!same(x.attributes()[k], y.attributes()[k])) return false;
+    }
+  }
+  return same_values(a.inputs(), b.inputs()) && same_values(a.outputs(), b.outputs());
+}
+
+Value parameter(DType dtype, const Shape& shape) {
+  static std::atomic<int64_t> next{0};
+  return make_node(get_op("parameter"), {}, {dtype, shape.vector(), next.fetch_add(1)});
+}
+
+Value Rewriter::operator()(const Value& value) {
+  if (!value) return value;
+  if (const auto at = map_.find(key(value)); at != map_.end()) return at->second;
+  // Depth first without recursion: graphs can be thousands of nodes deep.
+  std::vector<const Node*> stack{&value.node()};
+  while (!stack.empty()) {
+    const Node& node = *stack.back();
+    if (map_.contains({&node, 0})) {
+      stack.pop_back();
+      continue;
+    }
+    bool ready = true, changed = false;
+    for (const Value& v : node.inputs()) {
+      if (!v) continue;
+      const auto at = map_.find(key(v));
+      if (at == map_.end()) {
+        stack.push_back(&v.node());
+        ready = false;
+      } else {
+        changed |= !(at->second == v);
+      }
+    }
+    if (!ready) continue;
+    stack.pop_back();
+    Value first(node, 0);
+    if (changed) {
+      std::vector<Value> inputs;
+      for (const Value& v : node.inputs()) inputs.push_back(v ? map_.at(key(v)) : Value{});
+      const SourceScope source(node.source());
+      first = make_node(node.op(), std::move(inputs), node.attributes());
+    }
+    for (uint32_t i = 0; i < node.outputs().size(); ++i) {
+      map_.try_emplace({&node, i}, Value(first.node(), first.index() + i));
+    }
+  }
+  return map_.at(key(value));
+}
+
+Graph Rewriter::operator()(const Graph& graph) {
+  std::vector<Value> inputs, outputs;
+  for (const Value& v : graph.inputs()) inputs.push_back((*this)(v));
+  for (const Value& v : graph.outputs()) outputs.push_back((*this)(v));
+  return {std::move(inputs), std::move(outputs), graph.input_names(), graph.output_names()};
+}
+
+bool verify_enabled() {
+#ifdef NDEBUG
+  static const bool enabled = [] {
+    const char* set = std::getenv("TRIREME_VERIFY");
+    return set != nullptr && std::string_view(set) == "1";
+  }();
+  return enabled;
+#else
+  return true;
+#endif
+}
+
+void verify(const Graph& graph, std::string_view after) {
+  std::unordered_set<const Node*> parameters;
+  for (const Value& v : graph.inputs()) {
+    TRIREME_CHECK(v && v.node().is("parameter"), cat("after ", after, ": a graph input is not a parameter"));
+    TRIREME_CHECK(parameters.insert(&v.node()).second, cat("after ", after, ": a parameter is an input twice"));
+  }
+  for (const Value& v : graph.outputs()) TRIREME_CHECK(v, cat("after ", after, ": a graph output is empty"));
+  const auto check_names = [&](const std::vector<std::string>& names, size_t count) {
+    TRIREME_CHECK(names.empty() || names.size() == count, cat("after ", after, ": names and values differ in number"));
+    std::unordered_set<std::string> seen;
+    for (const auto& n : names) TRIREME_CHECK(seen.insert(n).second, cat("after ", after, ": name '", n, "' twice"));
+  };
+  check_names(graph.input_names(), graph.inputs().size());
+  check_names(graph.output_names(), graph.outputs().size());
+  for (const Node* node : graph.nodes()) {
+    if (node->is("parameter")) {
+      TRIREME_CHECK(parameters.contains(node), cat("after ", after, ": a parameter is reached that is no input"));
+      continue;
+    }
+    std::vector<TensorType> outputs;
+    Infer infer(node->op(), node->inputs(), node->attributes(), outputs);
+    node->op().infer.rule(infer);
+    TRIREME_CHECK(outputs == node->outputs(),
+                  cat("after ", after, ": types of ", node->name(), " differ from its rule"));
+  }
+}
+
+Values decomposition_of(const Node& node) {
+  TRIREME_CHECK(node.op().meaning.decompose != nullptr, cat("op ", node.name(), " has no decomposition"));
+  const SourceScope source(node.source());
+  Values out = node.op().meaning.decompose(OpView(node));
+  TRIREME_CHECK(out.size() == node.outputs().size(),
+                cat("decomposition of ", node.name(), " gives ", out.size(), " values for ", node.outputs().size()));
+  for (size_t i = 0; i < out.size(); ++i) {
+    TRIREME_CHECK(out[i].type() == node.outputs()[i],
+                  cat("decomposition of ", node.name(), " gives ", out[i].type().text(), " for ",
+                      node.outputs()[i].text()));
+  }
+  return out;
+}
+
+Values inline_graph(const Graph& graph, const std::vector<Value>& arguments) {
+  TRIREME_CHECK(arguments.size() == graph.inputs().size(), "inline_graph: wrong number of arguments");
+  Rewriter rewrite;
+  for (size_t i = 0; i < arguments.size(); ++i) rewrite.replace(graph.inputs()[i], arguments[i]);
+  Values out;
+  for (const Value& v : graph.outputs()) out.push_back(rewrite(v));
+  return out;
+}
+
+}  // namespace trireme

@@ -1,0 +1,249 @@
+#include "trireme/ir/node.h"
+
+#include <mutex>
+#include <unordered_set>
+
+#include "trireme/base/strings.h"
+#include "trireme/ir/graph.h"
+#include "trireme/ir/op_decl.h"
+#include "trireme/ir/registry.h"
+
+namespace trireme {
+
+namespace {
+thread_local SourceLine current_source;
+
+// What a node would be, for looking it up before making it.
+struct Candidate {
+  const OpDecl* op;
+  const std::vector<Value>* inputs;
+  const std::vector<Attribute>* attributes;
+  uint64_t hash;
+};
+
+struct NodeHash {
+  using is_transparent = void;
+  size_t operator()(const Node* n) const { return n->hash(); }
+  size_t operator()(const Candidate& c) const { return c.hash; }
+};
+
+struct NodeEqual {
+  using is_transparent = void;
+  bool operator()(const Node* a, const Node* b) const { return a == b; }
+  bool operator()(const Candidate& c, const Node* n) const {
+    if (c.hash != n->hash() || c.op != &n->op() || *c.inputs != n->inputs()) return false;
+    for (size_t i = 0; i < c.attributes->size(); ++i) {
+      if (!same((*c.attributes)[i], n->attributes()[i])) return false;
+    }
+    return true;
+  }
+  bool operator()(const Node* n, const Candidate& c) const { return (*this)(c, n); }
+};
+
+}  // namespace
+
+// All live nodes, in shards so that threads rarely meet. A node whose count fell to zero is never handed out again: its
+// last owner is about to remove and delete it.
+class NodeTable {
+ public:
+  static NodeTable& instance() {
+    static auto* table = new NodeTable;  // never destroyed: values in static storage may outlive main
+    return *table;
+  }
+
+  Value find_or_make(const OpDecl& op, std::vector<Value>&& inputs, std::vector<Attribute>&& attributes) {
+    uint64_t h = reinterpret_cast<uintptr_t>(&op);
+    for (const Value& v : inputs) {
+      h = mix_hash(h, v ? v.node().hash() * 8 + v.index() : 1);
+      if (v) h = mix_hash(h, reinterpret_cast<uintptr_t>(&v.node()));
+    }
+    for (const Attribute& a : attributes) h = mix_hash(h, trireme::hash(a));
+    Shard& shard = shards_[h >> 60];
+    {
+      const std::lock_guard lock(shard.mutex);
+      if (Value found = find(shard, {&op, &inputs, &attributes, h})) return found;
+    }
+    // The shape rule runs outside the lock: it may make nodes itself (a rule that inspects a subgraph).
+    std::vector<TensorType> outputs;
+    Infer infer(op, inputs, attributes, outputs);
+    op.infer.rule(infer);
+    TRIREME_CHECK(!outputs.empty(), cat("shape rule of ", op.id(), " states no output"));
+    auto* node = new Node;
+    node->op_ = &op;
+    node->inputs_ = std::move(inputs);
+    node->attributes_ = std::move(attributes);
+    node->outputs_ = std::move(outputs);
+    node->hash_ = h;
+    node->source_ = current_source;
+    Value made(*node);
+    const std::lock_guard lock(shard.mutex);
+    if (Value found = find(shard, {&op, &node->inputs_, &node->attributes_, h})) {
+      std::swap(made, found);  // another thread was faster; `found` now frees ours, which is not in the table
+      return made;
+    }
+    shard.nodes.insert(node);
+    return made;
+  }
+
+  void remove(const Node* node) {
+    Shard& shard = shards_[node->hash() >> 60];
+    const std::lock_guard lock(shard.mutex);
+    const auto range = shard.nodes.equal_range(const_cast<Node*>(node));
+    for (auto at = range.first; at != range.second; ++at) {
+      if (*at == node) {
+        shard.nodes.erase(at);
+        return;
+      }
+    }
+  }
+
+  size_t size() {
+    size_t count = 0;
+    for (Shard& shard : shards_) {
+      const std::lock_guard lock(shard.mutex);
+      count += shard.nodes.size();
+    }
+    return count;
+  }
+
+ private:
+  struct Shard {
+    std::mutex mutex;
+    std::unordered_multiset<Node*, NodeHash, NodeEqual> nodes;
+  };
+
+  static Value find(Shard& shard, const Candidate& candidate) {
+    const auto range = shard.nodes.equal_range(candidate);
+    for (auto at = range.first; at != range.second; ++at) {
+      const Node* node = *at;
+      uint32_t count = node->references_.load(std::memory_order_relaxed);
+      while (count != 0) {
+        if (node->references_.compare_exchange_weak(count, count + 1, std::memory_order_acq_rel)) {
+          Value value(*node);
+          node->references_.fetch_sub(1, std::memory_order_relaxed);
+          return value;
+        }
+      }
+    }
+    return {};
+  }
+
+  Shard shards_[16];
+};
+
+void Node::release(const Node* node) {
+  // Long chains would overflow the stack if each node freed its inputs recursively.
+  thread_local std::vector<const Node*> pending;
+  thread_local bool running = false;
+  pending.push_back(node);
+  if (running) return;
+  running = true;
+  while (!pending.empty()) {
+    const Node* dead = pending.back();
+    pending.pop_back();
+    NodeTable::instance().remove(dead);
+    delete dead;
+  }
+  running = false;
+}
+
+std::string_view Node::name() const { return op_->id(); }
+
+namespace {
+
+void check_inputs(const OpDecl& op, const std::vector<Value>& inputs) {
+  const auto& specs = op.inputs.list;
+  size_t most = specs.size(), least = 0;
+  for (const InputSpec& spec : specs) {
+    if (spec.arity == Arity::kVariadic) most = SIZE_MAX;
+    if (spec.arity != Arity::kOptional) ++least;
+  }
+  if (inputs.size() < least || inputs.size() > most) {
+    throw Error(Code::kInvalidArgument, cat("op ", op.id(), " takes ", least, most == least ? "" : " or more",
+                                            " inputs; given ", inputs.size()),
+                cat(op.id(), "_inputs"));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const InputSpec& spec = specs[std::min(i, specs.size() - 1)];
+    const std::string_view input_name = spec.name;
+    if (!inputs[i]) {
+      if (spec.arity == Arity::kOptional) continue;
+      throw Error(Code::kInvalidArgument, cat("op ", op.id(), ": input ", input_name, " is missing"),
+                  cat(op.id(), "_inputs"));
+    }
+    const DType type = inputs[i].dtype();
+    const bool bound = (spec.types.bits & same_as_first.bits) != 0 || (i > 0 && i >= specs.size());
+    const bool holds = bound ? type == inputs[0].dtype() : spec.types.has(type);
+    if (!holds) {
+      const std::string label = cat(op.id(), "_t", std::min(i, specs.size() - 1) + 1);
+      throw Error(Code::kInvalidArgument,
+                  cat("[", label, "] ", op.id(), ": input ", input_name, " is ", type, "; expected ",
+                      bound ? cat("the type of the first input, ", inputs[0].dtype()) : "one of " + spec.types.text(),
+                      "; use convert(x, type)"),
+                  label);
+    }
+  }
+}
+
+void check_attributes(const OpDecl& op, const std::vector<Attribute>& attributes) {
+  const auto& specs = op.attributes.list;
+  if (attributes.size() != specs.size()) {
+    throw Error(Code::kInvalidArgument,
+                cat("op ", op.id(), " has ", specs.size(), " attributes; given ", attributes.size()));
+  }
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (kind_of(attributes[i]) != specs[i].kind) {
+      throw Error(Code::kInvalidArgument, cat("op ", op.id(), ": attribute ", specs[i].name, " is ",
+                                              name(kind_of(attributes[i])), "; expected ", name(specs[i].kind)));
+    }
+  }
+}
+
+}  // namespace
+
+Value make_node(const OpDecl& op, std::vector<Value> inputs, std::vector<Attribute> attributes) {
+  check_inputs(op, inputs);
+  check_attributes(op, attributes);
+  return NodeTable::instance().find_or_make(op, std::move(inputs), std::move(attributes));
+}
+
+Values all_outputs(const Value& first) {
+  Values out;
+  for (uint32_t i = 0; i < first.node().outputs().size(); ++i) out.emplace_back(first.node(), i);
+  return out;
+}
+
+Value make_coerced(const OpDecl& op, std::vector<Value> inputs, std::vector<Attribute> attributes) {
+  if (op.coerce.value != Coerce::kNone && inputs.size() > 1) {
+    const auto& specs = op.inputs.list;
+    const auto bound = [&](size_t i) {
+      return inputs[i] && (i == 0 || i >= specs.size() || (specs[i].types.bits & same_as_first.bits) != 0);
+    };
+    DType type = inputs[0] ? inputs[0].dtype() : f32;
+    Shape shape = inputs[0] ? inputs[0].shape() : Shape{};
+    bool fits = true;
+    for (size_t i = 1; i < inputs.size(); ++i) {
+      if (bound(i)) type = promote(type, inputs[i].dtype());
+      if (inputs[i] && op.coerce.value == Coerce::kBroadcast) fits &= broadcast_shapes(shape, inputs[i].shape(), &shape);
+    }
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!inputs[i]) continue;
+      if (bound(i) && inputs[i].dtype() != type) {
+        inputs[i] = make_node(get_op("convert"), {inputs[i]}, {type});
+      }
+      if (fits && op.coerce.value == Coerce::kBroadcast && !(inputs[i].shape() == shape)) {
+        inputs[i] = make_node(get_op("broadcast_to"), {inputs[i]}, {shape.vector()});
+      }
+    }
+  }
+  return make_node(op, std::move(inputs), std::move(attributes));
+}
+
+SourceScope::SourceScope(const char* file, int line) : previous_(current_source) {
+  if (previous_.file == nullptr) current_source = {file, line};  // the outermost scope is the user's
+}
+SourceScope::~SourceScope() { current_source = previous_; }
+
+size_t live_nodes() { return NodeTable::instance().size(); }
+
+}  // namespace trireme
