@@ -77,8 +77,10 @@ Literal Literal::zeros(DType dtype, const Shape& shape) {
     throw Error(Code::kOutOfMemory, cat("cannot allocate ", bytes, " bytes on the host for ", dtype, shape.text()));
   }
   std::memset(memory, 0, bytes);
-  return {dtype, shape, std::shared_ptr<const void>(memory, [](const void* p) { std::free(const_cast<void*>(p)); }),
-          memory};
+  Literal out(dtype, shape, std::shared_ptr<const void>(memory, [](const void* p) { std::free(const_cast<void*>(p)); }),
+              memory);
+  out.own_ = true;
+  return out;
 }
 
 Literal Literal::from_doubles(DType dtype, const Shape& shape, std::span<const double> values) {
@@ -96,7 +98,7 @@ Literal Literal::filled(DType dtype, const Shape& shape, double value) {
 }
 
 void* Literal::mutable_data() {
-  TRIREME_CHECK(owner_.use_count() == 1, "a shared literal may not be written");
+  TRIREME_CHECK(own_ && owner_.use_count() == 1, "a literal that is shared or borrows its bytes may not be written");
   return const_cast<void*>(data_);
 }
 

@@ -53,6 +53,7 @@ class Literal {
   Shape shape_;
   std::shared_ptr<const void> owner_;
   const void* data_ = nullptr;
+  bool own_ = false;  // allocated here, therefore writable while not shared
 };
 
 template <class T>
