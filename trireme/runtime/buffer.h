@@ -1,0 +1,30 @@
+// Buffer: a tensor's bytes on a device, dense and row-major. Freed to the device's cache when the last owner goes.
+#pragma once
+
+#include <memory>
+
+#include "trireme/core/literal.h"
+#include "trireme/ir/node.h"
+#include "trireme/runtime/device.h"
+
+namespace trireme::runtime {
+
+struct Buffer {
+  Device& device;
+  TensorType type;
+  TrmMem mem;
+
+  Buffer(Device& d, const TensorType& t) : device(d), type(t), mem(d.allocate(t.bytes())) {}
+  ~Buffer() { device.release(mem); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  // Host to device; returns when the bytes have been taken.
+  static std::shared_ptr<Buffer> from(Device& device, const Literal& literal);
+  // Device to host; waits for the work that makes it. Throws the error of a failed command.
+  Literal read() const;
+};
+
+using BufferRef = std::shared_ptr<Buffer>;
+
+}  // namespace trireme::runtime

@@ -1,0 +1,116 @@
+// Device: an open device of a chip, with everything optional filled in. Callers never ask whether a slot exists:
+//   no streams or events    one queue; waiting for an event is `sync`
+//   no fill                 a copy from the host
+//   no copy_strided         staged through the host
+//   no stream_status        errors at the next sync
+// It also owns the caching allocator: freed blocks wait for the next allocation of their size class; when the chip says
+// out of memory, they are given back and the allocation is tried again.
+//
+// Failures throw Error: kOutOfMemory, or kDeviceFault with the op, its tag and the user's line when the chip names a
+// tag. After a fault the streams are made anew and memory keeps its contents; a chip that has no streams, and a chip
+// that is lost, refuses further work until reset().
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "trireme/chip/loader.h"
+#include "trireme/core/device_name.h"
+#include "trireme/core/shape.h"
+
+namespace trireme::runtime {
+
+enum class Lane : uint8_t { kCompute, kCopy };  // in-order queues of a device; the same one where it has no streams
+
+struct StridedCopy {
+  TrmMem dst, src;  // offset: of element [0, 0, ...]
+  uint32_t item_bytes;
+  Shape shape;
+  Strides dst_strides, src_strides;  // in items
+};
+
+class Device {
+ public:
+  // Opens the device at the first call with this name and options. Throws kNotFound, kInvalidArgument, kDeviceFault.
+  static Device& get(const DeviceName& name);
+  static Device& get(std::string_view name) { return get(parse_device_name(name)); }
+  // The device that runs what no chip takes: the CPU, a chip like any other.
+  static Device& host();
+  static std::vector<Device*> opened();
+
+  const std::string& name() const { return name_; }
+  const chip::Chip& chip() const { return chip_; }
+  const TrmProps& props() const { return props_; }
+  const TrmSpace& space() const { return props_.spaces[0]; }
+  TrmDev* handle() const { return dev_; }
+  bool computes() const { return chip_.compute() != nullptr; }
+  bool host_addressable() const { return space().kind == TRM_SPACE_HOST_VISIBLE || space().kind == TRM_SPACE_UNIFIED; }
+  bool synchronous() const { return (props_.flags & TRM_SYNC_ONLY) != 0; }
+  bool has_streams() const { return lanes_[0] != nullptr; }
+
+  TrmMem allocate(uint64_t bytes);
+  void release(const TrmMem& mem);
+  void trim();
+  // What this process holds here, in bytes: in use, and cached for reuse.
+  struct MemoryUse {
+    uint64_t used = 0, cached = 0, peak = 0;
+  };
+  MemoryUse memory_use() const;
+
+  void copy(const TrmMem& dst, const TrmMem& src, uint64_t bytes, Lane lane, uint64_t tag = 0);
+  void copy_strided(const StridedCopy& copy, Lane lane, uint64_t tag = 0);
+  void fill(const TrmMem& mem, const void* item, uint32_t item_bytes, Lane lane, uint64_t tag = 0);
+  void launch(TrmKernel* kernel, const TrmMem* operands, uint32_t count, const TrmMem* workspace, Lane lane,
+              uint64_t tag) {
+    TrmErr err;
+    err.struct_size = sizeof err;
+    const int32_t code = chip_.compute()->enqueue(dev_, kernel, operands, count, workspace,
+                                                  lanes_[static_cast<size_t>(lane)], tag, &err);
+    if (code != TRM_OK) fail(code, err, "cannot start a kernel");
+  }
+
+  // Events. Null where the chip has none: then the lanes are one queue and order is already kept.
+  TrmEvent* create_event();
+  void destroy_event(TrmEvent* event);
+  void record(TrmEvent* event, Lane lane);
+  void wait(TrmEvent* event, Lane lane);
+  void host_wait(TrmEvent* event);
+
+  // Waits for everything; throws for the first command that failed.
+  void synchronize();
+  // Throws if a command is already known to have failed; never waits.
+  void check();
+  // Clears faults; the contents of memory are lost.
+  void reset();
+  // Certification and tests: see TrmFault. Throws kUnsupported where the chip cannot.
+  void inject_fault(TrmFault kind, uint64_t argument);
+
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+ private:
+  Device(const chip::Chip& chip, const DeviceName& name);
+  ~Device();
+  friend struct DeviceTable;
+  [[noreturn]] void fail(int32_t code, const TrmErr& err, const std::string& doing);
+  void make_streams();
+  void drop_streams();
+  void open();
+
+  const chip::Chip& chip_;
+  DeviceName given_;
+  std::string name_;
+  TrmProps props_{};
+  TrmDev* dev_ = nullptr;
+  TrmStream* lanes_[2] = {nullptr, nullptr};
+  std::string lost_;  // why, once the device refuses work
+  mutable std::mutex mutex_;
+  std::multimap<uint64_t, TrmMem> cache_;  // free blocks by size
+  MemoryUse use_;
+};
+
+}  // namespace trireme::runtime
