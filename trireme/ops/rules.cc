@@ -20,4 +20,34 @@ AroundAxis around_axis(const Shape& shape, int64_t axis) {
   return out;
 }
 
+void infer_scatter(Infer& i) {
+  const int axis = i.axis(1, i.integer("axis"), i.rank(0));
+  auto sizes = i.shape(0).vector();
+  sizes.erase(sizes.begin() + axis);
+  sizes.insert(sizes.begin() + axis, i.shape(1).begin(), i.shape(1).end());
+  i.require(2, sizes == i.shape(2).vector());
+  i.output(i.dtype(0), i.shape(0));
+}
+
+void evaluate_copy(Evaluation& e) {
+  e.y().real = e.x(0).real;
+  e.y().integer = e.x(0).integer;
+}
+
+void copy_strided(Evaluated& y, const Evaluated& x, int64_t offset, const Strides& strides) {
+  for_each_index(y.shape(), [&](int64_t at, const int64_t* index) {
+    int64_t from = offset;
+    for (int a = 0; a < y.shape().rank(); ++a) from += index[a] * strides[static_cast<size_t>(a)];
+    y.copy_element(at, x, from);
+  });
+}
+
+void fill_with(Evaluated& y, double value) {
+  const Literal one = Literal::filled(y.type.dtype, {}, value);
+  Evaluated wide({y.floating() ? f64 : i64, {}});
+  if (wide.floating()) convert_elements(y.type.dtype, one.data(), f64, wide.real.data(), 1);
+  else convert_elements(y.type.dtype, one.data(), i64, wide.integer.data(), 1);
+  for (int64_t i = 0; i < y.elements(); ++i) y.copy_element(i, wide, 0);
+}
+
 }  // namespace trireme

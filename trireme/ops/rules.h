@@ -1,6 +1,8 @@
 // Rules that many declarations share.
 #pragma once
 
+#include <limits>
+
 #include "trireme/ir/op_decl.h"
 
 namespace trireme {
@@ -27,9 +29,30 @@ inline int64_t normal_axis(int64_t axis, int rank) { return axis < 0 ? axis + ra
 template <class F>
 void evaluate_reduction(Evaluation& e, F f);
 
+// The shape rule and the truth of scatters (x, indices, updates; axis). Rule 1: axis in range; rule 2: kScatterShapes.
+// combine(old, update) is called for every update in row-major order of the indices; those out of range are skipped.
+void infer_scatter(Infer& i);
+template <class F>
+void evaluate_scatter(Evaluation& e, F combine);
+
+// y = x in row-major order.
+void evaluate_copy(Evaluation& e);
+// y[i, j, ...] = x.elements[offset + i strides[0] + j strides[1] + ...].
+void copy_strided(Evaluated& y, const Evaluated& x, int64_t offset, const Strides& strides);
+// Every element `value`, converted to the type as the op convert does.
+void fill_with(Evaluated& y, double value);
+
+// The identity of max: -inf, or the lowest integer; and of min.
+template <class T>
+T lowest_of(DType type);
+template <class T>
+T highest_of(DType type);
+
 inline constexpr std::string_view kEqualShapes = "the inputs have equal shapes";
 inline constexpr std::string_view kAxesInRange = "axes are distinct and within -rank .. rank-1";
 inline constexpr std::string_view kAxisInRange = "axis is within -rank .. rank-1";
+inline constexpr std::string_view kScatterShapes =
+    "the shape of updates is x.shape[:axis] + indices.shape + x.shape[axis+1:]";
 
 // Wrapping integer arithmetic without undefined behaviour.
 template <class T>
@@ -37,6 +60,16 @@ constexpr T wrapping(auto f, T a, T b) {
   if constexpr (std::is_floating_point_v<T>) return f(a, b);
   else return static_cast<T>(f(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
 }
+
+// Larger and smaller of two elements; NaN wins over any number.
+inline constexpr auto larger = []<class T>(T a, T b) -> T {
+  if constexpr (std::is_floating_point_v<T>) return a != a || a > b ? a : b;
+  else return a > b ? a : b;
+};
+inline constexpr auto smaller = []<class T>(T a, T b) -> T {
+  if constexpr (std::is_floating_point_v<T>) return a != a || a < b ? a : b;
+  else return a < b ? a : b;
+};
 
 // Walks a row-major index space: calls body(position, index) for each element of `shape`.
 template <class F>
@@ -50,6 +83,67 @@ void for_each_index(const Shape& shape, F body) {
       index[axis] = 0;
     }
   }
+}
+
+template <class T>
+T highest_of(DType type) {
+  if constexpr (std::is_floating_point_v<T>) return std::numeric_limits<T>::infinity();
+  else return static_cast<T>(std::numeric_limits<T>::max() >> (64 - 8 * size_of(type)));
+}
+
+template <class T>
+T lowest_of(DType type) {
+  if constexpr (std::is_floating_point_v<T>) return -std::numeric_limits<T>::infinity();
+  else if constexpr (std::is_unsigned_v<T>) return 0;
+  else return -highest_of<T>(type) - 1;
+}
+
+// Folds for evaluate_reduction.
+struct Largest {
+  template <class T>
+  T start(DType type) const {
+    return lowest_of<T>(type);
+  }
+  template <class T>
+  T operator()(T a, T b) const {
+    return larger(a, b);
+  }
+};
+struct Smallest {
+  template <class T>
+  T start(DType type) const {
+    return highest_of<T>(type);
+  }
+  template <class T>
+  T operator()(T a, T b) const {
+    return smaller(a, b);
+  }
+};
+
+template <class F>
+void evaluate_scatter(Evaluation& e, F combine) {
+  const Evaluated &indices = e.x(1), &updates = e.x(2);
+  Evaluated& y = e.y();
+  evaluate_copy(e);
+  const auto [outer, size, inner] = around_axis(y.shape(), e.integer("axis"));
+  const int64_t count = indices.elements();
+  const auto run = [&]<class T>(auto& to, const auto& from) {
+    for (int64_t o = 0; o < outer; ++o) {
+      for (int64_t k = 0; k < count; ++k) {
+        const int64_t index = indices.integer[static_cast<size_t>(k)];
+        if (index < 0 || index >= size) continue;
+        for (int64_t j = 0; j < inner; ++j) {
+          auto& slot = to[static_cast<size_t>((o * size + index) * inner + j)];
+          const auto update = from[static_cast<size_t>((o * count + k) * inner + j)];
+          slot = static_cast<std::decay_t<decltype(slot)>>(combine(static_cast<T>(slot), static_cast<T>(update)));
+        }
+      }
+    }
+  };
+  if (y.floating()) run.template operator()<double>(y.real, updates.real);
+  else if (is_unsigned_int(y.type.dtype)) run.template operator()<uint64_t>(y.integer, updates.integer);
+  else run.template operator()<int64_t>(y.integer, updates.integer);
+  if (!y.floating()) y.round();
 }
 
 template <class F>

@@ -1,0 +1,24 @@
+#include "trireme/ops/declare.h"
+
+namespace trireme {
+
+OpDecl cos_decl{
+    .name = "cos",
+    .doc = "Cosine of each element; angle in radians.",
+    .tier = Tier::kMandatory,
+    .kind = Kind::kElementwise,
+    .inputs = {{"x", floats, {-6.0, 6.0}}},
+    .outputs = {"y"},
+    .attributes = {},
+    .coerce = Coerce::kNone,
+    .rules = {},
+    .infer = infer_same,
+    .gradient = pullback([](Pullback& p) { p.dx(0) = -(p.dy() * ops::sin(p.x(0))); }),
+    .meaning = elementwise([](double x) { return std::cos(x); }),
+    .accuracy = ulps(4),
+    .cost = flops_per_element(15),
+    .cases = {"[2,3]", "[]", "[0]", "[33]", "f32[33]:-1000..1000"},
+    .rejects = {},
+};
+
+}  // namespace trireme
