@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -80,6 +81,9 @@ class Node {
   const SourceLine& source() const { return source_; }
   std::string_view name() const;
   bool is(std::string_view op_name) const { return name() == op_name; }
+  // What the runtime hung on this node (a leaf's bytes, results already computed). Not part of its identity.
+  std::shared_ptr<void> attachment() const { return attachment_.load(std::memory_order_acquire); }
+  void attach(std::shared_ptr<void> what) const { attachment_.store(std::move(what), std::memory_order_release); }
 
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -97,6 +101,7 @@ class Node {
   std::vector<TensorType> outputs_;
   uint64_t hash_ = 0;
   SourceLine source_;
+  mutable std::atomic<std::shared_ptr<void>> attachment_;
   mutable std::atomic<uint32_t> references_{0};
 };
 

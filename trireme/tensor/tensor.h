@@ -1,0 +1,144 @@
+// The header a user reads: tensors, every op, gradients, compiled functions, devices.
+//
+//   #include "trireme/tensor/tensor.h"
+//   using namespace trireme;
+//   set_device("xpu:0");
+//   Tensor w(Literal::zeros(f32, {3, 1}));
+//   auto step = compile([&](const Tensor& x, const Tensor& y) {
+//     Tensor loss = mean(square(matmul(x, w) - y));
+//     w.assign(w - 0.1 * grad(loss, {w})[0]);
+//     return loss;
+//   });
+//   for (...) printf("%f\n", step(x, y).item());
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+#include "trireme/tensor/handle.h"
+#include "trireme/tensor/ops.h"  // generated: one function per op
+
+namespace trireme {
+
+// --- making tensors ---------------------------------------------------------------------------------------------
+
+template <class T>
+Tensor tensor(const std::vector<T>& values, const Shape& shape) {
+  return Tensor(Literal::from(std::span<const T>(values), shape));
+}
+Tensor tensor(std::initializer_list<float> values);
+
+// --- arithmetic -------------------------------------------------------------------------------------------------
+
+// An operand of + - * / and of the comparisons: a tensor, or a plain number that takes the other operand's type. It
+// also carries the user's line, which operators cannot take as an argument.
+struct Operand {
+  Operand(const Tensor& t, std::source_location w = std::source_location::current()) : tensor(&t), where(w) {}
+  Operand(double n, std::source_location w = std::source_location::current()) : number(n), where(w) {}
+  Operand(float n, std::source_location w = std::source_location::current()) : number(n), where(w) {}
+  Operand(int n, std::source_location w = std::source_location::current())
+      : number(n), whole(true), where(w) {}
+  const Tensor* tensor = nullptr;
+  double number = 0.0;
+  bool whole = false;  // an integer literal: an integer tensor stays integer
+  std::source_location where;
+};
+
+Tensor operator+(const Operand& x, const Operand& y);
+Tensor operator-(const Operand& x, const Operand& y);
+Tensor operator*(const Operand& x, const Operand& y);
+Tensor operator/(const Operand& x, const Operand& y);
+Tensor operator-(const Tensor& x);
+Tensor operator<(const Operand& x, const Operand& y);
+Tensor operator<=(const Operand& x, const Operand& y);
+Tensor operator>(const Operand& x, const Operand& y);
+Tensor operator>=(const Operand& x, const Operand& y);
+
+// --- computing --------------------------------------------------------------------------------------------------
+
+// Computes these tensors now (together: shared work once) and waits until they are ready or have failed.
+void eval(const std::vector<Tensor>& tensors);
+
+// d(loss)/d(x) for each x; loss is a scalar. Adds nodes to the graph; derivatives of any order work.
+std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt,
+                         std::source_location where = std::source_location::current());
+
+// --- compiled functions -----------------------------------------------------------------------------------------
+
+// The engine behind compile(): traces `body` once per signature (types and shapes of the arguments, current device),
+// plans once, then runs the plan. Tensors that the body uses from outside are read anew at each call; tensors it
+// assigns are written at each call and their memory is reused. A body must not read values (item(), literal()).
+class Compiled {
+ public:
+  using Body = std::function<std::vector<Tensor>(const std::vector<Tensor>&)>;
+  explicit Compiled(Body body);
+  std::vector<Tensor> operator()(const std::vector<Tensor>& arguments) const;
+  // Number of traces so far: a loop that keeps retracing sees it grow.
+  int traces() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+// Wraps a function of tensors that returns a Tensor or a std::vector<Tensor>.
+template <class F>
+auto compile(F f) {
+  return [f, engines = std::make_shared<std::unique_ptr<Compiled>>()](const auto&... arguments) {
+    using Result = std::invoke_result_t<const F&, decltype(arguments)...>;
+    static_assert(std::is_same_v<Result, Tensor> || std::is_same_v<Result, std::vector<Tensor>>,
+                  "a compiled function returns a Tensor or a std::vector<Tensor>");
+    if (!*engines) {
+      *engines = std::make_unique<Compiled>([f](const std::vector<Tensor>& list) -> std::vector<Tensor> {
+        return [&]<size_t... i>(std::index_sequence<i...>) -> std::vector<Tensor> {
+          if constexpr (std::is_same_v<Result, Tensor>) return {f(list[i]...)};
+          else return f(list[i]...);
+        }(std::make_index_sequence<sizeof...(arguments)>());
+      });
+    }
+    auto results = (**engines)({arguments...});
+    if constexpr (std::is_same_v<Result, Tensor>) return results[0];
+    else return results;
+  };
+}
+
+// True while a compiled function is being traced.
+bool is_tracing();
+
+// The graph from `inputs` (tensors that hold values) to `outputs`; leaves other than the inputs become constants.
+class Graph;
+Graph capture(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+              const std::vector<std::string>& input_names = {}, const std::vector<std::string>& output_names = {});
+// Runs a graph on tensors, on the current device.
+std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs);
+
+// --- devices ----------------------------------------------------------------------------------------------------
+
+// "cpu", "xpu:1", "refchip:0?persona=slow-link". The current device of this process; tensors made from now on live
+// there and graphs are planned for it. Throws kNotFound naming what there is.
+void set_device(std::string_view name);
+std::string current_device();
+
+enum class Fallback : uint8_t {
+  kError,  // a graph that needs help from the CPU is refused, naming the ops
+  kWarn,   // the ledger line says so (default)
+  kAllow,  // no line; the ledger can still be asked
+};
+void set_fallback(Fallback mode);
+
+// --- randomness -------------------------------------------------------------------------------------------------
+
+// The process's generator (Philox 4x32-10). The same seed gives the same numbers on every chip.
+void seed(uint64_t value);
+// A fresh key, u32[4]: advances the generator. Inside a compiled function each call draws anew at each run.
+Tensor next_key();
+// The generator's state variable, u32[4], for checkpoints.
+Tensor generator_state();
+
+}  // namespace trireme
