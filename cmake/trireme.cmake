@@ -11,10 +11,12 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 
+# ccache: the folder of the checkout is no part of a result, and precompiled headers are compared by content.
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
-  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+                                  CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
 
 find_package(Threads REQUIRED)
@@ -22,6 +24,10 @@ find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(yaml-cpp REQUIRED)
+if(NOT TARGET yaml-cpp::yaml-cpp)  # before 0.8 the target has no namespace
+  add_library(yaml-cpp::yaml-cpp INTERFACE IMPORTED)
+  target_link_libraries(yaml-cpp::yaml-cpp INTERFACE yaml-cpp)
+endif()
 find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(Freetype REQUIRED)
@@ -39,15 +45,20 @@ if(TRIREME_SANITIZE)
   target_link_options(trireme_options INTERFACE -fsanitize=${TRIREME_SANITIZE})
 endif()
 
-# trireme_folder(<name> [LINK public...] [PRIVATE private...]): the library trireme_<name> from trireme/<name>/*.cc.
+# Everything of the house and the built-in chips: what programs and tests link.
+add_library(trireme_all INTERFACE)
+
+# trireme_folder(<name> [LINK public...] [PRIVATE private...] [SOURCES generated...]):
+# the library trireme_<name> from trireme/<name>/*.cc.
 function(trireme_folder name)
-  cmake_parse_arguments(ARG "" "" "LINK;PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "LINK;PRIVATE;SOURCES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/${name}/*.cc)
   if(NOT sources)
     return()
   endif()
-  add_library(trireme_${name} STATIC ${sources})
+  add_library(trireme_${name} STATIC ${sources} ${ARG_SOURCES})
   target_link_libraries(trireme_${name} PUBLIC trireme_options ${ARG_LINK} PRIVATE ${ARG_PRIVATE})
+  target_link_libraries(trireme_all INTERFACE trireme_${name})
 endfunction()
 
 # Ops: tools/opgen.py reads the declarations and writes the typed functions and the registry into the build folder.
@@ -73,6 +84,7 @@ function(trireme_ops)
   add_dependencies(trireme_ops trireme_opgen)
   target_precompile_headers(trireme_ops PRIVATE ${PROJECT_SOURCE_DIR}/trireme/ops/declare.h)
   target_link_libraries(trireme_ops PUBLIC trireme_options ${ARG_LINK})
+  target_link_libraries(trireme_all INTERFACE trireme_ops)
 
   add_library(trireme_ops_api INTERFACE)
   add_dependencies(trireme_ops_api trireme_opgen)
@@ -84,13 +96,19 @@ endfunction()
 function(trireme_chip name)
   cmake_parse_arguments(ARG "" "" "PRIVATE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  if(NOT sources)
+    return()
+  endif()
   add_library(trireme_chip_${name} STATIC ${sources})
   target_compile_definitions(trireme_chip_${name} PRIVATE TRIREME_CHIP_ENTRY=trm_chip_entry_v1_${name})
   target_link_libraries(trireme_chip_${name} PUBLIC trireme_options PRIVATE trireme_core ${ARG_PRIVATE})
   add_library(trireme_${name} MODULE ${sources})
   set_target_properties(trireme_${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/chips)
   target_link_libraries(trireme_${name} PRIVATE trireme_options trireme_core ${ARG_PRIVATE})
-  target_link_options(trireme_${name} PRIVATE -Wl,--exclude-libs,ALL -Wl,--no-undefined)
+  target_link_options(trireme_${name} PRIVATE -Wl,--exclude-libs,ALL)
+  if(NOT TRIREME_SANITIZE)  # clang's sanitizers leave their symbols to the program
+    target_link_options(trireme_${name} PRIVATE -Wl,--no-undefined)
+  endif()
   set_property(GLOBAL APPEND PROPERTY TRIREME_CHIPS ${name})
 endfunction()
 
@@ -101,6 +119,9 @@ function(trireme_chips)
     get_filename_component(folder ${file} DIRECTORY)
     add_subdirectory(${folder})
   endforeach()
+  if(NOT TARGET trireme_chip)
+    return()
+  endif()
   get_property(chips GLOBAL PROPERTY TRIREME_CHIPS)
   set(declarations "")
   set(entries "")
@@ -126,6 +147,8 @@ std::span<const BuiltinChip> builtin_chips() {
 " @ONLY)
   add_library(trireme_builtin_chips STATIC ${PROJECT_BINARY_DIR}/generated/builtin_chips.cc)
   target_link_libraries(trireme_builtin_chips PUBLIC trireme_chip PRIVATE ${libraries})
+  target_link_libraries(trireme_chip PRIVATE trireme_builtin_chips)  # the loader walks the table
+  target_link_libraries(trireme_all INTERFACE trireme_builtin_chips)
 endfunction()
 
 function(trireme_subdirectory folder)

@@ -275,7 +275,7 @@ template <class T>
 struct Answer {  // a value without a default: leaving the question out does not compile
   T value;
   Answer(T v) : value(v) {}  // NOLINT: meant to be implicit
-  operator T() const { return value; }
+  operator T() const { return value; }  // NOLINT: meant to be implicit
 };
 
 struct InferRule {
