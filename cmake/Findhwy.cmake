@@ -1,0 +1,13 @@
+# Highway: by its own CMake files, or, where the package has none (Ubuntu 22.04), by header and library.
+find_package(hwy CONFIG QUIET)
+if(NOT TARGET hwy::hwy)
+  find_path(hwy_INCLUDE_DIR hwy/highway.h)
+  find_library(hwy_LIBRARY hwy)
+  include(FindPackageHandleStandardArgs)
+  find_package_handle_standard_args(hwy REQUIRED_VARS hwy_LIBRARY hwy_INCLUDE_DIR)
+  if(hwy_FOUND)
+    add_library(hwy::hwy INTERFACE IMPORTED)
+    target_include_directories(hwy::hwy INTERFACE ${hwy_INCLUDE_DIR})
+    target_link_libraries(hwy::hwy INTERFACE ${hwy_LIBRARY})
+  endif()
+endif()
