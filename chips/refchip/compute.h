@@ -1,0 +1,44 @@
+// The compute bank of refchip: what the persona takes, at what price, and how it runs.
+//
+// Kernels are the host's reference evaluator over private copies of the operands, so device memory stays locked while
+// the evaluator runs, and a read beyond an operand is a read beyond a private buffer (which AddressSanitizer sees).
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "device.h"
+#include "trireme/chip/chip.hpp"
+
+namespace trireme::refchip {
+
+struct Kernel {
+  chip::Program program;
+  std::string name;
+  TrmAnswer answer;
+  std::vector<TrmValue> operands;  // inputs, then outputs
+};
+
+// Null when the host does not offer it; refchip then answers NO to everything.
+const TrmEvaluate* evaluator(const TrmHost* host);
+
+TrmAnswer answer_for(const Persona& persona, const TrmHost* host, const chip::Program& program);
+// Throws kUnsupported when the answer is not a plain TRM_NATIVE.
+std::unique_ptr<Kernel> prepare(const Device& device, const chip::Program& program);
+void enqueue(Device& device, const Kernel& kernel, std::span<const TrmMem> operands, const TrmMem* workspace,
+             Stream& stream, uint64_t tag);
+
+// Regions for an engine: everything it can run, in as few parts as a legal cut and TRM_MAX_OPERANDS allow.
+class Partition {
+ public:
+  Partition(const Persona& persona, const TrmHost* host, const chip::Program& graph);
+  std::span<const TrmPart> parts() const { return parts_; }
+
+ private:
+  std::vector<std::vector<uint32_t>> nodes_;
+  std::vector<TrmPart> parts_;
+};
+
+}  // namespace trireme::refchip
