@@ -1,0 +1,271 @@
+#include "trireme/runtime/region.h"
+
+#include <algorithm>
+#include <queue>
+#include <unordered_set>
+
+#include "trireme/base/error.h"
+#include "trireme/ir/op_decl.h"
+#include "trireme/runtime/offer.h"
+
+namespace trireme::runtime {
+
+namespace {
+
+constexpr size_t kMostNodes = 96;
+constexpr size_t kMostOperands = 32;
+
+// Sets of regions as bits.
+class Bits {
+ public:
+  bool has(size_t i) const { return i / 64 < words_.size() && ((words_[i / 64] >> (i % 64)) & 1u); }
+  void add(size_t i) {
+    if (i / 64 >= words_.size()) words_.resize(i / 64 + 1);
+    words_[i / 64] |= uint64_t{1} << (i % 64);
+  }
+  void add(const Bits& other) {
+    if (other.words_.size() > words_.size()) words_.resize(other.words_.size());
+    for (size_t i = 0; i < other.words_.size(); ++i) words_[i] |= other.words_[i];
+  }
+
+ private:
+  std::vector<uint64_t> words_;
+};
+
+bool is_elementwise(const Node& node) {
+  return node.op().kind.value == Kind::kElementwise && node.outputs().size() == 1 && !node.op().is_composite();
+}
+
+class Former {
+ public:
+  explicit Former(const std::vector<PlacedNode>& placed) : placed_(placed) {
+    for (size_t i = 0; i < placed.size(); ++i) index_[placed[i].node] = i;
+  }
+
+  std::vector<Region> run(const std::vector<Value>& outputs) {
+    for (const PlacedNode& p : placed_) assign(p);
+    std::vector<const Node*> nodes;
+    for (const PlacedNode& p : placed_) nodes.push_back(p.node);
+    const Uses uses(nodes, outputs);
+    std::vector<Region> accepted;
+    for (Group& group : groups_) {
+      if (!group.nodes.empty()) offer({group.device, group.nodes}, uses, accepted);
+    }
+    return in_order(std::move(accepted));
+  }
+
+ private:
+  struct Group {
+    Device* device;
+    std::vector<const Node*> nodes;
+    Shape shape;          // of the elementwise run
+    bool open = false;    // elementwise nodes may still join
+    Bits needs;           // groups it waits for, all the way back
+  };
+
+  // Groups a value waits for: its producer's, seen through views.
+  void add_needs(const Value& v, Bits& needs) const {
+    if (!v) return;
+    const Node& node = v.node();
+    if (const auto at = group_of_.find(&node); at != group_of_.end()) {
+      needs.add(at->second);
+      needs.add(groups_[at->second].needs);
+      return;
+    }
+    if (node.op().kind.value == Kind::kView) add_needs(node.inputs()[0], needs);
+  }
+
+  void assign(const PlacedNode& p) {
+    const Node& node = *p.node;
+    const Kind kind = node.op().kind.value;
+    Bits needs;
+    for (const Value& v : node.inputs()) add_needs(v, needs);
+    const bool elementwise = is_elementwise(node);
+    const bool ends_run = kind == Kind::kReduction && !node.op().is_composite() && node.inputs().size() == 1;
+    if (elementwise || ends_run) {
+      const Shape& shape = elementwise ? node.outputs()[0].shape : node.inputs()[0].shape();
+      for (const Value& v : node.inputs()) {
+        const auto at = v ? group_of_.find(&v.node()) : group_of_.end();
+        if (at == group_of_.end() || !may_join(at->second, p, shape, ends_run)) continue;
+        join(at->second, node);
+        if (ends_run) groups_[at->second].open = false;
+        return;
+      }
+    }
+    group_of_[&node] = groups_.size();
+    Group group{p.device, {&node}, node.outputs()[0].shape, false, needs};
+    group.open = elementwise || (kind == Kind::kContraction && !node.op().is_composite());
+    groups_.push_back(std::move(group));
+  }
+
+  bool may_join(size_t target, const PlacedNode& p, const Shape& shape, bool ends_run) const {
+    const Group& group = groups_[target];
+    if (!group.open || group.device != p.device || !(group.shape == shape) || group.nodes.size() >= kMostNodes) {
+      return false;
+    }
+    // A contraction with both an epilogue and a reduction is left to composites.
+    if (ends_run && !is_elementwise(*group.nodes.front())) return false;
+    std::unordered_set<const Node*> outside;
+    for (const Node* member : group.nodes) {
+      for (const Value& v : member->inputs()) {
+        if (v && !is_known(v) && !in_group(v, target)) outside.insert(&v.node());
+      }
+    }
+    for (const Value& v : p.node->inputs()) {
+      if (!v || in_group(v, target)) continue;
+      if (!is_known(v)) outside.insert(&v.node());
+      Bits needs;
+      add_needs(v, needs);
+      if (needs.has(target)) return false;  // it waits for the group: joining would close a cycle
+    }
+    return outside.size() <= kMostOperands;
+  }
+
+  bool in_group(const Value& v, size_t group) const {
+    const auto at = group_of_.find(&v.node());
+    return at != group_of_.end() && at->second == group;
+  }
+
+  void join(size_t target, const Node& node) {
+    Group& group = groups_[target];
+    group.nodes.push_back(&node);
+    group_of_[&node] = target;
+    Bits added;
+    for (const Value& v : node.inputs()) {
+      if (v && !in_group(v, target)) add_needs(v, added);
+    }
+    group.needs.add(added);
+    for (size_t g = 0; g < groups_.size(); ++g) {  // whoever waits for the group now waits for more
+      if (g != target && groups_[g].needs.has(target)) groups_[g].needs.add(group.needs);
+    }
+  }
+
+  void offer(Region region, const Uses& uses, std::vector<Region>& accepted) {
+    if (region.nodes.size() == 1) {
+      accepted.push_back(std::move(region));
+      return;
+    }
+    const Answer answer = ask(*region.device, uses.graph_of(region).graph);
+    if (answer.verdict != TRM_NO) {
+      accepted.push_back(std::move(region));
+      return;
+    }
+    // Without the contraction at its head or the reduction at its end; then one by one.
+    const bool head = !is_elementwise(*region.nodes.front());
+    const bool tail = !is_elementwise(*region.nodes.back());
+    if (head || tail) {
+      Region rest{region.device, {region.nodes.begin() + (head ? 1 : 0), region.nodes.end() - (tail && !head ? 1 : 0)}};
+      accepted.push_back({region.device, {head ? region.nodes.front() : region.nodes.back()}});
+      offer(std::move(rest), uses, accepted);
+      return;
+    }
+    for (const Node* node : region.nodes) accepted.push_back({region.device, {node}});
+  }
+
+  // Producers before consumers; among the ready ones the earliest in the graph's own order, which keeps lifetimes short.
+  std::vector<Region> in_order(std::vector<Region> regions) const {
+    std::unordered_map<const Node*, size_t> home;
+    for (size_t r = 0; r < regions.size(); ++r) {
+      for (const Node* node : regions[r].nodes) home[node] = r;
+    }
+    std::vector<std::vector<size_t>> followers(regions.size());
+    std::vector<size_t> waiting(regions.size(), 0);
+    for (size_t r = 0; r < regions.size(); ++r) {
+      std::unordered_set<size_t> before;
+      for (const Node* node : regions[r].nodes) {
+        for (const Value& v : node->inputs()) {
+          const Node* producer = v ? &v.node() : nullptr;
+          while (producer != nullptr && !home.contains(producer) && producer->op().kind.value == Kind::kView) {
+            producer = &producer->inputs()[0].node();
+          }
+          const auto at = producer != nullptr ? home.find(producer) : home.end();
+          if (at != home.end() && at->second != r) before.insert(at->second);
+        }
+      }
+      waiting[r] = before.size();
+      for (size_t b : before) followers[b].push_back(r);
+    }
+    const auto rank = [&](size_t r) { return index_.at(regions[r].nodes.front()); };
+    const auto later = [&](size_t a, size_t b) { return rank(a) > rank(b); };
+    std::priority_queue<size_t, std::vector<size_t>, decltype(later)> ready(later);
+    for (size_t r = 0; r < regions.size(); ++r) {
+      if (waiting[r] == 0) ready.push(r);
+    }
+    std::vector<Region> ordered;
+    while (!ready.empty()) {
+      const size_t r = ready.top();
+      ready.pop();
+      for (size_t follower : followers[r]) {
+        if (--waiting[follower] == 0) ready.push(follower);
+      }
+      ordered.push_back(std::move(regions[r]));
+    }
+    TRIREME_CHECK(ordered.size() == regions.size(), "regions wait for one another in a circle");
+    return ordered;
+  }
+
+  const std::vector<PlacedNode>& placed_;
+  std::unordered_map<const Node*, size_t> index_, group_of_;
+  std::vector<Group> groups_;
+};
+
+}  // namespace
+
+std::vector<Region> form_regions(const std::vector<PlacedNode>& nodes, const std::vector<Value>& outputs) {
+  return Former(nodes).run(outputs);
+}
+
+Uses::Uses(const std::vector<const Node*>& nodes, const std::vector<Value>& outputs) {
+  const auto read = [&](const Value& v, const Node* reader) {
+    // A view reads its source for its own readers.
+    Value at = v;
+    while (true) {
+      readers_[&at.node()].push_back(reader);
+      auto& wanted = wanted_[&at.node()];
+      if (std::find(wanted.begin(), wanted.end(), at) == wanted.end()) wanted.push_back(at);
+      if (at.node().op().kind.value != Kind::kView) break;
+      reader = nullptr;  // through a view: never inside the producer's region
+      at = at.node().inputs()[0];
+    }
+  };
+  for (const Node* node : nodes) {
+    for (const Value& v : node->inputs()) {
+      if (v) read(v, node);
+    }
+  }
+  for (const Value& v : outputs) read(v, nullptr);
+}
+
+RegionGraph Uses::graph_of(const Region& region) const {
+  const std::unordered_set<const Node*> inside(region.nodes.begin(), region.nodes.end());
+  RegionGraph out;
+  Rewriter rewrite;
+  std::vector<Value> parameters;
+  for (const Node* node : region.nodes) {
+    for (const Value& v : node->inputs()) {
+      if (!v || inside.contains(&v.node()) || is_known(v)) continue;
+      if (std::find(out.arguments.begin(), out.arguments.end(), v) != out.arguments.end()) continue;
+      out.arguments.push_back(v);
+      parameters.push_back(parameter(v.dtype(), v.shape()));
+      rewrite.replace(v, parameters.back());
+    }
+  }
+  std::vector<Value> results;
+  for (const Node* node : region.nodes) {
+    const auto at = readers_.find(node);
+    if (at == readers_.end()) continue;
+    const bool leaves = std::any_of(at->second.begin(), at->second.end(),
+                                    [&](const Node* reader) { return reader == nullptr || !inside.contains(reader); });
+    if (!leaves) continue;
+    if (node->outputs().size() == 1) {
+      out.results.emplace_back(*node, 0);
+    } else {  // a kernel writes all outputs of a node
+      for (const Value& v : all_outputs(Value(*node, 0))) out.results.push_back(v);
+    }
+  }
+  for (const Value& v : out.results) results.push_back(rewrite(v));
+  out.graph = Graph(parameters, results);
+  return out;
+}
+
+}  // namespace trireme::runtime
