@@ -32,6 +32,7 @@ endif()
 find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(Freetype REQUIRED)
+find_package(ZLIB REQUIRED)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 add_library(trireme_options INTERFACE)
@@ -135,11 +136,10 @@ function(trireme_chips)
   set(entries "")
   set(libraries "")
   foreach(chip ${chips})
-    string(APPEND declarations "int32_t trm_chip_entry_v1_${chip}(const TrmHost* host, TrmChip* chip)\;\n")
+    string(APPEND declarations "int32_t trm_chip_entry_v1_${chip}(const TrmHost* host, TrmChip* chip);\n")
     string(APPEND entries "    {\"${chip}\", trm_chip_entry_v1_${chip}},\n")
     list(APPEND libraries trireme_chip_${chip})
   endforeach()
-  string(REPLACE "\;" ";" declarations "${declarations}")
   file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/builtin_chips.cc CONTENT
 "// Generated from the folders of chips/: the chips built into this program.
 #include \"trireme/chip/loader.h\"
@@ -148,8 +148,8 @@ extern \"C\" {
 namespace trireme::chip {
 std::span<const BuiltinChip> builtin_chips() {
   static const BuiltinChip table[] = {
-@entries@  }\;
-  return table\;
+@entries@  };
+  return table;
 }
 }  // namespace trireme::chip
 " @ONLY)

@@ -34,7 +34,8 @@ size_t entries(const std::string& folder) {
 TEST(File, WrittenBytesReadBack) {
   const TemporaryFolder folder;
   // Sizes around the writer's 1 MiB buffer; content with every byte value.
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{4096}, (size_t{1} << 20) - 1, size_t{1} << 20, size_t{3333333}}) {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{4096}, (size_t{1} << 20) - 1, size_t{1} << 20, size_t{3333333}}) {
     std::string bytes(size, '\0');
     for (size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 7 + i / 256);
     write_file_atomically(folder / "a", bytes);

@@ -25,7 +25,8 @@ std::string drain(int descriptor) {
   ::fcntl(descriptor, F_SETFL, O_NONBLOCK);
   std::string text;
   char buffer[4096];
-  for (ssize_t got; (got = ::read(descriptor, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<size_t>(got));
+  for (ssize_t got; (got = ::read(descriptor, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<size_t>(got));
   return text;
 }
 
@@ -99,7 +100,10 @@ TEST(Progress, LiveLineIsRedrawnAtMostAtItsRate) {
 TEST(Progress, SilentWhenAsked) {
   Pipe pipe;
   ::setenv("TRIREME_PROGRESS", "0", 1);
-  { Progress progress("copy", 2, "files", 0, {pipe.ends[1], 0, 0}); progress.advance(2); }
+  {
+    Progress progress("copy", 2, "files", 0, {pipe.ends[1], 0, 0});
+    progress.advance(2);
+  }
   ::unsetenv("TRIREME_PROGRESS");
   EXPECT_EQ(drain(pipe.ends[0]), "");
 }

@@ -116,7 +116,9 @@ TEST(Safetensors, PublishedLayout) {
 TEST(Safetensors, UnalignedPayloadIsCopied) {
   for (const std::string pad : {"", " ", "  ", "   "}) {
     const std::string bytes = made(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
-                                   R"("b":{"dtype":"U32","shape":[2],"data_offsets":[1,9]}})" + pad, 9);
+                                   R"("b":{"dtype":"U32","shape":[2],"data_offsets":[1,9]}})" +
+                                       pad,
+                                   9);
     const Literal b = parsed(bytes).tensors.at("b");
     EXPECT_EQ(reinterpret_cast<uintptr_t>(b.data()) % 4, 0u);
     EXPECT_EQ(b.values<uint32_t>()[0], 0x04030201u);
@@ -165,14 +167,16 @@ TEST(Safetensors, RefusesDamagedEntries) {
   refused(R"("dtype":"F64","shape":[99999999999999999999999],"data_offsets":[0,0])", 0, {"whole numbers"});
   refused(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])", 8, {"whole numbers"});
   refused(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])", 8, {"whole numbers"});
-  refused(R"("dtype":"F32","shape":[2],"data_offsets":[0,18446744073709551615])", 8, {"reaches byte 18446744073709551615"});
+  refused(R"("dtype":"F32","shape":[2],"data_offsets":[0,18446744073709551615])", 8,
+          {"reaches byte 18446744073709551615"});
   refused(R"("dtype":"F32","shape":[2],"data_offsets":[0,8,16])", 8, {"[begin, end]"});
   refused(R"("dtype":"F32","shape":2,"data_offsets":[0,8])", 8, {"'shape' is not a list"});
   refused(R"("dtype":"F31","shape":[2],"data_offsets":[0,8])", 8, {"unknown element type 'F31'", "BF16"});
   refused(R"("dtype":7,"shape":[2],"data_offsets":[0,8])", 8, {"'dtype' is not a string"});
   refused(R"("shape":[2],"data_offsets":[0,8])", 8, {"no 'dtype'"});
   refused(R"("dtype":"F32","shape":[2],"data_offsets":[0,8],"extra":1)", 8, {"unknown field 'extra'"});
-  expect_refused(made(one(R"("dtype":"F32","dtype":"F64","shape":[2],"data_offsets":[0,8])"), 8), {"'dtype' appears twice"});
+  expect_refused(made(one(R"("dtype":"F32","dtype":"F64","shape":[2],"data_offsets":[0,8])"), 8),
+                 {"'dtype' appears twice"});
   refused(R"("dtype":"BOOL","shape":[8],"data_offsets":[0,8])", 8, {"element 2", "byte 2"});
   refused(R"("dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8])", 8, {"F8_E4M3"}, Code::kUnsupported);
   refused(R"("dtype":"U8","shape":[1,1,1,1,1,1,1,1,8],"data_offsets":[0,8])", 8, {"9 axes"}, Code::kUnsupported);
@@ -188,7 +192,9 @@ TEST(Safetensors, RefusesTensorsThatDisagree) {
   expect_refused(made(two(R"([4],"data_offsets":[0,4])", R"([2],"data_offsets":[1,3])"), 4), {"overlaps"});
   expect_refused(made(two(R"([4],"data_offsets":[0,4])", R"([2],"data_offsets":[6,8])"), 8), {"bytes 4 to 6"});
   expect_refused(made(R"({"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
-                      R"("w":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})", 2), {"'w' appears twice"});
+                      R"("w":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}})",
+                      2),
+                 {"'w' appears twice"});
   expect_refused(made(R"({"__metadata__":{"a":1}})", 0), {"'a' is not a string"});
   expect_refused(made(R"({"__metadata__":"a"})", 0), {"not a table"});
   // An empty tensor may share its place with another.
@@ -263,7 +269,8 @@ TEST(Npy, EveryTypeComesBack) {
   for (const DType type : kAllDTypes) {
     for (const Shape& shape : {Shape{}, Shape{0}, Shape{5}, Shape{2, 3}, Shape{2, 1, 2}}) {
       std::vector<double> values;
-      for (int64_t i = 0; i < shape.elements(); ++i) values.push_back(static_cast<double>(i) + (is_float(type) ? 0.5 : 0));
+      for (int64_t i = 0; i < shape.elements(); ++i)
+        values.push_back(static_cast<double>(i) + (is_float(type) ? 0.5 : 0));
       const Literal literal = Literal::from_doubles(type, shape, values);
       if (type == bf16) {
         EXPECT_THROW(write_npy(folder / "a", literal), Error);
@@ -285,7 +292,8 @@ TEST(Npy, ByteAndAxisOrders) {
   const auto values = [](const std::string& bytes) { return parse_npy(as_bytes_of(bytes), "made.npy").to_doubles(); };
   const std::string tail = "'fortran_order': False, 'shape': (2,), }\n";
   EXPECT_EQ(values(npy("{'descr': '>i2', " + tail, std::string("\x01\x02\x00\x03", 4))), (std::vector<double>{258, 3}));
-  EXPECT_EQ(values(npy("{'descr': '<i2', " + tail, std::string("\x01\x02\x00\x03", 4), 2)), (std::vector<double>{513, 768}));
+  EXPECT_EQ(values(npy("{'descr': '<i2', " + tail, std::string("\x01\x02\x00\x03", 4), 2)),
+            (std::vector<double>{513, 768}));
   EXPECT_EQ(values(npy("{'shape': (2, 3), 'fortran_order': True, 'descr': '|u1'}", std::string("\0\1\2\3\4\5", 6), 3)),
             (std::vector<double>{0, 2, 4, 1, 3, 5}));
 }

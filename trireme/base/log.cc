@@ -25,8 +25,7 @@ constexpr LevelName kLevels[] = {{"debug", spdlog::level::debug},
                                  {"off", spdlog::level::off}};
 
 std::unique_ptr<spdlog::logger> make_logger() {
-  auto logger =
-      std::make_unique<spdlog::logger>("trireme", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+  auto logger = std::make_unique<spdlog::logger>("trireme", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
   logger->set_pattern("%H:%M:%S %^%L%$ %v");
   logger->flush_on(spdlog::level::debug);
   const std::string wanted = environment("TRIREME_LOG", "info");

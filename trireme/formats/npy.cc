@@ -159,7 +159,8 @@ Literal parse_npy(std::span<const std::byte> bytes, const std::string& source) {
   }
   const Header header = HeaderParser(text.substr(start, length), source).parse();
 
-  const bool ordered = !header.descr.empty() && std::string_view("<>|=").find(header.descr[0]) != std::string_view::npos;
+  const bool ordered =
+      !header.descr.empty() && std::string_view("<>|=").find(header.descr[0]) != std::string_view::npos;
   const std::string code = header.descr.substr(ordered ? 1 : 0);
   const auto* type = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return code == t.code; });
   if (type == std::end(kTypes)) {

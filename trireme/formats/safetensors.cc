@@ -27,8 +27,8 @@ struct FormatDType {
   DType dtype;
   const char* name;
 };
-constexpr FormatDType kDTypes[] = {{f64, "F64"}, {f32, "F32"}, {f16, "F16"}, {bf16, "BF16"}, {i8, "I8"},
-                                   {i16, "I16"}, {i32, "I32"}, {i64, "I64"}, {u8, "U8"},     {u16, "U16"},
+constexpr FormatDType kDTypes[] = {{f64, "F64"}, {f32, "F32"}, {f16, "F16"},     {bf16, "BF16"}, {i8, "I8"},
+                                   {i16, "I16"}, {i32, "I32"}, {i64, "I64"},     {u8, "U8"},     {u16, "U16"},
                                    {u32, "U32"}, {u64, "U64"}, {boolean, "BOOL"}};
 // Types of the format that Trireme has no element type for.
 constexpr const char* kForeignDTypes[] = {"F8_E4M3", "F8_E5M2", "F8_E8M0", "F4", "F6_E2M3", "F6_E3M2", "C64"};
@@ -178,8 +178,8 @@ class Reader {
     }
     for (const char* foreign : kForeignDTypes) {
       if (text == foreign) {
-        refuse_tensor(name, cat("element type ", text, " has no counterpart here; convert it to one of ",
-                                join(known, ", ")),
+        refuse_tensor(name,
+                      cat("element type ", text, " has no counterpart here; convert it to one of ", join(known, ", ")),
                       Code::kUnsupported);
       }
     }
@@ -213,7 +213,8 @@ class Reader {
   Literal literal(const Entry& entry, const std::shared_ptr<const void>& owner) const {
     const std::byte* data = payload_.data() + entry.begin;
     if (entry.dtype == boolean) {
-      const auto bad = std::find_if(data, data + (entry.end - entry.begin), [](std::byte b) { return b > std::byte{1}; });
+      const auto bad =
+          std::find_if(data, data + (entry.end - entry.begin), [](std::byte b) { return b > std::byte{1}; });
       if (bad != data + (entry.end - entry.begin)) {
         refuse_tensor(entry.name, cat("element ", bad - data, " of a BOOL tensor is the byte ",
                                       std::to_integer<int>(*bad), "; only 0 and 1 are allowed"));
@@ -281,8 +282,8 @@ void write_safetensors(const std::string& path, const Safetensors& content) {
     }
     header = order.empty() && content.metadata.empty() ? "{}" : json.dump();
   } catch (const json::exception& error) {
-    throw Error(Code::kInvalidArgument, cat("cannot write '", path, "': a name or metadata text is not UTF-8: ",
-                                            error.what()));
+    throw Error(Code::kInvalidArgument,
+                cat("cannot write '", path, "': a name or metadata text is not UTF-8: ", error.what()));
   }
   header.append((kPayloadAlignment - (8 + header.size()) % kPayloadAlignment) % kPayloadAlignment, ' ');
   if (header.size() > kMaxHeader) {
