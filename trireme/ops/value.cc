@@ -13,9 +13,16 @@ namespace ops {
 
 Value scalar(DType dtype, double value) { return constant(Literal::filled(dtype, Shape{}, value)); }
 
-Value full(DType dtype, const Shape& shape, double value) { return broadcast_to(scalar(dtype, value), shape.vector()); }
-Value full_like(const Value& like, double value) { return full(like.dtype(), like.shape(), value); }
-Value zeros_like(const Value& like) { return full_like(like, 0.0); }
+Value filled(DType dtype, const Shape& shape, double value) {
+  return broadcast_to(scalar(dtype, value), shape.vector());
+}
+Value filled_like(const Value& like, double value) { return filled(like.dtype(), like.shape(), value); }
+
+Value max(const Value& x, double y) { return max(x, filled_like(x, y)); }
+Value min(const Value& x, double y) { return min(x, filled_like(x, y)); }
+Value compare(const Value& x, double y, std::string_view kind) { return compare(x, filled_like(x, y), kind); }
+Value select(const Value& condition, const Value& x, double y) { return select(condition, x, filled_like(x, y)); }
+Value select(const Value& condition, double x, const Value& y) { return select(condition, filled_like(y, x), y); }
 
 Value int_vector(const Ints& values) {
   const std::vector<int32_t> narrow(values.begin(), values.end());
@@ -62,35 +69,82 @@ Value slice_axis(const Value& x, int axis, int64_t begin, int64_t end) {
 }
 
 Value lowest_like(const Value& x) {
-  return full_like(x, is_float(x.dtype()) ? -std::numeric_limits<double>::infinity() : lowest(x.dtype()));
+  return filled_like(x, is_float(x.dtype()) ? -std::numeric_limits<double>::infinity() : lowest(x.dtype()));
 }
 Value highest_like(const Value& x) {
-  return full_like(x, is_float(x.dtype()) ? std::numeric_limits<double>::infinity() : highest(x.dtype()));
+  return filled_like(x, is_float(x.dtype()) ? std::numeric_limits<double>::infinity() : highest(x.dtype()));
+}
+
+Value polynomial(const Value& x, std::initializer_list<double> coefficients) {
+  Value sum;
+  for (auto c = std::rbegin(coefficients); c != std::rend(coefficients); ++c) {
+    sum = sum ? sum * x + *c : filled_like(x, *c);
+  }
+  return sum;
+}
+
+Value bit_pattern(DType dtype, uint64_t bits) {
+  Literal literal = Literal::zeros(dtype, {});
+  convert_elements(u64, &bits, dtype, literal.mutable_data(), 1);
+  return constant(literal);
+}
+
+DType unsigned_type(DType integer) {
+  switch (size_of(integer)) {
+    case 1: return u8;
+    case 2: return u16;
+    case 4: return u32;
+    default: return u64;
+  }
+}
+
+ShiftFactor shift_factor(const Value& amount, DType type) {
+  std::vector<uint64_t> powers;
+  for (size_t bit = 0; bit < 8 * size_of(type); ++bit) powers.push_back(uint64_t{1} << bit);
+  const auto count = static_cast<int64_t>(powers.size());
+  Literal table = Literal::zeros(type, Shape{count});
+  convert_elements(u64, powers.data(), type, table.mutable_data(), count);
+  const Value inside = and_(compare(amount, 0.0, "ge"),
+                            compare(amount, static_cast<double>(count), "lt"));
+  return {gather(constant(table), convert(amount, i32), 0), inside};
+}
+
+Value positions_in_rows(const Value& indices, int64_t size) {
+  const int64_t count = indices.shape().elements();
+  const int64_t width = indices.shape()[indices.shape().rank() - 1];
+  const int64_t rows = width == 0 ? 0 : count / width;
+  const DType type = rows * size > int64_t{1} << 31 ? i64 : i32;
+  const Value first = iota({rows, width}, type, 0) * static_cast<double>(size);
+  return reshape(first + convert(reshape(indices, {rows, width}), type), {count});
+}
+
+Value over_slices(const Value& per_index, const Shape& x, int64_t axis) {
+  const int at = static_cast<int>(normal_axis(axis, x.rank()));
+  Ints full = x.vector();
+  full.erase(full.begin() + at);
+  full.insert(full.begin() + at, per_index.shape().begin(), per_index.shape().end());
+  Ints aligned = per_index.shape().vector();
+  aligned.insert(aligned.end(), static_cast<size_t>(x.rank() - 1 - at), 1);
+  return broadcast_to(reshape(per_index, aligned), full);
 }
 
 Value in_range(const Value& x, const Value& indices, int64_t axis) {
-  const int rank = x.shape().rank();
-  const int at = static_cast<int>(normal_axis(axis, rank));
-  const Value inside = and_(compare(indices, zeros_like(indices), "ge"),
-                            compare(indices, full_like(indices, static_cast<double>(x.shape()[at])), "lt"));
-  Ints full = x.shape().vector();
-  full.erase(full.begin() + at);
-  full.insert(full.begin() + at, indices.shape().begin(), indices.shape().end());
-  Ints aligned = indices.shape().vector();
-  aligned.insert(aligned.end(), static_cast<size_t>(rank - 1 - at), 1);
-  return broadcast_to(reshape(inside, aligned), full);
+  const int64_t size = x.shape()[static_cast<int>(normal_axis(axis, x.shape().rank()))];
+  return over_slices(and_(compare(indices, 0.0, "ge"),
+                          compare(indices, static_cast<double>(size), "lt")),
+                     x.shape(), axis);
 }
 
 Value gather_in_range(const Value& x, const Value& indices, int64_t axis) {
   const Value inside = in_range(x, indices, axis);
   const int at = static_cast<int>(normal_axis(axis, x.shape().rank()));
-  if (x.shape()[at] == 0) return full(x.dtype(), inside.shape(), 0.0);
+  if (x.shape()[at] == 0) return filled(x.dtype(), inside.shape(), 0.0);
   const Value read = gather(x, indices, axis);
-  return select(inside, read, zeros_like(read));
+  return select(inside, read, filled_like(read, 0.0));
 }
 
 void share_of_extreme(Pullback& p, std::string_view kind) {
-  const Value zero = zeros_like(p.y());
+  const Value zero = filled_like(p.y(), 0.0);
   const Value tie = select(compare(p.x(0), p.x(1), "eq"), p.dy() * 0.5, zero);
   p.dx(0) = select(compare(p.x(0), p.x(1), kind), p.dy(), tie);
   p.dx(1) = select(compare(p.x(1), p.x(0), kind), p.dy(), tie);
@@ -101,7 +155,7 @@ void share_of_reduced_extreme(Pullback& p) {
   const Ints& axes = p.integers("axes");
   const Value extreme = compare(x, restore_axes(p.y(), axes, x.shape()), "eq");
   const Value ties = reduce_sum(convert(extreme, x.dtype()), axes, p.flag("keepdims"));
-  p.dx(0) = select(extreme, restore_axes(p.dy() / ties, axes, x.shape()), zeros_like(x));
+  p.dx(0) = select(extreme, restore_axes(p.dy() / ties, axes, x.shape()), filled_like(x, 0.0));
 }
 
 }  // namespace ops

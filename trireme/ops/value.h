@@ -1,6 +1,7 @@
 // Arithmetic on Values for the rules of ops: what + - * / mean in a decomposition or a gradient.
 #pragma once
 
+#include <initializer_list>
 #include <string_view>
 
 #include "trireme/ir/graph.h"
@@ -14,10 +15,15 @@ namespace ops {
 
 // A rank-0 constant.
 Value scalar(DType dtype, double value);
-// Shape and type of `like`, every element `value`; a broadcast constant, no memory.
-Value full_like(const Value& like, double value);
-Value zeros_like(const Value& like);
-Value full(DType dtype, const Shape& shape, double value);
+// Every element `value`: a broadcast constant, no memory. (The ops full, full_like, ... make nodes of their own.)
+Value filled(DType dtype, const Shape& shape, double value);
+Value filled_like(const Value& like, double value);
+// A number in the place of a Value takes the type and shape of the other.
+Value max(const Value& x, double y);
+Value min(const Value& x, double y);
+Value compare(const Value& x, double y, std::string_view kind);
+Value select(const Value& condition, const Value& x, double y);
+Value select(const Value& condition, double x, const Value& y);
 // A rank-1 i32 constant.
 Value int_vector(const Ints& values);
 // The axes 0 .. rank-1.
@@ -34,6 +40,23 @@ Value slice_axis(const Value& x, int axis, int64_t begin, int64_t end);
 Value lowest_like(const Value& x);
 Value highest_like(const Value& x);
 
+// sum_k coefficients[k] x^k, by Horner's rule.
+Value polynomial(const Value& x, std::initializer_list<double> coefficients);
+// A scalar of an unsigned type, cut to its bits; a double could not hold 64 of them.
+Value bit_pattern(DType dtype, uint64_t bits);
+// The unsigned integer type of the same size.
+DType unsigned_type(DType integer);
+// For shifting by `amount`: 2^amount in `type`, and where 0 <= amount < bits of the type.
+struct ShiftFactor {
+  Value power, inside;
+};
+ShiftFactor shift_factor(const Value& amount, DType type);
+
+// For elements indices[r, i] of the rows of a [rows, size] tensor: their positions in row-major order, in one rank-1
+// tensor. `indices` has the rows' axes and then one more.
+Value positions_in_rows(const Value& indices, int64_t size);
+// One element per index of gather(x, indices, axis), repeated to the shape of its result.
+Value over_slices(const Value& per_index, const Shape& x, int64_t axis);
 // True where an index is within 0 .. size-1 of the axis, in the shape of gather(x, indices, axis).
 Value in_range(const Value& x, const Value& indices, int64_t axis);
 // gather, with 0 where the index is out of range: the transposed scatter_add.
@@ -43,6 +66,8 @@ Value gather_in_range(const Value& x, const Value& indices, int64_t axis);
 // and is shared equally among ties.
 void share_of_extreme(Pullback& p, std::string_view kind);
 void share_of_reduced_extreme(Pullback& p);
+// Of steps such as floor: the derivative is 0 wherever there is one.
+inline void zero_gradient(Pullback&) {}
 
 }  // namespace ops
 

@@ -36,7 +36,7 @@ class Backward {
 
   Value gradient_of(const Value& x) const {
     const auto at = gradients_.find(&x.node());
-    if (at == gradients_.end() || !at->second[x.index()]) return ops::zeros_like(x);
+    if (at == gradients_.end() || !at->second[x.index()]) return ops::filled_like(x, 0.0);
     return at->second[x.index()];
   }
 
@@ -130,7 +130,7 @@ std::vector<Value> gradient(const std::vector<Value>& y, const std::vector<Value
   }
   Backward backward(wrt);
   for (size_t i = 0; i < y.size(); ++i) {
-    const Value seed = i < seeds.size() && seeds[i] ? seeds[i] : ops::full(y[i].dtype(), y[i].shape(), 1.0);
+    const Value seed = i < seeds.size() && seeds[i] ? seeds[i] : ops::filled(y[i].dtype(), y[i].shape(), 1.0);
     backward.seed(y[i], seed);
   }
   backward.run(y);

@@ -26,8 +26,8 @@ OpDecl gather_decl{
       // The clamped index is the one that was read.
       const int64_t axis = normal_axis(p.integer("axis"), p.x(0).shape().rank());
       const double last = static_cast<double>(p.x(0).shape()[static_cast<int>(axis)] - 1);
-      const Value indices = ops::min(ops::max(p.x(1), ops::full_like(p.x(1), 0)), ops::full_like(p.x(1), last));
-      p.dx(0) = ops::scatter_add(ops::zeros_like(p.x(0)), indices, p.dy(), axis);
+      const Value indices = ops::min(ops::max(p.x(1), ops::filled_like(p.x(1), 0)), ops::filled_like(p.x(1), last));
+      p.dx(0) = ops::scatter_add(ops::filled_like(p.x(0), 0.0), indices, p.dy(), axis);
     }),
     .meaning = evaluate([](Evaluation& e) {
       const Evaluated &x = e.x(0), &indices = e.x(1);

@@ -31,7 +31,7 @@ OpDecl pad_decl{
     .gradient = pullback([](Pullback& p) {
       const Shape& from = p.x(0).shape();
       if (from.elements() == 0) {
-        p.dx(0) = ops::zeros_like(p.x(0));
+        p.dx(0) = ops::filled_like(p.x(0), 0.0);
         return;
       }
       const Ints &low = p.integers("low"), &interior = p.integers("interior");

@@ -19,7 +19,7 @@ OpDecl select_decl{
           i.output(i.dtype(1), i.shape(1));
         },
     .gradient = pullback([](Pullback& p) {
-      const Value zero = ops::zeros_like(p.y());
+      const Value zero = ops::filled_like(p.y(), 0.0);
       p.dx(1) = ops::select(p.x(0), p.dy(), zero);
       p.dx(2) = ops::select(p.x(0), zero, p.dy());
     }),

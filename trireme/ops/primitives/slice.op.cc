@@ -31,7 +31,7 @@ OpDecl slice_decl{
     .gradient = pullback([](Pullback& p) {
       const Shape &from = p.x(0).shape(), &to = p.y().shape();
       if (to.elements() == 0) {
-        p.dx(0) = ops::zeros_like(p.x(0));
+        p.dx(0) = ops::filled_like(p.x(0), 0.0);
         return;
       }
       const Ints &begin = p.integers("begin"), &step = p.integers("step");

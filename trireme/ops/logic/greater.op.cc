@@ -1,0 +1,28 @@
+#include "trireme/ops/declare.h"
+
+namespace trireme {
+
+OpDecl greater_decl{
+    .name = "greater",
+    .doc = "Comparison element by element, y = x > w; false with NaN.",
+    .tier = Tier::kComposite,
+    .kind = Kind::kElementwise,
+    .inputs = {{"x", any_dtype}, {"w", same_as_first}},
+    .outputs = {"y"},
+    .attributes = {},
+    .coerce = Coerce::kBroadcast,
+    .rules = {kEqualShapes},
+    .infer =
+        [](Infer& i) {
+          i.require(1, i.shape(0) == i.shape(1));
+          i.output(boolean, i.shape(0));
+        },
+    .gradient = none("the result is bool"),
+    .meaning = decompose([](const Decompose& d) -> Values { return ops::compare(d.x(0), d.x(1), "gt"); }),
+    .accuracy = by_decomposition,
+    .cost = cost_of_decomposition,
+    .cases = {"[2,3] [2,3]", "[] []", "[0,4] [0,4]", "[17] [17]", "i32[9]:0..3 i32[9]:0..3"},
+    .rejects = {"1: [2,3] [3,2]"},
+};
+
+}  // namespace trireme
