@@ -172,7 +172,9 @@ void check_inputs(const OpDecl& op, const std::vector<Value>& inputs) {
                   cat(op.id(), "_inputs"));
     }
     const DType type = inputs[i].dtype();
-    const bool bound = (spec.types.bits & same_as_first.bits) != 0 || (i > 0 && i >= specs.size());
+    // Variadic arguments that are promoted share one type; the others (state of a loop, keys and values of a sort) do not.
+    const bool bound = (spec.types.bits & same_as_first.bits) != 0 ||
+                       (i >= specs.size() && op.coerce.value != Coerce::kNone);
     const bool holds = bound ? type == inputs[0].dtype() : spec.types.has(type);
     if (!holds) {
       const std::string label = cat(op.id(), "_t", std::min(i, specs.size() - 1) + 1);
