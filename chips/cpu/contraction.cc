@@ -1,0 +1,226 @@
+// dot_general: batched matrix products.
+#include <algorithm>
+#include <memory>
+
+#include "chips/cpu/gemm.h"
+#include "chips/cpu/kernel.h"
+#include "chips/cpu/tile_float.h"
+
+namespace trireme::cpu {
+namespace {
+
+struct Product {
+  uint32_t in_a, in_b, out;  // values
+  DType type;
+  int64_t batch, m, n, k;
+  Strides a, b;  // [batch, row, column]
+  int64_t parts = 1;  // slices of k summed in order, for small results of long sums
+};
+
+template <class T>
+class FloatProduct {
+ public:
+  FloatProduct(const Product& p, const TrmValue& w) : p_(p) {
+    if (w.known && p_.batch > 0 && (p_.batch == 1 || p_.b[0] == 0) && p_.k > 0) {
+      packed_ = std::make_shared<PackedMatrix<T>>(matrix(w.constant_data, p_.b, 0), p_.k, p_.n, kernel_.columns);
+    }
+    // Few blocks and a long sum: cut the sum, at places that depend on the sizes only.
+    const int64_t blocks = p_.batch * ((p_.m + 47) / 48) * ((p_.n + 127) / 128);
+    if (blocks < 8 && p_.k >= 4 * kInner) p_.parts = std::min<int64_t>(16, p_.k / (2 * kInner));
+    thin_ = p_.parts == 1 && p_.m <= 4 && !packed_ && p_.type != f16 && p_.type != bf16;
+    // Pieces of C: enough for the threads, cut where packing the operands again costs least.
+    const double flops = 2.0 * static_cast<double>(p_.m) * static_cast<double>(p_.n) * static_cast<double>(p_.k);
+    const auto threads = static_cast<int64_t>(host->threads());
+    int64_t pieces = threads == 1 ? 1 : (2 * threads + p_.batch * p_.parts - 1) / std::max<int64_t>(1, p_.batch * p_.parts);
+    pieces = std::clamp<int64_t>(static_cast<int64_t>(flops / 2e6), 1, std::max<int64_t>(1, pieces));
+    double best = 1e300;
+    for (int64_t rows = 1; rows <= pieces; ++rows) {
+      const int64_t columns = (pieces + rows - 1) / rows;
+      const double cost = static_cast<double>(rows) * static_cast<double>(packed_ ? 0 : p_.n) + static_cast<double>(columns * p_.m) +
+                          1e9 * ((rows > 1 && p_.m / rows < kernel_.rows) || (columns > 1 && p_.n / columns < kernel_.columns));
+      if (cost < best) best = cost, row_pieces_ = rows, column_pieces_ = columns;
+    }
+  }
+
+  void run(void* const* values) const {
+    const void* a = values[p_.in_a];
+    const void* b = values[p_.in_b];
+    auto* c = static_cast<std::byte*>(values[p_.out]);
+    const int64_t size = p_.m * p_.n;
+    if (size == 0 || p_.batch == 0) return;
+    if (p_.k == 0) {
+      std::fill_n(c, p_.batch * size * static_cast<int64_t>(size_of(p_.type)), std::byte{0});
+      return;
+    }
+    if (thin_) return run_thin(a, b, reinterpret_cast<T*>(c));
+    const int64_t row_step = round_up((p_.m + row_pieces_ - 1) / row_pieces_, kernel_.rows);
+    const int64_t column_step = round_up((p_.n + column_pieces_ - 1) / column_pieces_, kernel_.columns);
+    const int64_t pieces = row_pieces_ * column_pieces_;
+    std::vector<T> partial(p_.parts > 1 ? static_cast<size_t>(p_.parts * p_.batch * size) : 0);
+    const double flops = 2.0 * static_cast<double>(size) * static_cast<double>(p_.k) / static_cast<double>(pieces * p_.parts);
+    const auto grain = static_cast<int64_t>(5e5 / std::max(1.0, flops)) + 1;
+    parallel_for(p_.batch * p_.parts * pieces, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t task = begin; task < end; ++task) {
+        const int64_t piece = task % pieces, part = task / pieces % p_.parts, batch = task / pieces / p_.parts;
+        const int64_t row = piece / column_pieces_ * row_step, column = piece % column_pieces_ * column_step;
+        const int64_t rows = std::min(row_step, p_.m - row), columns = std::min(column_step, p_.n - column);
+        if (rows <= 0 || columns <= 0) continue;
+        const int64_t slices = (p_.k + kInner - 1) / kInner;
+        const int64_t from = slices * part / p_.parts * kInner;
+        const int64_t to = std::min(p_.k, slices * (part + 1) / p_.parts * kInner);
+        const int64_t at = batch * size + row * p_.n + column;
+        if (p_.parts > 1) {
+          multiply(a, b, batch, row, rows, column, columns, from, to, partial.data() + part * p_.batch * size + at, p_.n);
+        } else if (p_.type == f16 || p_.type == bf16) {
+          auto* block = reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(rows * columns) * sizeof(T)));
+          multiply(a, b, batch, row, rows, column, columns, from, to, block, columns);
+          for (int64_t r = 0; r < rows; ++r) store_run(c, at + r * p_.n, block + r * columns, columns);
+        } else {
+          multiply(a, b, batch, row, rows, column, columns, from, to, reinterpret_cast<T*>(c) + at, p_.n);
+        }
+      }
+    });
+    if (p_.parts == 1) return;
+    const int64_t total = p_.batch * size;
+    parallel_for(total, kGrainElements / p_.parts, [&](int64_t begin, int64_t end) {
+      for (int64_t part = 1; part < p_.parts; ++part) {
+        for (int64_t i = begin; i < end; ++i) partial[static_cast<size_t>(i)] += partial[static_cast<size_t>(part * total + i)];
+      }
+      store_run(c, begin, partial.data() + begin, end - begin);
+    });
+  }
+
+ private:
+  MatrixView matrix(const void* memory, const Strides& strides, int64_t batch) const {
+    const int64_t offset = batch * strides[0] * static_cast<int64_t>(size_of(p_.type));
+    return {static_cast<const std::byte*>(memory) + offset, p_.type, strides[1], strides[2]};
+  }
+  void store_run(std::byte* c, int64_t at, const T* values, int64_t count) const {
+    if constexpr (std::is_same_v<T, float>) {
+      if (p_.type != f32) return store_half_floats(c + at * 2, values, static_cast<size_t>(count), p_.type == bf16);
+    }
+    std::copy_n(values, count, reinterpret_cast<T*>(c) + at);
+  }
+
+  void multiply(const void* a, const void* b, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns,
+                int64_t from, int64_t to, T* c, int64_t c_stride) const {
+    const MatrixView left = matrix(a, p_.a, batch).at(row, from).transposed();
+    const MatrixView right = matrix(b, p_.b, batch).at(from, column);
+    const auto a_source = [&](int64_t r, int64_t count, int64_t p, int64_t inner) {
+      auto* panels = reinterpret_cast<T*>(thread_scratch(kPackScratchA, static_cast<size_t>((kBlockRows + kernel_.rows) * kInner) * sizeof(T)));
+      pack_panels(left.at(p, r), inner, count, kernel_.rows, panels);
+      return static_cast<const T*>(panels);
+    };
+    const auto b_source = [&](int64_t s, int64_t count, int64_t p, int64_t inner) {
+      if (packed_) return packed_->slice(from + p, column + s);
+      auto* panels = reinterpret_cast<T*>(thread_scratch(kPackScratchB, static_cast<size_t>((kBlockColumns + kernel_.columns) * kInner) * sizeof(T)));
+      pack_panels(right.at(p, s), inner, count, kernel_.columns, panels);
+      return static_cast<const T*>(panels);
+    };
+    multiply_blocks<T>(rows, columns, to - from, a_source, b_source, c, c_stride);
+  }
+
+  // A few rows: nothing is worth packing. Rows of b contiguous: sums of rows; columns contiguous: dot products.
+  void run_thin(const void* a_memory, const void* b_memory, T* c) const {
+    const auto* a = static_cast<const T*>(a_memory);
+    const auto* b = static_cast<const T*>(b_memory);
+    constexpr int64_t kColumns = 512;
+    const int64_t pieces = (p_.n + kColumns - 1) / kColumns;
+    const int64_t work = p_.m * p_.k * std::min(kColumns, p_.n) / 4;
+    parallel_for(p_.batch * pieces, grain_for(work), [&](int64_t begin, int64_t end) {
+      for (int64_t task = begin; task < end; ++task) {
+        const int64_t batch = task / pieces, column = task % pieces * kColumns;
+        const int64_t columns = std::min(kColumns, p_.n - column);
+        const T* left = a + batch * p_.a[0];
+        const T* right = b + batch * p_.b[0] + column * p_.b[2];
+        T* target = c + batch * p_.m * p_.n + column;
+        if (p_.b[1] == 1 && p_.b[2] != 1) {
+          for (int64_t row = 0; row < p_.m; ++row) {
+            auto* x = left + row * p_.a[1];
+            if (p_.a[2] != 1) {
+              auto* dense = reinterpret_cast<T*>(thread_scratch(kPackScratchA, static_cast<size_t>(p_.k) * sizeof(T)));
+              for (int64_t i = 0; i < p_.k; ++i) dense[i] = x[i * p_.a[2]];
+              x = dense;
+            }
+            for (int64_t j = 0; j < columns; ++j) target[row * p_.n + j] = kernel_.dot(p_.k, x, right + j * p_.b[2]);
+          }
+          continue;
+        }
+        for (int64_t row = 0; row < p_.m; ++row) std::fill_n(target + row * p_.n, columns, T{0});
+        constexpr int64_t kRows = 64;
+        for (int64_t p = 0; p < p_.k; p += kRows) {
+          const int64_t here = std::min(kRows, p_.k - p);
+          const T* rows = right + p * p_.b[1];
+          int64_t stride = p_.b[1];
+          if (p_.b[2] != 1) {
+            auto* dense = reinterpret_cast<T*>(thread_scratch(kPackScratchB, static_cast<size_t>(kRows * kColumns) * sizeof(T)));
+            for (int64_t i = 0; i < here; ++i) {
+              for (int64_t j = 0; j < columns; ++j) dense[i * kColumns + j] = rows[i * p_.b[1] + j * p_.b[2]];
+            }
+            rows = dense;
+            stride = kColumns;
+          }
+          for (int64_t row = 0; row < p_.m; ++row) {
+            kernel_.row_times(here, columns, left + row * p_.a[1] + p * p_.a[2], p_.a[2], rows, stride, target + row * p_.n);
+          }
+        }
+      }
+    });
+  }
+
+  const MicroKernel<T>& kernel_ = micro_kernel<T>();
+  Product p_;
+  std::shared_ptr<PackedMatrix<T>> packed_;
+  bool thin_ = false;
+  int64_t row_pieces_ = 1, column_pieces_ = 1;
+};
+
+// Integers wrap, so they may be multiplied as unsigned in any order.
+template <class U>
+void multiply_integers(const Product& p, const U* a, const U* b, U* c) {
+  parallel_for(p.batch * p.m, grain_for(p.n * p.k), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t batch = i / p.m, row = i % p.m;
+      U* target = c + i * p.n;
+      std::fill_n(target, p.n, U{0});
+      for (int64_t k = 0; k < p.k; ++k) {
+        const uint64_t x = a[batch * p.a[0] + row * p.a[1] + k * p.a[2]];
+        const U* y = b + batch * p.b[0] + k * p.b[1];
+        for (int64_t j = 0; j < p.n; ++j) target[j] = static_cast<U>(target[j] + x * y[j * p.b[2]]);
+      }
+    }
+  });
+}
+
+Run prepare_dot_general(const Program& program, const NodeView& node) {
+  const TrmValue a = program.value(node.inputs()[0]), b = program.value(node.inputs()[1]);
+  Product p{node.inputs()[0], node.inputs()[1], node.outputs()[0], dtype_of(a), a.dims[0], a.dims[1], b.dims[2], a.dims[2], {}, {}};
+  std::copy_n(a.strides, 3, p.a.begin());
+  std::copy_n(b.strides, 3, p.b.begin());
+  if (p.type == f64) return [product = FloatProduct<double>(p, b)](void* const* values) { product.run(values); };
+  if (is_float(p.type)) return [product = FloatProduct<float>(p, b)](void* const* values) { product.run(values); };
+  const auto integers = [&]<class U>() -> Run {
+    return [p](void* const* v) {
+      multiply_integers(p, static_cast<const U*>(v[p.in_a]), static_cast<const U*>(v[p.in_b]), static_cast<U*>(v[p.out]));
+    };
+  };
+  switch (size_of(p.type)) {
+    case 1: return integers.operator()<uint8_t>();
+    case 2: return integers.operator()<uint16_t>();
+    case 4: return integers.operator()<uint32_t>();
+    default: return integers.operator()<uint64_t>();
+  }
+}
+
+double flops_of_product(const Program& program, const NodeView& node) {
+  const TrmValue a = program.value(node.inputs()[0]), b = program.value(node.inputs()[1]);
+  return 2.0 * static_cast<double>(chip::elements(a)) * static_cast<double>(b.dims[2]);
+}
+
+constexpr KernelEntry kTable[] = {{"dot_general", numbers, kStridedInputs, prepare_dot_general, flops_of_product}};
+
+}  // namespace
+
+std::span<const KernelEntry> contraction_kernels() { return kTable; }
+
+}  // namespace trireme::cpu

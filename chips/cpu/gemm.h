@@ -1,0 +1,117 @@
+// Matrix products for f32 and f64: C = A B in blocks that fit the caches.
+//
+// Both operands are packed into panels first: A into [panel of R rows][k][R], B into [panel of W columns][k][W], in
+// slices of kInner along k. A micro kernel keeps an R x W block of C in registers and walks along k. Panels are zero
+// beyond the matrix, so only the stores care about edges. R and W belong to the instruction set.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "chips/cpu/tile_program.h"
+
+namespace trireme::cpu {
+
+template <class T>
+struct MicroKernel {
+  int64_t rows, columns;  // R, W
+  // c[0..used_rows) x [0..W) = or += a b; c has row stride `c_stride`.
+  void (*run)(int64_t used_rows, int64_t inner, const T* a, const T* b, T* c, int64_t c_stride, bool add);
+  // y[0..n) += sum over i < k of x[i x_stride] b[i b_stride + 0..n): a row times a matrix with contiguous rows.
+  void (*row_times)(int64_t k, int64_t n, const T* x, int64_t x_stride, const T* b, int64_t b_stride, T* y);
+  T (*dot)(int64_t k, const T* x, const T* y);  // both contiguous
+  // Four terms at a time, for depthwise convolutions: y[i] += w x[i].
+  void (*add_scaled)(int64_t n, T w, const T* x, T* y);
+};
+// The best one this machine runs.
+template <class T>
+const MicroKernel<T>& micro_kernel();
+
+constexpr int64_t kInner = 256;      // k slice: a panel of B stays in the first-level cache
+constexpr int64_t kBlockRows = 144;  // rows of A packed at once; with the slice, a third of a megabyte at most
+constexpr int64_t kBlockColumns = 512;
+
+inline int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+// A matrix in memory of type f64, f32, f16 or bf16 (16-bit floats are widened to f32 while packing).
+struct MatrixView {
+  const void* data;
+  DType type;
+  int64_t row_stride, column_stride;  // in elements
+  MatrixView at(int64_t row, int64_t column) const {
+    const int64_t offset = row * row_stride + column * column_stride;
+    return {static_cast<const std::byte*>(data) + offset * static_cast<int64_t>(size_of(type)), type, row_stride, column_stride};
+  }
+  MatrixView transposed() const { return {data, type, column_stride, row_stride}; }
+};
+
+// Packs `k` x `n` of b into panels of `width` columns, zero-padded: [panel][k][width]. For A, pass its transpose.
+template <class T>
+void pack_panels(const MatrixView& b, int64_t k, int64_t n, int64_t width, T* panels);
+
+// A whole matrix packed ahead, slice by slice along k.
+template <class T>
+class PackedMatrix {
+ public:
+  PackedMatrix(const MatrixView& b, int64_t k, int64_t n, int64_t width)
+      : k_(k), padded_(round_up(n, width)), storage_(static_cast<size_t>(k * padded_) + 64 / sizeof(T)) {
+    values_ = storage_.data();
+    while (reinterpret_cast<uintptr_t>(values_) % 64 != 0) ++values_;
+    parallel_for((k_ + kInner - 1) / kInner, grain_for(kInner * n), [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin * kInner; p < std::min(k_, end * kInner); p += kInner) {
+        pack_panels(b.at(p, 0), std::min(kInner, k_ - p), n, width, values_ + p * padded_);
+      }
+    });
+  }
+  PackedMatrix(const PackedMatrix&) = delete;
+  PackedMatrix& operator=(const PackedMatrix&) = delete;
+  // Panels from column `n` (a multiple of the width) of the slice that starts at `p`.
+  const T* slice(int64_t p, int64_t n) const { return values_ + p * padded_ + n * std::min(kInner, k_ - p); }
+
+ private:
+  int64_t k_, padded_;
+  std::vector<T> storage_;
+  T* values_;
+};
+
+// One thread's product into c (m x n, row stride c_stride). Sources give packed panels:
+//   a(row, rows, p, inner)       rows [row, row + rows) of the slice of A at p
+//   b(column, columns, p, inner) the same for B
+template <class T, class SourceA, class SourceB>
+void multiply_blocks(int64_t m, int64_t n, int64_t k, const SourceA& a, const SourceB& b, T* c, int64_t c_stride) {
+  const MicroKernel<T>& kernel = micro_kernel<T>();
+  alignas(64) T edge[32 * 64];
+  for (int64_t column = 0; column < n; column += kBlockColumns) {
+    const int64_t columns = std::min(kBlockColumns, n - column);
+    for (int64_t p = 0; p < k; p += kInner) {
+      const int64_t inner = std::min(kInner, k - p);
+      const T* b_panels = b(column, columns, p, inner);
+      for (int64_t row = 0; row < m; row += kBlockRows) {
+        const int64_t rows = std::min(kBlockRows, m - row);
+        const T* a_panels = a(row, rows, p, inner);
+        for (int64_t j = 0; j < columns; j += kernel.columns) {
+          const int64_t used_columns = std::min(kernel.columns, columns - j);
+          for (int64_t i = 0; i < rows; i += kernel.rows) {
+            const int64_t used_rows = std::min(kernel.rows, rows - i);
+            T* target = c + (row + i) * c_stride + column + j;
+            const T* a_panel = a_panels + i * inner;
+            const T* b_panel = b_panels + j * inner;
+            if (used_columns == kernel.columns) {
+              kernel.run(used_rows, inner, a_panel, b_panel, target, c_stride, p > 0);
+              continue;
+            }
+            kernel.run(used_rows, inner, a_panel, b_panel, edge, kernel.columns, false);
+            for (int64_t r = 0; r < used_rows; ++r) {
+              for (int64_t s = 0; s < used_columns; ++s) {
+                const T value = edge[r * kernel.columns + s];
+                target[r * c_stride + s] = p > 0 ? target[r * c_stride + s] + value : value;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace trireme::cpu

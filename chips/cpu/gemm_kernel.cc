@@ -1,0 +1,161 @@
+// Micro kernels of the matrix product, for each instruction set.
+#include "chips/cpu/targets.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "chips/cpu/gemm_kernel.cc"
+#include <hwy/foreach_target.h>
+// After foreach_target:
+#include <hwy/highway.h>
+
+#include <utility>
+
+#include "chips/cpu/gemm.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trireme::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+namespace {
+
+// Rows of C in registers, two vectors wide: with 32 registers 12, with 16 registers 6.
+#if HWY_TARGET <= HWY_AVX3
+constexpr int64_t kRows = 12;
+#elif HWY_TARGET == HWY_NEON
+constexpr int64_t kRows = 8;
+#else
+constexpr int64_t kRows = 6;
+#endif
+
+template <class T, int64_t kUsed>
+void block(int64_t inner, const T* HWY_RESTRICT a, const T* HWY_RESTRICT b, T* HWY_RESTRICT c, int64_t c_stride, bool add) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  V left[kUsed], right[kUsed];
+#pragma GCC unroll 12
+  for (int64_t r = 0; r < kUsed; ++r) left[r] = right[r] = hn::Zero(d);
+  for (int64_t k = 0; k < inner; ++k) {
+    const V b0 = hn::Load(d, b), b1 = hn::Load(d, b + lanes);
+#pragma GCC unroll 12
+    for (int64_t r = 0; r < kUsed; ++r) {
+      const V x = hn::Set(d, a[r]);
+      left[r] = hn::MulAdd(x, b0, left[r]);
+      right[r] = hn::MulAdd(x, b1, right[r]);
+    }
+    a += kRows;
+    b += 2 * lanes;
+  }
+#pragma GCC unroll 12
+  for (int64_t r = 0; r < kUsed; ++r) {
+    T* row = c + r * c_stride;
+    if (add) {
+      left[r] = hn::Add(left[r], hn::LoadU(d, row));
+      right[r] = hn::Add(right[r], hn::LoadU(d, row + lanes));
+    }
+    hn::StoreU(left[r], d, row);
+    hn::StoreU(right[r], d, row + lanes);
+  }
+}
+
+template <class T>
+using Block = void (*)(int64_t, const T*, const T*, T*, int64_t, bool);
+template <class T, size_t... kIndex>
+void run_block(int64_t used_rows, int64_t inner, const T* a, const T* b, T* c, int64_t c_stride, bool add,
+               std::index_sequence<kIndex...>) {
+  static constexpr Block<T> kBlocks[] = {block<T, static_cast<int64_t>(kIndex) + 1>...};
+  kBlocks[used_rows - 1](inner, a, b, c, c_stride, add);
+}
+template <class T>
+void run(int64_t used_rows, int64_t inner, const T* a, const T* b, T* c, int64_t c_stride, bool add) {
+  run_block(used_rows, inner, a, b, c, c_stride, add, std::make_index_sequence<kRows>{});
+}
+
+// Eight rows of b at a time, so y is read and written once per eight.
+template <class T>
+void row_times(int64_t k, int64_t n, const T* x, int64_t x_stride, const T* b, int64_t b_stride, T* y) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + 8 <= k; i += 8, b += 8 * b_stride, x += 8 * x_stride) {
+    T w[8];
+    for (int64_t t = 0; t < 8; ++t) w[t] = x[t * x_stride];
+    int64_t j = 0;
+    for (; j + lanes <= n; j += lanes) {
+      auto even = hn::LoadU(d, y + j);
+      auto odd = hn::Mul(hn::Set(d, w[1]), hn::LoadU(d, b + b_stride + j));
+      even = hn::MulAdd(hn::Set(d, w[0]), hn::LoadU(d, b + j), even);
+#pragma GCC unroll 3
+      for (int64_t t = 2; t < 8; t += 2) {
+        even = hn::MulAdd(hn::Set(d, w[t]), hn::LoadU(d, b + t * b_stride + j), even);
+        odd = hn::MulAdd(hn::Set(d, w[t + 1]), hn::LoadU(d, b + (t + 1) * b_stride + j), odd);
+      }
+      hn::StoreU(hn::Add(even, odd), d, y + j);
+    }
+    for (; j < n; ++j) {
+      T sum = y[j];
+      for (int64_t t = 0; t < 8; ++t) sum += w[t] * b[t * b_stride + j];
+      y[j] = sum;
+    }
+  }
+  for (; i < k; ++i, b += b_stride, x += x_stride) {
+    for (int64_t j = 0; j < n; ++j) y[j] += *x * b[j];
+  }
+}
+
+template <class T>
+T dot(int64_t k, const T* x, const T* y) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  int64_t i = 0;
+  for (; i + 4 * lanes <= k; i += 4 * lanes) {
+    s0 = hn::MulAdd(hn::LoadU(d, x + i), hn::LoadU(d, y + i), s0);
+    s1 = hn::MulAdd(hn::LoadU(d, x + i + lanes), hn::LoadU(d, y + i + lanes), s1);
+    s2 = hn::MulAdd(hn::LoadU(d, x + i + 2 * lanes), hn::LoadU(d, y + i + 2 * lanes), s2);
+    s3 = hn::MulAdd(hn::LoadU(d, x + i + 3 * lanes), hn::LoadU(d, y + i + 3 * lanes), s3);
+  }
+  for (; i + lanes <= k; i += lanes) s0 = hn::MulAdd(hn::LoadU(d, x + i), hn::LoadU(d, y + i), s0);
+  T sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+  for (; i < k; ++i) sum += x[i] * y[i];
+  return sum;
+}
+
+template <class T>
+void add_scaled(int64_t n, T w, const T* x, T* y) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto scale = hn::Set(d, w);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(hn::MulAdd(scale, hn::LoadU(d, x + i), hn::LoadU(d, y + i)), d, y + i);
+  for (; i < n; ++i) y[i] += w * x[i];
+}
+
+template <class T>
+MicroKernel<T> kernel() {
+  const hn::ScalableTag<T> d;
+  return {kRows, 2 * static_cast<int64_t>(hn::Lanes(d)), run<T>, row_times<T>, dot<T>, add_scaled<T>};
+}
+MicroKernel<float> kernel_f32() { return kernel<float>(); }
+MicroKernel<double> kernel_f64() { return kernel<double>(); }
+
+}  // namespace
+}  // namespace trireme::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace trireme::cpu {
+
+HWY_EXPORT(kernel_f32);
+HWY_EXPORT(kernel_f64);
+
+template <>
+const MicroKernel<float>& micro_kernel<float>() {
+  static const MicroKernel<float> kernel = HWY_DYNAMIC_DISPATCH(kernel_f32)();
+  return kernel;
+}
+template <>
+const MicroKernel<double>& micro_kernel<double>() {
+  static const MicroKernel<double> kernel = HWY_DYNAMIC_DISPATCH(kernel_f64)();
+  return kernel;
+}
+
+}  // namespace trireme::cpu
+#endif

@@ -1,0 +1,93 @@
+// What every kernel file of the chip shares: the host's services, the shape of a prepared kernel, and the table through
+// which a family of kernels announces itself. Adding a kernel is one row in its family's table.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "trireme/chip/chip.hpp"
+#include "trireme/core/dtype.h"
+
+namespace trireme::cpu {
+
+using chip::Failure;
+using chip::NodeView;
+using chip::Program;
+
+// Set once by the entry function.
+extern const TrmHost* host;
+
+inline DType dtype_of(const TrmValue& v) { return static_cast<DType>(v.dtype); }
+
+// Runs body(begin, end) over pieces of [0, count), each at least `grain` long, on the host's pool.
+template <class F>
+void parallel_for(int64_t count, int64_t grain, const F& body) {
+  if (count <= grain) {
+    if (count > 0) body(int64_t{0}, count);
+    return;
+  }
+  host->parallel_for(
+      static_cast<uint64_t>(count), static_cast<uint64_t>(grain),
+      [](void* context, uint64_t begin, uint64_t end) {
+        (*static_cast<const F*>(context))(static_cast<int64_t>(begin), static_cast<int64_t>(end));
+      },
+      const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+// A prepared kernel. values[v] is the address of element [0, 0, ...] of value v of the program, for its inputs, outputs
+// and known constants; null for what only lives inside.
+using Run = std::function<void(void* const* values)>;
+
+enum Layouts : uint32_t {
+  kDense = 0,               // inputs and outputs row-major; the host converts others
+  kStridedInputs = 1u << 0,
+  kStridedOutputs = 1u << 1,
+};
+
+struct KernelEntry {
+  std::string_view op;
+  DTypeSet dtypes;  // of the first input (of the first output where there are no inputs)
+  uint32_t layouts;
+  // Prepares the program's one node. Throws Failure (TRM_UNSUPPORTED) when this form of the op is not done.
+  Run (*prepare)(const Program&, const NodeView&);
+  // Floating operations of the node; null: `flops_per_element` times the elements of the first output.
+  double (*flops)(const Program&, const NodeView&) = nullptr;
+  double flops_per_element = 1.0;
+};
+
+// The families.
+std::span<const KernelEntry> movement_kernels();
+std::span<const KernelEntry> indexing_kernels();
+std::span<const KernelEntry> contraction_kernels();
+std::span<const KernelEntry> convolution_kernels();
+std::span<const KernelEntry> window_kernels();
+std::span<const KernelEntry> order_kernels();
+std::span<const KernelEntry> random_kernels();
+std::span<const KernelEntry> normalization_kernels();
+
+// A tensor seen as [outer, size, inner] around one axis: how kernels along an axis see dense memory.
+struct AxisView {
+  int64_t outer = 1, size = 1, inner = 1;
+  AxisView(const TrmValue& v, int64_t axis) {
+    for (int64_t i = 0; i < v.rank; ++i) {
+      if (i < axis) outer *= v.dims[i];
+      else if (i == axis) size = v.dims[i];
+      else inner *= v.dims[i];
+    }
+  }
+};
+// An axis attribute, counted from the back when negative.
+inline int64_t axis_of(const NodeView& node, const char* name, uint32_t rank) {
+  const int64_t axis = node.integer(name);
+  return axis < 0 ? axis + rank : axis;
+}
+
+// Elements a piece of parallel work should have to pay for waking a thread.
+constexpr int64_t kGrainElements = 16384;
+inline int64_t grain_for(int64_t work_per_item) { return std::max<int64_t>(1, kGrainElements / std::max<int64_t>(1, work_per_item)); }
+
+}  // namespace trireme::cpu

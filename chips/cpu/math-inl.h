@@ -1,0 +1,203 @@
+// f32 functions on vectors, within 4 units in the last place, right on infinities, NaN, signed zeros and denormals.
+// Included once per instruction set. Coefficients: interpolation at Chebyshev nodes of the stated interval.
+#if defined(TRIREME_CHIPS_CPU_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TRIREME_CHIPS_CPU_MATH_INL_H_
+#undef TRIREME_CHIPS_CPU_MATH_INL_H_
+#else
+#define TRIREME_CHIPS_CPU_MATH_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <cmath>
+#include <limits>
+
+HWY_BEFORE_NAMESPACE();
+namespace trireme::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Horner; coefficients from the constant term up.
+template <class D, class V, class C, size_t N>
+HWY_INLINE V polynomial(D d, V x, const C (&coefficients)[N]) {
+  V sum = hn::Set(d, coefficients[N - 1]);
+  for (size_t i = N - 1; i-- > 0;) sum = hn::MulAdd(sum, x, hn::Set(d, coefficients[i]));
+  return sum;
+}
+
+// 2^n for whole n in [-126, 127].
+template <class D, class V>
+HWY_INLINE V power_of_two(D d, V n) {
+  const hn::RebindToSigned<D> di;
+  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127))));
+}
+
+// x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1.
+template <class D, class V>
+HWY_INLINE V reduced_expm1(D d, V x, V& n) {
+  constexpr float kSeries[] = {0.5f, 0.16666666682534345f, 0.04166645680967604f, 0.008333310024231795f,
+                               0.0013934541928436522f, 0.00019891981310453516f};  // (e^r - 1 - r) / r^2
+  n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
+  V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
+  r = hn::NegMulAdd(n, hn::Set(d, -0.00021219444f), r);
+  return hn::MulAdd(hn::Mul(r, r), polynomial(d, r, kSeries), r);
+}
+
+template <class D, class V>
+HWY_INLINE V clamp(D d, V x, float low, float high) {
+  return hn::Min(hn::Max(x, hn::Set(d, low)), hn::Set(d, high));
+}
+
+struct Exp {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    V n;
+    const V p = reduced_expm1(d, clamp(d, x, -104.5f, 89.0f), n);
+    // In two steps, so that results below 2^-126 and near 2^128 come out right.
+    const V half = hn::Floor(hn::Mul(n, hn::Set(d, 0.5f)));
+    const V e = hn::Mul(hn::Mul(hn::Add(p, hn::Set(d, 1.0f)), power_of_two(d, half)),
+                        power_of_two(d, hn::Sub(n, half)));
+    return hn::IfThenElse(hn::IsNaN(x), x, e);
+  }
+};
+
+struct Expm1 {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    V n;
+    const V p = reduced_expm1(d, clamp(d, x, -30.0f, 89.0f), n);
+    const V half_scale = power_of_two(d, hn::Sub(n, hn::Set(d, 1.0f)));  // 2^n itself may overflow
+    const V scaled = hn::MulAdd(half_scale, p, hn::Sub(half_scale, hn::Set(d, 0.5f)));
+    const V y = hn::IfThenElse(hn::Eq(n, hn::Zero(d)), p, hn::Add(scaled, scaled));
+    return hn::IfThenElse(hn::IsNaN(x), x, hn::CopySign(y, x));
+  }
+};
+
+struct Tanh {  // t / (t + 2) with t = e^2|x| - 1
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    const V a = hn::Abs(x);
+    const V t = Expm1::run(d, hn::Add(a, a));
+    const V y = hn::Div(t, hn::Add(t, hn::Set(d, 2.0f)));
+    return hn::CopySign(hn::IfThenElse(hn::Gt(a, hn::Set(d, 10.0f)), hn::Set(d, 1.0f), y), x);
+  }
+};
+
+struct Logistic {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    const V one = hn::Set(d, 1.0f);
+    const V e = Exp::run(d, hn::Neg(hn::Abs(x)));
+    return hn::Div(hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one), hn::Add(one, e));
+  }
+};
+
+struct Log {  // m in [sqrt 1/2, sqrt 2), x = m 2^k, f = m - 1, s = f / (2 + f): log m = f - (f^2/2 - s (f^2/2 + R(s^2)))
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    constexpr float kSeries[] = {0.666666665519635f, 0.4000012390615411f, 0.2855058703611435f, 0.2333681103404383f};
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const hn::RebindToSigned<D> di;
+    const auto tiny = hn::Lt(x, hn::Set(d, 0x1p-126f));
+    const auto bits = hn::BitCast(di, hn::IfThenElse(tiny, hn::Mul(x, hn::Set(d, 0x1p25f)), x));
+    const auto exponent = hn::ShiftRight<23>(hn::Sub(bits, hn::Set(di, 0x3f3504f3)));
+    const V k = hn::Sub(hn::ConvertTo(d, exponent), hn::IfThenElseZero(tiny, hn::Set(d, 25.0f)));
+    const V f = hn::Sub(hn::BitCast(d, hn::Sub(bits, hn::ShiftLeft<23>(exponent))), hn::Set(d, 1.0f));
+    const V s = hn::Div(f, hn::Add(f, hn::Set(d, 2.0f)));
+    const V z = hn::Mul(s, s);
+    const V half_square = hn::Mul(hn::Mul(f, f), hn::Set(d, 0.5f));
+    const V series = hn::MulAdd(z, polynomial(d, z, kSeries), half_square);
+    const V low = hn::MulAdd(s, series, hn::Mul(k, hn::Set(d, -0.00021219444f)));
+    V y = hn::MulAdd(k, hn::Set(d, 0.693359375f), hn::Sub(f, hn::Sub(half_square, low)));
+    y = hn::IfThenElse(hn::Eq(x, hn::Set(d, kInfinity)), x, y);
+    y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), hn::Set(d, -kInfinity), y);
+    y = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Set(d, std::numeric_limits<float>::quiet_NaN()), y);
+    return hn::IfThenElse(hn::IsNaN(x), x, y);
+  }
+};
+
+struct Log1p {  // u = 1 + x rounded; log u plus what the rounding lost
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    const V one = hn::Set(d, 1.0f);
+    const V u = hn::Add(x, one);
+    const V log_u = Log::run(d, u);
+    const V y = hn::Add(log_u, hn::Div(hn::Sub(x, hn::Sub(u, one)), u));
+    const auto plain = hn::Or(hn::Le(u, hn::Zero(d)), hn::Gt(x, hn::Set(d, 0x1p60f)));
+    return hn::IfThenElse(hn::Eq(x, hn::Zero(d)), x, hn::IfThenElse(plain, log_u, y));
+  }
+};
+
+struct Erf {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    constexpr float kNear[] = {1.1283791658483509f,   -0.3761262666672013f,   0.11283594715157845f, -0.02685421201052372f,
+                               0.005189087423235487f, -0.0008016864285412523f, 7.875875056904539e-05f};  // erf(x)/x
+    constexpr float kFar[] = {-0.0003139770930344461f, 1.1302080297430235f,    0.6318707642924898f,
+                              0.11003628458654524f,    -0.02639505450810385f,  0.004749935117309352f,
+                              -0.0005946317950159844f, 4.5786246989173e-05f,   -1.6226791704519755e-06f};  // -log erfc
+    const V a = hn::Abs(x);
+    const V near = hn::Mul(a, polynomial(d, hn::Mul(x, x), kNear));
+    const V capped = hn::Min(a, hn::Set(d, 4.05f));
+    const V far = hn::Sub(hn::Set(d, 1.0f), Exp::run(d, hn::Neg(polynomial(d, capped, kFar))));
+    const V y = hn::CopySign(hn::IfThenElse(hn::Lt(a, hn::Set(d, 1.0f)), near, far), x);
+    return hn::IfThenElse(hn::IsNaN(x), x, y);
+  }
+};
+
+// sin and cos of r + quarter pi/2 turns, from f64 vectors: |r| <= pi/4.
+struct Angle {
+  template <class D, class V>
+  static HWY_INLINE void sin_cos(D d, V x, V& sine, V& cosine) {
+    constexpr double kSine[] = {-0.16666666666663854, 0.008333333331060918, -0.0001984126689931297,
+                                2.7555985599582093e-06, -2.48051435884532e-08};  // (sin r - r) / r^3
+    constexpr double kCosine[] = {0.04166666666666466, -0.0013888888887264215, 2.480158519828314e-05,
+                                  -2.7556365898936947e-07, 2.0700252055507478e-09};  // (cos r - 1 + r^2/2) / r^4
+    const V turns = hn::Round(hn::Mul(x, hn::Set(d, 0x1.45f306dc9c883p-1)));
+    V r = hn::NegMulAdd(turns, hn::Set(d, 0x1.921fb54442d18p+0), x);
+    r = hn::NegMulAdd(turns, hn::Set(d, 0x1.1a62633145c07p-54), r);
+    const V z = hn::Mul(r, r);
+    const V s = hn::MulAdd(hn::Mul(z, r), polynomial(d, z, kSine), r);
+    const V c = hn::MulAdd(hn::Mul(z, z), polynomial(d, z, kCosine),
+                           hn::NegMulAdd(z, hn::Set(d, 0.5), hn::Set(d, 1.0)));
+    // turns mod 4, by halves: odd swaps sine and cosine, two turns negate both.
+    const V half = hn::Floor(hn::Mul(turns, hn::Set(d, 0.5)));
+    const auto odd = hn::Ne(hn::Sub(turns, hn::Add(half, half)), hn::Zero(d));
+    const V quarter = hn::Floor(hn::Mul(half, hn::Set(d, 0.5)));
+    const auto flip = hn::Ne(hn::Sub(half, hn::Add(quarter, quarter)), hn::Zero(d));
+    const V first = hn::IfThenElse(odd, c, s);
+    const V second = hn::IfThenElse(odd, hn::Neg(s), c);
+    sine = hn::IfThenElse(flip, hn::Neg(first), first);
+    cosine = hn::IfThenElse(flip, hn::Neg(second), second);
+  }
+};
+struct Sin {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    V s, c;
+    Angle::sin_cos(d, x, s, c);
+    return s;
+  }
+  static float scalar(float x) { return std::sin(x); }
+};
+struct Cos {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    V s, c;
+    Angle::sin_cos(d, x, s, c);
+    return c;
+  }
+  static float scalar(float x) { return std::cos(x); }
+};
+struct Tan {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    V s, c;
+    Angle::sin_cos(d, x, s, c);
+    return hn::Div(s, c);
+  }
+  static float scalar(float x) { return std::tan(x); }
+};
+
+}  // namespace trireme::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

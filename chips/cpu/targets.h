@@ -1,0 +1,9 @@
+// Instruction sets the vectorised files are compiled for: AVX-512, AVX2 and one portable baseline, chosen at run time.
+// (Kernels keep arrays of vectors, so targets without a fixed vector size are out.) Include before anything of Highway.
+#pragma once
+
+#include <hwy/detect_targets.h>
+
+#undef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS \
+  (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)

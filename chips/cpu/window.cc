@@ -1,0 +1,229 @@
+// Kernels that walk along axes: reduce_window (pooling), cumsum, argmax and argmin.
+#include <algorithm>
+#include <limits>
+#include <memory>
+
+#include "chips/cpu/kernel.h"
+#include "chips/cpu/tile_float.h"
+
+namespace trireme::cpu {
+namespace {
+
+// Calls f.operator()<T>() with the type values of `type` are held in: 16-bit floats as float.
+template <class F>
+decltype(auto) visit_held(DType type, F&& f) {
+  return visit_dtype(register_type(type), [&]<class T>() {
+    if constexpr (std::is_same_v<T, Half> || std::is_same_v<T, BFloat16> || std::is_same_v<T, bool>) {
+      return f.template operator()<uint8_t>();  // bool; the others do not occur
+    } else {
+      return f.template operator()<T>();
+    }
+  });
+}
+
+// Dense memory as values of T: in place, or widened into a buffer.
+template <class T>
+class Held {
+ public:
+  Held(const void* memory, DType type, int64_t count) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (type != f32) {
+        widened_.resize(static_cast<size_t>(count));
+        load_half_floats(widened_.data(), memory, widened_.size(), type == bf16);
+        values_ = widened_.data();
+        return;
+      }
+    }
+    values_ = static_cast<const T*>(memory);
+  }
+  const T* values() const { return values_; }
+
+ private:
+  std::vector<T> widened_;
+  const T* values_;
+};
+
+// ---- windows --------------------------------------------------------------------------------------------------------
+
+enum class Pool : uint8_t { kMax, kMin, kSum };
+
+template <class T, Pool kPool>
+T pooled(T a, T b) {
+  if constexpr (kPool == Pool::kSum) {
+    if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+    else return a + b;
+  } else if constexpr (kPool == Pool::kMax) {
+    return a > b || a != a ? a : b;
+  } else {
+    return a < b || a != a ? a : b;
+  }
+}
+template <class T, Pool kPool>
+T identity() {
+  using Limits = std::numeric_limits<T>;
+  if constexpr (kPool == Pool::kSum) return T{0};
+  else if constexpr (kPool == Pool::kMax) return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+  else return Limits::has_infinity ? Limits::infinity() : Limits::max();
+}
+
+// A window over several axes is a window over each axis in turn: one pass per axis, [outer, from, inner] to
+// [outer, to, inner].
+struct WindowPass {
+  int64_t outer, from, inner, to;
+  int64_t window, stride, low, dilation;
+};
+
+template <class T, Pool kPool>
+void run_pass(const WindowPass& p, const T* x, T* y) {
+  parallel_for(p.outer * p.to, grain_for(p.inner * p.window), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t outer = i / p.to, start = i % p.to * p.stride - p.low;
+      const T* lines = x + outer * p.from * p.inner;
+      T* line = y + i * p.inner;
+      if (p.inner == 1) {
+        T best = identity<T, kPool>();
+        for (int64_t t = 0; t < p.window; ++t) {
+          const int64_t at = start + t * p.dilation;
+          if (at >= 0 && at < p.from) best = pooled<T, kPool>(best, lines[at]);
+        }
+        *line = best;
+        continue;
+      }
+      std::fill_n(line, p.inner, identity<T, kPool>());
+      for (int64_t t = 0; t < p.window; ++t) {
+        const int64_t at = start + t * p.dilation;
+        if (at < 0 || at >= p.from) continue;
+        const T* other = lines + at * p.inner;
+        for (int64_t j = 0; j < p.inner; ++j) line[j] = pooled<T, kPool>(line[j], other[j]);
+      }
+    }
+  });
+}
+
+template <Pool kPool>
+Run window_run(const Program& program, const NodeView& node) {
+  const uint32_t in = node.inputs()[0], out = node.outputs()[0];
+  const TrmValue x = program.value(in), y = program.value(out);
+  const auto window = node.integers("window"), strides = node.integers("strides"), low = node.integers("low"),
+             dilation = node.integers("dilation");
+  // Last axes first: they shrink the most memory-friendly side.
+  std::vector<WindowPass> passes;
+  int64_t inner = 1;
+  for (int64_t axis = x.rank; axis-- > 0; inner *= y.dims[axis]) {
+    if (window[axis] == 1 && x.dims[axis] == y.dims[axis] && strides[axis] == 1 && low[axis] == 0) continue;
+    int64_t outer = 1;
+    for (int64_t a = 0; a < axis; ++a) outer *= x.dims[a];
+    passes.push_back({outer, x.dims[axis], inner, y.dims[axis], window[axis], strides[axis], low[axis], dilation[axis]});
+  }
+  if (passes.empty()) passes.push_back({1, 1, chip::elements(x), 1, 1, 1, 0, 1});
+  const DType type = dtype_of(x);
+  return visit_held(type, [&]<class T>() -> Run {
+    return [=, count = chip::elements(x), results = chip::elements(y)](void* const* values) {
+      if (results == 0) return;
+      const Held<T> input(values[in], type, count);
+      const bool direct = register_type(type) == type;
+      std::vector<T> buffers[2];
+      const T* from = input.values();
+      for (size_t i = 0; i < passes.size(); ++i) {
+        const WindowPass& pass = passes[i];
+        T* to = static_cast<T*>(values[out]);
+        if (i + 1 < passes.size() || !direct) {
+          buffers[i % 2].resize(static_cast<size_t>(pass.outer * pass.to * pass.inner));
+          to = buffers[i % 2].data();
+        }
+        run_pass<T, kPool>(pass, from, to);
+        from = to;
+      }
+      if constexpr (std::is_same_v<T, float>) {
+        if (!direct) store_half_floats(values[out], from, static_cast<size_t>(results), type == bf16);
+      }
+    };
+  });
+}
+
+Run prepare_reduce_window(const Program& program, const NodeView& node) {
+  const std::string_view kind = node.string("kind");
+  if (kind == "max") return window_run<Pool::kMax>(program, node);
+  if (kind == "min") return window_run<Pool::kMin>(program, node);
+  if (kind == "sum") return window_run<Pool::kSum>(program, node);
+  throw Failure(TRM_UNSUPPORTED, "reduce_window of kind '" + std::string(kind) + "'");
+}
+
+// ---- running sums ---------------------------------------------------------------------------------------------------
+
+Run prepare_cumsum(const Program& program, const NodeView& node) {
+  const uint32_t in = node.inputs()[0], out = node.outputs()[0];
+  const TrmValue x = program.value(in);
+  const AxisView view(x, axis_of(node, "axis", x.rank));
+  const bool exclusive = node.flag("exclusive"), reverse = node.flag("reverse");
+  const DType type = dtype_of(x);
+  return visit_held(type, [&]<class T>() -> Run {
+    using Sum = std::conditional_t<std::is_floating_point_v<T>, double, uint64_t>;
+    return [=, count = chip::elements(x)](void* const* values) {
+      const Held<T> input(values[in], type, count);
+      std::vector<T> wide;
+      T* y = static_cast<T*>(values[out]);
+      if (register_type(type) != type) {
+        wide.resize(static_cast<size_t>(count));
+        y = wide.data();
+      }
+      parallel_for(view.outer * view.inner, grain_for(view.size), [&](int64_t begin, int64_t end) {
+        for (int64_t line = begin; line < end; ++line) {
+          const int64_t base = line / view.inner * view.size * view.inner + line % view.inner;
+          Sum sum = 0;
+          for (int64_t i = 0; i < view.size; ++i) {
+            const int64_t at = base + (reverse ? view.size - 1 - i : i) * view.inner;
+            const Sum term = static_cast<Sum>(input.values()[at]);
+            y[at] = static_cast<T>(exclusive ? sum : sum + term);
+            sum += term;
+          }
+        }
+      });
+      if constexpr (std::is_same_v<T, float>) {
+        if (!wide.empty()) store_half_floats(values[out], y, wide.size(), type == bf16);
+      }
+    };
+  });
+}
+
+// ---- positions of extremes ------------------------------------------------------------------------------------------
+
+// The first of equals; NaN beats everything, and the first NaN stays.
+template <bool kMax>
+Run prepare_arg(const Program& program, const NodeView& node) {
+  const uint32_t in = node.inputs()[0], out = node.outputs()[0];
+  const TrmValue x = program.value(in);
+  const AxisView view(x, axis_of(node, "axis", x.rank));
+  const DType type = dtype_of(x);
+  return visit_held(type, [&]<class T>() -> Run {
+    return [=, count = chip::elements(x)](void* const* values) {
+      const Held<T> input(values[in], type, count);
+      auto* y = static_cast<int32_t*>(values[out]);
+      parallel_for(view.outer * view.inner, grain_for(view.size), [&](int64_t begin, int64_t end) {
+        for (int64_t line = begin; line < end; ++line) {
+          const T* first = input.values() + line / view.inner * view.size * view.inner + line % view.inner;
+          T best = *first;
+          int64_t place = 0;
+          for (int64_t i = 1; i < view.size && best == best; ++i) {
+            const T candidate = first[i * view.inner];
+            if (candidate != candidate || (kMax ? candidate > best : candidate < best)) best = candidate, place = i;
+          }
+          y[line] = static_cast<int32_t>(place);
+        }
+      });
+    };
+  });
+}
+
+constexpr KernelEntry kTable[] = {
+    {"reduce_window", numbers, kDense, prepare_reduce_window, nullptr, 9.0},
+    {"cumsum", numbers, kDense, prepare_cumsum, nullptr, 4.0},
+    {"argmax", numbers, kDense, prepare_arg<true>},
+    {"argmin", numbers, kDense, prepare_arg<false>},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> window_kernels() { return kTable; }
+
+}  // namespace trireme::cpu
