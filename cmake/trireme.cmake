@@ -84,6 +84,8 @@ function(trireme_ops)
     COMMENT "Generating op functions from the declarations" VERBATIM)
   add_custom_target(trireme_opgen DEPENDS ${stamp})
   set_source_files_properties(${outputs} PROPERTIES GENERATED TRUE)
+  # A question left out of a declaration does not compile, also where its answer is a list that could be empty.
+  set_source_files_properties(${declarations} PROPERTIES COMPILE_OPTIONS -Werror=missing-field-initializers)
 
   add_library(trireme_ops STATIC ${sources} ${declarations} ${generated}/ops/ops.gen.cc)
   add_dependencies(trireme_ops trireme_opgen)
@@ -91,9 +93,7 @@ function(trireme_ops)
   target_link_libraries(trireme_ops PUBLIC trireme_options ${ARG_LINK})
   target_link_libraries(trireme_all INTERFACE trireme_ops)
 
-  add_library(trireme_ops_api INTERFACE)
-  add_dependencies(trireme_ops_api trireme_opgen)
-  set(TRIREME_TENSOR_GENERATED ${generated}/tensor/ops.gen.cc PARENT_SCOPE)
+  set(TRIREME_TENSOR_FUNCTIONS ${generated}/tensor/ops.gen.cc PARENT_SCOPE)
 endfunction()
 
 # trireme_chip(<name> [PRIVATE libs]): the chip's object code, once for the built-in table and once as a loadable .so.

@@ -81,6 +81,8 @@ class Node {
   const SourceLine& source() const { return source_; }
   std::string_view name() const;
   bool is(std::string_view op_name) const { return name() == op_name; }
+  // How many values point here.
+  uint32_t references() const { return references_.load(std::memory_order_relaxed); }
   // What the runtime hung on this node (a leaf's bytes, results already computed). Not part of its identity.
   std::shared_ptr<void> attachment() const { return attachment_.load(std::memory_order_acquire); }
   void attach(std::shared_ptr<void> what) const { attachment_.store(std::move(what), std::memory_order_release); }

@@ -14,13 +14,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
 #include <vector>
 
+#include "trireme/ir/graph.h"
+#include "trireme/runtime/ledger.h"
 #include "trireme/tensor/handle.h"
 #include "trireme/tensor/ops.h"  // generated: one function per op
 
@@ -81,38 +84,57 @@ class Compiled {
   std::vector<Tensor> operator()(const std::vector<Tensor>& arguments) const;
   // Number of traces so far: a loop that keeps retracing sees it grow.
   int traces() const;
+  // The ledger of the plan that ran last. Throws kInvalidArgument before the first call.
+  const runtime::Ledger& ledger() const;
+  // Its graph, as it was traced.
+  const Graph& graph() const;
 
  private:
   struct Impl;
   std::shared_ptr<Impl> impl_;
 };
 
-// Wraps a function of tensors that returns a Tensor or a std::vector<Tensor>.
+// A function of tensors that returns a Tensor or a std::vector<Tensor>, compiled.
 template <class F>
-auto compile(F f) {
-  return [f, engines = std::make_shared<std::unique_ptr<Compiled>>()](const auto&... arguments) {
-    using Result = std::invoke_result_t<const F&, decltype(arguments)...>;
+class CompiledFunction {
+ public:
+  explicit CompiledFunction(F f) : f_(std::move(f)) {}
+
+  template <class... Arguments>
+  auto operator()(const Arguments&... arguments) {
+    using Result = std::invoke_result_t<const F&, const Arguments&...>;
     static_assert(std::is_same_v<Result, Tensor> || std::is_same_v<Result, std::vector<Tensor>>,
                   "a compiled function returns a Tensor or a std::vector<Tensor>");
-    if (!*engines) {
-      *engines = std::make_unique<Compiled>([f](const std::vector<Tensor>& list) -> std::vector<Tensor> {
+    if (!engine_) {
+      engine_.emplace([f = f_](const std::vector<Tensor>& list) -> std::vector<Tensor> {
         return [&]<size_t... i>(std::index_sequence<i...>) -> std::vector<Tensor> {
           if constexpr (std::is_same_v<Result, Tensor>) return {f(list[i]...)};
           else return f(list[i]...);
-        }(std::make_index_sequence<sizeof...(arguments)>());
+        }(std::make_index_sequence<sizeof...(Arguments)>());
       });
     }
-    auto results = (**engines)({arguments...});
+    auto results = (*engine_)({arguments...});
     if constexpr (std::is_same_v<Result, Tensor>) return results[0];
     else return results;
-  };
+  }
+
+  // The engine, once the function has been called.
+  const Compiled* engine() const { return engine_ ? &*engine_ : nullptr; }
+
+ private:
+  F f_;
+  std::optional<Compiled> engine_;
+};
+
+template <class F>
+CompiledFunction<F> compile(F f) {
+  return CompiledFunction<F>(std::move(f));
 }
 
 // True while a compiled function is being traced.
 bool is_tracing();
 
 // The graph from `inputs` (tensors that hold values) to `outputs`; leaves other than the inputs become constants.
-class Graph;
 Graph capture(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
               const std::vector<std::string>& input_names = {}, const std::vector<std::string>& output_names = {});
 // Runs a graph on tensors, on the current device.
@@ -125,11 +147,9 @@ std::vector<Tensor> run(const Graph& graph, const std::vector<Tensor>& inputs);
 void set_device(std::string_view name);
 std::string current_device();
 
-enum class Fallback : uint8_t {
-  kError,  // a graph that needs help from the CPU is refused, naming the ops
-  kWarn,   // the ledger line says so (default)
-  kAllow,  // no line; the ledger can still be asked
-};
+// What happens when a graph needs help from the CPU: kError refuses it naming the ops, kWarn (the default) prints the
+// ledger line, kAllow stays silent; the ledger can always be asked.
+using runtime::Fallback;
 void set_fallback(Fallback mode);
 
 // --- randomness -------------------------------------------------------------------------------------------------

@@ -1,0 +1,11 @@
+// Simplify: rewrites that never change a result. Views of views become one view, x + 0 and x * 1 become x, conversions
+// to the same type vanish, and small expressions of constants are evaluated once.
+#pragma once
+
+#include "trireme/ir/graph.h"
+
+namespace trireme::passes {
+
+Graph simplify(const Graph& graph);
+
+}  // namespace trireme::passes
