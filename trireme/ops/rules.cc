@@ -1,5 +1,7 @@
 #include "trireme/ops/rules.h"
 
+#include <algorithm>
+
 namespace trireme {
 
 Shape reduced_shape(const Infer& i) {
@@ -27,6 +29,22 @@ void infer_scatter(Infer& i) {
   sizes.insert(sizes.begin() + axis, i.shape(1).begin(), i.shape(1).end());
   i.require(2, sizes == i.shape(2).vector());
   i.output(i.dtype(0), i.shape(0));
+}
+
+void infer_arg_extreme(Infer& i) {
+  const int axis = i.axis(1, i.integer("axis"), i.rank(0));
+  i.require(2, i.shape(0)[axis] > 0);
+  i.output(i32, i.flag("keepdims") ? i.shape(0).with(axis, 1) : i.shape(0).without(axis));
+}
+
+int64_t clamped_offset(const Evaluated& start, const Shape& shape, const Shape& box) {
+  const Strides strides = dense_strides(shape);
+  int64_t offset = 0;
+  for (int a = 0; a < shape.rank(); ++a) {
+    const int64_t last = shape[a] - box[a];
+    offset += std::clamp<int64_t>(start.integer[static_cast<size_t>(a)], 0, last) * strides[static_cast<size_t>(a)];
+  }
+  return offset;
 }
 
 void evaluate_copy(Evaluation& e) {

@@ -42,6 +42,15 @@ void copy_strided(Evaluated& y, const Evaluated& x, int64_t offset, const Stride
 // Every element `value`, converted to the type as the op convert does.
 void fill_with(Evaluated& y, double value);
 
+// argmax and argmin (x; axis, keepdims). Rule 1: axis in range; rule 2: it has an element. better(x, best) says that x
+// replaces the best so far; the first NaN beats everything.
+void infer_arg_extreme(Infer& i);
+template <class F>
+void evaluate_arg_extreme(Evaluation& e, F better);
+
+// Position in x.elements of a box of shape `box` at `start`, clamped along each axis so that the box fits.
+int64_t clamped_offset(const Evaluated& start, const Shape& shape, const Shape& box);
+
 // The identity of max: -inf, or the lowest integer; and of min.
 template <class T>
 T lowest_of(DType type);
@@ -119,6 +128,27 @@ struct Smallest {
     return smaller(a, b);
   }
 };
+
+template <class F>
+void evaluate_arg_extreme(Evaluation& e, F better) {
+  const Evaluated& x = e.x(0);
+  const auto [outer, size, inner] = around_axis(x.shape(), e.integer("axis"));
+  const auto run = [&]<class T>(const auto& from) {
+    for (int64_t o = 0; o < outer; ++o) {
+      for (int64_t j = 0; j < inner; ++j) {
+        const auto at = [&](int64_t k) { return static_cast<T>(from[static_cast<size_t>((o * size + k) * inner + j)]); };
+        int64_t best = 0;
+        for (int64_t k = 1; k < size && at(best) == at(best); ++k) {
+          if (at(k) != at(k) || better(at(k), at(best))) best = k;
+        }
+        e.y().integer[static_cast<size_t>(o * inner + j)] = best;
+      }
+    }
+  };
+  if (x.floating()) run.template operator()<double>(x.real);
+  else if (is_unsigned_int(x.type.dtype)) run.template operator()<uint64_t>(x.integer);
+  else run.template operator()<int64_t>(x.integer);
+}
 
 template <class F>
 void evaluate_scatter(Evaluation& e, F combine) {

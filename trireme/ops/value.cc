@@ -158,6 +158,39 @@ void share_of_reduced_extreme(Pullback& p) {
   p.dx(0) = select(extreme, restore_axes(p.dy() / ties, axes, x.shape()), filled_like(x, 0.0));
 }
 
+void share_of_scattered_extreme(Pullback& p) {
+  const Value &x = p.x(0), &indices = p.x(1), &updates = p.x(2);
+  const int64_t axis = p.integer("axis");
+  const Value kept = compare(x, p.y(), "eq");
+  const Value won = and_(compare(updates, gather_in_range(p.y(), indices, axis), "eq"), in_range(x, indices, axis));
+  const Value ties = scatter_add(convert(kept, x.dtype()), indices, convert(won, x.dtype()), axis);
+  const Value share = p.dy() / ties;
+  p.dx(0) = select(kept, share, 0.0);
+  p.dx(2) = select(won, gather_in_range(share, indices, axis), 0.0);
+}
+
+Value first_equal(const Value& x, const Value& extreme, int64_t axis, bool keepdims) {
+  const int at = static_cast<int>(normal_axis(axis, x.shape().rank()));
+  Value hit = compare(x, broadcast_to(extreme, x.shape().vector()), "eq");
+  if (is_float(x.dtype())) hit = or_(hit, compare(x, x, "ne"));
+  const Value index = select(hit, iota(x.shape().vector(), i32, at), static_cast<double>(x.shape()[at]));
+  return reduce_min(index, {at}, keepdims);
+}
+
+Value clamped_start(const Value& start, int axis, int64_t last) {
+  return min(max(slice_axis(start, 0, axis, axis + 1), 0.0), static_cast<double>(last));
+}
+
+Value scatter_candidates(const OpView& scatter, const Value& identity) {
+  const auto [outer, size, inner] = around_axis(scatter.x(0).shape(), scatter.integer("axis"));
+  const int64_t count = scatter.x(1).shape().elements();
+  const Ints all = {outer, count, size, inner};
+  const auto spread = [&](const Value& v, const Ints& sizes) { return broadcast_to(reshape(v, sizes), all); };
+  const Value place = iota({size}, scatter.x(1).dtype(), 0);
+  const Value here = compare(spread(scatter.x(1), {1, count, 1, 1}), spread(place, {1, 1, size, 1}), "eq");
+  return select(here, spread(scatter.x(2), {outer, count, 1, inner}), spread(identity, {outer, count, 1, inner}));
+}
+
 }  // namespace ops
 
 Value operator+(const Value& x, const Value& y) { return ops::add(x, y); }

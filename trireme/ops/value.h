@@ -9,6 +9,7 @@
 
 namespace trireme {
 
+class OpView;
 class Pullback;
 
 namespace ops {
@@ -62,10 +63,19 @@ Value in_range(const Value& x, const Value& indices, int64_t axis);
 // gather, with 0 where the index is out of range: the transposed scatter_add.
 Value gather_in_range(const Value& x, const Value& indices, int64_t axis);
 
-// Pullbacks of max and min (kind "gt", "lt") and of reduce_max and reduce_min: the gradient goes to the extreme element
-// and is shared equally among ties.
+// Along an axis, the index (i32) of the first element of x that equals `extreme`, or of the first NaN.
+Value first_equal(const Value& x, const Value& extreme, int64_t axis, bool keepdims);
+// start[axis] as a rank-1 tensor of one element, clamped to 0 .. last.
+Value clamped_start(const Value& start, int axis, int64_t last);
+// For a scatter (x, indices, updates; axis): [outer, count, size, inner], for each place along the axis every update that
+// goes there, else `identity`. Memory grows with count times the size of x, for small tensors only.
+Value scatter_candidates(const OpView& scatter, const Value& identity);
+
+// Pullbacks of max and min (kind "gt", "lt"), of reduce_max and reduce_min, of scatter_max and scatter_min: the gradient goes
+// to the extreme element and is shared equally among ties.
 void share_of_extreme(Pullback& p, std::string_view kind);
 void share_of_reduced_extreme(Pullback& p);
+void share_of_scattered_extreme(Pullback& p);
 // Of steps such as floor: the derivative is 0 wherever there is one.
 inline void zero_gradient(Pullback&) {}
 
