@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "trireme/base/strings.h"
+#include "trireme/ir/registry.h"
 #include "trireme/ir/text.h"
 
 namespace trireme {
@@ -54,6 +55,13 @@ void Infer::fail(int number, std::string_view hint) const {
 }
 
 OpView::OpView(const Node& node) : AttributeReader(node.op(), node.attributes()), node_(&node) {}
+
+Value Pullback::dy(int output) const {
+  if (const Value& given = dy_[static_cast<size_t>(output)]) return given;
+  const TensorType& type = node_->outputs()[static_cast<size_t>(output)];
+  const Value zero = make_node(get_op("constant"), {}, {std::make_shared<const Literal>(Literal::zeros(type.dtype, Shape{}))});
+  return make_node(get_op("broadcast_to"), {zero}, {type.shape.vector()});
+}
 
 int64_t Evaluation::integer(std::string_view n) const { return AttributeReader(*op_, attributes_).integer(n); }
 double Evaluation::number(std::string_view n) const { return AttributeReader(*op_, attributes_).number(n); }

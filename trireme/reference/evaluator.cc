@@ -28,9 +28,12 @@ Literal to_literal(const Evaluated& value) {
 
 namespace {
 
+std::vector<Evaluated> run_graph(const Graph& graph, std::span<const Evaluated> inputs, uint64_t perturbation,
+                                 bool rounded);
+
 class Run {
  public:
-  explicit Run(uint64_t perturbation) : perturbation_(perturbation) {}
+  Run(uint64_t perturbation, bool rounded) : perturbation_(perturbation), rounded_(rounded) {}
 
   void bind(const Value& parameter, Evaluated value) {
     results_[&parameter.node()] = {std::make_shared<const Evaluated>(std::move(value))};
@@ -99,6 +102,7 @@ class Run {
     Results results;
     for (Evaluated& output : outputs) {
       if (perturbation_ != 0 && accuracy.ulp > 0 && output.floating()) perturb(output, accuracy.ulp);
+      if (rounded_) output.round();
       results.push_back(std::make_shared<const Evaluated>(std::move(output)));
     }
     return results;
@@ -123,7 +127,7 @@ class Run {
   }
 
   std::vector<Evaluated> call(const Graph& graph, const std::vector<Evaluated>& inputs) {
-    return evaluate_unrounded(graph, inputs, perturbation_ == 0 ? 0 : perturbation_ + ++calls_);
+    return run_graph(graph, inputs, perturbation_ == 0 ? 0 : perturbation_ + ++calls_, rounded_);
   }
 
   // x (1 + d u) with d uniform in [-ulp, ulp] and u the roundoff of the type.
@@ -137,19 +141,18 @@ class Run {
   }
 
   uint64_t perturbation_;
+  bool rounded_;
   uint64_t draws_ = 0, calls_ = 0;
   std::unordered_map<const Node*, Results> results_;
   std::unordered_map<const Node*, Values> bodies_;
   std::vector<Value> kept_;
 };
 
-}  // namespace
-
-std::vector<Evaluated> evaluate_unrounded(const Graph& graph, std::span<const Evaluated> inputs,
-                                          uint64_t perturbation) {
+std::vector<Evaluated> run_graph(const Graph& graph, std::span<const Evaluated> inputs, uint64_t perturbation,
+                                 bool rounded) {
   TRIREME_CHECK(inputs.size() == graph.inputs().size(),
                 cat("the graph has ", graph.inputs().size(), " inputs; given ", inputs.size()));
-  Run run(perturbation);
+  Run run(perturbation, rounded);
   for (size_t i = 0; i < inputs.size(); ++i) {
     TRIREME_CHECK(inputs[i].type == graph.inputs()[i].type(), cat("input ", i, " is ", inputs[i].type, ", expected ",
                                                                   graph.inputs()[i].type()));
@@ -158,6 +161,17 @@ std::vector<Evaluated> evaluate_unrounded(const Graph& graph, std::span<const Ev
   std::vector<Evaluated> outputs;
   for (const Value& v : graph.outputs()) outputs.push_back(run.get(v));
   return outputs;
+}
+
+}  // namespace
+
+std::vector<Evaluated> evaluate_unrounded(const Graph& graph, std::span<const Evaluated> inputs,
+                                          uint64_t perturbation) {
+  return run_graph(graph, inputs, perturbation, false);
+}
+
+std::vector<Evaluated> evaluate_rounded(const Graph& graph, std::span<const Evaluated> inputs) {
+  return run_graph(graph, inputs, 0, true);
 }
 
 std::vector<Literal> evaluate(const Graph& graph, std::span<const Literal> inputs) {

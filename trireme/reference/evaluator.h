@@ -27,6 +27,10 @@ std::vector<Literal> evaluate(const Graph& graph, std::span<const Literal> input
 std::vector<Evaluated> evaluate_unrounded(const Graph& graph, std::span<const Evaluated> inputs,
                                           uint64_t perturbation = 0);
 
+// The graph computed in the types of its nodes: every node's result is rounded to its type, as on a chip that works in
+// f16. What a decomposition gives in narrow types.
+std::vector<Evaluated> evaluate_rounded(const Graph& graph, std::span<const Evaluated> inputs);
+
 // True when every node has a truth or is made of such nodes.
 bool can_evaluate(const Graph& graph);
 
