@@ -254,8 +254,8 @@ Values Expansion::settle(const Value& value, std::vector<const Node*>& parts) {
     if (answer.verdict == TRM_NATIVE_AFTER_CONVERSION && answer.wants_types(region)) {
       reasons_[&node] = answer.reason;
       result = with_other_types(node, answer, own);
-    } else if (answer.verdict != TRM_NO || node.op().meaning.decompose == nullptr) {
-      if (answer.verdict == TRM_NO) reasons_[&node] = answer.reason;
+    } else if ((answer.verdict != TRM_NO && !answer.runs_on_host) || node.op().meaning.decompose == nullptr) {
+      if (answer.verdict == TRM_NO || answer.runs_on_host) reasons_[&node] = answer.reason;
       result = all_outputs(value);
       own.push_back(&node);
     } else {

@@ -33,11 +33,13 @@ namespace detail {
 uint64_t current_trace() { return tracing_now != nullptr ? tracing_now->id : 0; }
 
 void note_assignment(const std::shared_ptr<Tensor::State>& state, const Value& before) {
-  if (state->trace == tracing_now->id) return;  // a variable of the body itself
-  for (const auto& [known, value] : tracing_now->assigned) {
-    if (known == state) return;
-  }
+  if (state->trace == tracing_now->id || assigned_in_trace(state)) return;  // the body's own, or noted already
   tracing_now->assigned.emplace_back(state, before);
+}
+
+bool assigned_in_trace(const std::shared_ptr<Tensor::State>& state) {
+  return tracing_now != nullptr && std::any_of(tracing_now->assigned.begin(), tracing_now->assigned.end(),
+                                               [&](const auto& each) { return each.first == state; });
 }
 
 }  // namespace detail

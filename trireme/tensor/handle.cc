@@ -43,7 +43,8 @@ int64_t Tensor::size(int axis) const {
 
 Literal Tensor::literal() const {
   checked(state_);
-  if (detail::current_trace() != 0 && state_->trace == detail::current_trace()) {
+  const uint64_t trace = detail::current_trace();
+  if (trace != 0 && (state_->trace == trace || detail::assigned_in_trace(state_))) {
     throw Error(Code::kInvalidArgument, "a value cannot be read inside a compiled function: it has not been computed "
                                         "yet; return it, or use where() instead of a host if");
   }
@@ -75,8 +76,9 @@ Tensor Tensor::detach() const { return Tensor(ops::stop_gradient(value())); }
 Value Tensor::value() const {
   checked(state_);
   const uint64_t trace = detail::current_trace();
-  // Inside a trace, an outside variable must be a leaf: its later values are read at each call.
-  if (trace != 0 && state_->trace != trace && !detail::buffer_of(state_->value)) detail::ready_buffer(state_);
+  // Inside a trace, a variable from outside must be a leaf: its later values are read at each call.
+  const bool outside = trace != 0 && state_->trace != trace && !detail::assigned_in_trace(state_);
+  if (outside && !detail::buffer_of(state_->value)) detail::ready_buffer(state_);
   return state_->value;
 }
 

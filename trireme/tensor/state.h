@@ -47,8 +47,10 @@ runtime::Fallback fallback_mode();
 
 // The trace in progress on this thread; 0: none.
 uint64_t current_trace();
-// Called when a variable is assigned or read while tracing.
+// Called when a variable is assigned while tracing.
 void note_assignment(const std::shared_ptr<Tensor::State>& state, const Value& before);
+// True when the value the variable has now was assigned by the function being traced.
+bool assigned_in_trace(const std::shared_ptr<Tensor::State>& state);
 
 }  // namespace detail
 }  // namespace trireme
