@@ -18,7 +18,7 @@ OpDecl is_finite_decl{
         [](double x, const Evaluation& e) -> int64_t { return std::isfinite(round_real(e.x(0).type.dtype, x)); },
         [](const Decompose& d) -> Values {
           const Value& x = d.x(0);
-          return ops::compare(ops::abs(x), ops::full_like(x, highest(x.dtype())), "le");
+          return ops::compare(ops::abs(x), highest(x.dtype()), "le");
         }),
     .accuracy = exact,
     .cost = flops_per_element(2),
