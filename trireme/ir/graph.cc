@@ -112,7 +112,10 @@ Value Rewriter::operator()(const Value& value) {
   std::vector<const Node*> stack{&value.node()};
   while (!stack.empty()) {
     const Node& node = *stack.back();
-    if (map_.contains({&node, 0})) {
+    // All outputs, since some of them may be replaced while others follow the node's inputs.
+    bool done = true;
+    for (uint32_t i = 0; i < node.outputs().size(); ++i) done = done && map_.contains({&node, i});
+    if (done) {
       stack.pop_back();
       continue;
     }

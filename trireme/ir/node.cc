@@ -75,14 +75,14 @@ class NodeTable {
     node->outputs_ = std::move(outputs);
     node->hash_ = h;
     node->source_ = current_source;
-    Value made(*node);
-    const std::lock_guard lock(shard.mutex);
-    if (Value found = find(shard, {&op, &node->inputs_, &node->attributes_, h})) {
-      std::swap(made, found);  // another thread was faster; `found` now frees ours, which is not in the table
-      return made;
+    const Value made(*node);
+    Value faster;  // what another thread made meanwhile; ours, not in the table, is then freed outside the lock
+    {
+      const std::lock_guard lock(shard.mutex);
+      faster = find(shard, {&op, &node->inputs_, &node->attributes_, h});
+      if (!faster) shard.nodes.insert(node);
     }
-    shard.nodes.insert(node);
-    return made;
+    return faster ? faster : made;
   }
 
   void remove(const Node* node) {
@@ -159,7 +159,10 @@ void check_inputs(const OpDecl& op, const std::vector<Value>& inputs) {
     if (spec.arity != Arity::kOptional) ++least;
   }
   if (inputs.size() < least || inputs.size() > most) {
-    throw Error(Code::kInvalidArgument, cat("op ", op.id(), " takes ", least, most == least ? "" : " or more",
+    throw Error(Code::kInvalidArgument, cat("op ", op.id(), " takes ", least,
+                                            most == least       ? ""
+                                            : most == SIZE_MAX ? " or more"
+                                                               : cat(" to ", most),
                                             " inputs; given ", inputs.size()),
                 cat(op.id(), "_inputs"));
   }

@@ -1,6 +1,7 @@
 #include "trireme/ir/registry.h"
 
 #include <algorithm>
+#include <mutex>
 #include <vector>
 
 #include "trireme/base/strings.h"
@@ -8,17 +9,36 @@
 namespace trireme {
 
 namespace {
-std::vector<const OpDecl*>& table() {
-  static std::vector<const OpDecl*> ops;
-  return ops;
+
+struct Table {
+  std::vector<const OpDecl*> ops;
+  std::vector<OpDecl*> mutable_ops;
+  std::vector<std::string_view> families;
+  std::once_flag families_set;
+};
+
+Table& installed() {
+  static Table table;
+  return table;
 }
+
+// The families are written at the first look and not at installation: the declarations live in other files, whose
+// initialisation may come later and would wipe them out.
+const std::vector<const OpDecl*>& table() {
+  Table& t = installed();
+  std::call_once(t.families_set, [&] {
+    for (size_t i = 0; i < t.mutable_ops.size(); ++i) t.mutable_ops[i]->family = t.families[i];
+  });
+  return t.ops;
+}
+
 }  // namespace
 
 bool install_ops(std::span<OpDecl* const> ops, std::span<const std::string_view> families) {
-  for (size_t i = 0; i < ops.size(); ++i) {
-    ops[i]->family = families[i];
-    table().push_back(ops[i]);
-  }
+  Table& t = installed();
+  t.ops.insert(t.ops.end(), ops.begin(), ops.end());
+  t.mutable_ops.insert(t.mutable_ops.end(), ops.begin(), ops.end());
+  t.families.insert(t.families.end(), families.begin(), families.end());
   return true;
 }
 

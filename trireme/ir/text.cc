@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "trireme/base/strings.h"
 #include "trireme/ir/op_decl.h"
@@ -132,12 +133,15 @@ class Parser {
       expect("%");
       const std::string id = digits();
       expect("=");
+      skip_space();
       const size_t op_at = at_;
       const std::string op_name = identifier();
       Value first;
       if (op_name == "parameter") {
         const DType dtype = parse_type();
-        first = parameter(dtype, Shape(ints()));
+        const size_t shape_at = at_;
+        const Ints sizes = ints();
+        first = located(shape_at, [&] { return parameter(dtype, sizes); });
         inputs.push_back(first);
         if (peek("\"")) input_names.push_back(string());
       } else {
@@ -156,15 +160,18 @@ class Parser {
     --depth_;
     if (!input_names.empty() && input_names.size() != inputs.size()) fail("name all inputs or none");
     if (!output_names.empty() && output_names.size() != outputs.size()) fail("name all outputs or none");
+    for (const auto* names : {&input_names, &output_names}) {
+      std::unordered_set<std::string> seen;
+      for (const std::string& each : *names) {
+        if (!seen.insert(each).second) fail(cat("the name \"", each, "\" is given twice"));
+      }
+    }
     return {std::move(inputs), std::move(outputs), std::move(input_names), std::move(output_names)};
   }
 
   Value node(const std::string& op_name, size_t op_at, const std::unordered_map<std::string, Value>& values) {
     const OpDecl* op = find_op(op_name);
-    if (op == nullptr) {
-      at_ = op_at;
-      get_op(op_name);  // throws, naming the nearest op
-    }
+    if (op == nullptr) located(op_at, [&] { get_op(op_name); });  // throws, naming the nearest op
     std::vector<Value> inputs;
     expect("(");
     if (!peek(")")) {
@@ -199,7 +206,7 @@ class Parser {
     for (size_t i = 0; i < given.size(); ++i) {
       if (!given[i]) fail(cat("op ", op_name, " needs the attribute '", op->attributes.list[i].name, "'"));
     }
-    return make_node(*op, std::move(inputs), std::move(attributes));
+    return located(op_at, [&] { return make_node(*op, std::move(inputs), std::move(attributes)); });
   }
 
   Attribute attribute(AttributeKind kind) {
@@ -221,7 +228,9 @@ class Parser {
 
   Literal literal() {
     const DType dtype = parse_type();
-    const Shape shape(ints());
+    const size_t shape_at = at_;
+    const Ints sizes = ints();
+    const Shape shape = located(shape_at, [&] { return Shape(sizes); });
     if (accept("x\"")) {
       const size_t bytes = static_cast<size_t>(shape.elements()) * size_of(dtype);
       if (text_.size() - at_ < 2 * bytes + 1) fail("literal shorter than its shape says");
@@ -289,7 +298,23 @@ class Parser {
     return out;
   }
 
-  DType parse_type() { return parse_dtype(identifier()); }
+  DType parse_type() {
+    skip_space();
+    const size_t type_at = at_;
+    const std::string type = identifier();
+    return located(type_at, [&] { return parse_dtype(type); });
+  }
+
+  // Adds line and column to the errors of what the text asks for.
+  template <class F>
+  auto located(size_t at, F f) -> decltype(f()) {
+    try {
+      return f();
+    } catch (const Error& error) {
+      at_ = at;
+      throw Error(error.code(), cat(position(), error.what()), error.rule());
+    }
+  }
 
   template <class T>
   T from_chars_here(const char* what) {
@@ -353,13 +378,15 @@ class Parser {
   void expect(std::string_view word) {
     if (!accept(word)) fail(cat("expected '", word, "'"));
   }
-  [[noreturn]] void fail(const std::string& what) {
+  [[noreturn]] void fail(const std::string& what) { throw Error(Code::kDataLoss, position() + what); }
+  // "graph text, line 3, column 8: ".
+  std::string position() const {
     size_t line = 1, column = 1;
     for (size_t i = 0; i < at_ && i < text_.size(); ++i) {
       column = text_[i] == '\n' ? 1 : column + 1;
       line += text_[i] == '\n';
     }
-    throw Error(Code::kDataLoss, cat("graph text, line ", line, ", column ", column, ": ", what));
+    return cat("graph text, line ", line, ", column ", column, ": ");
   }
 
   std::string_view text_;

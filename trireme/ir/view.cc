@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "trireme/base/strings.h"
 #include "trireme/ir/op_decl.h"
 
 namespace trireme {
@@ -52,8 +53,12 @@ std::optional<View> reshape_view(const View& input, const Shape& shape) {
 
 }  // namespace
 
+bool is_view(const Node& node) { return node.op().kind.value == Kind::kView && !node.op().is_composite(); }
+
 std::optional<View> apply_view(const Node& node, const View& input) {
   const AttributeReader attributes(node.op(), node.attributes());
+  TRIREME_CHECK(input.shape == node.inputs()[0].shape(),
+                cat("view ", node.name(), " of ", node.inputs()[0].type(), " given a source of shape ", input.shape));
   View out{node.outputs()[0].shape, {}, input.offset};
   const auto stride = [&](int64_t axis) -> int64_t { return input.strides[static_cast<size_t>(axis)]; };
   if (node.is("reshape")) return reshape_view(input, out.shape);
@@ -80,7 +85,9 @@ std::optional<View> apply_view(const Node& node, const View& input) {
   }
   if (node.is("reverse")) {
     out.strides = input.strides;
-    for (int64_t a : attributes.integers("axes")) {
+    Ints axes = attributes.integers("axes");
+    for (int64_t a = 0; a < input.shape.rank() && attributes.integers("axes").empty(); ++a) axes.push_back(a);
+    for (int64_t a : axes) {
       const int64_t axis = a < 0 ? a + input.shape.rank() : a;
       if (out.shape.elements() > 0) out.offset += stride(axis) * (out.shape[static_cast<int>(axis)] - 1);
       out.strides[static_cast<size_t>(axis)] = -stride(axis);

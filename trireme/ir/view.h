@@ -19,6 +19,9 @@ struct View {
   bool is_dense() const { return trireme::is_dense(shape, strides); }
 };
 
+// A primitive of Kind::kView. (A composite of that kind, such as flatten, becomes one when it is decomposed.)
+bool is_view(const Node& node);
+
 // The output of a view op whose input is seen as `input`; nothing when only a copy can do it (a reshape that would
 // have to merge axes that do not follow one another in memory; a bitcast).
 std::optional<View> apply_view(const Node& view_node, const View& input);

@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "trireme/ir/op_decl.h"
+#include "trireme/ir/view.h"
 #include "trireme/ops/ops.h"
 #include "trireme/passes/pass.h"
 #include "trireme/reference/evaluator.h"
@@ -77,12 +78,12 @@ Value neutral_operand(const Node& node) {
 
 Value folded_constant(const Node& node) {
   const Kind kind = node.op().kind.value;
-  if (node.outputs().size() != 1 || node.inputs().empty() || kind == Kind::kControl || kind == Kind::kView) return {};
+  if (node.outputs().size() != 1 || node.inputs().empty() || kind == Kind::kControl || is_view(node)) return {};
   if (node.op().meaning.truth == nullptr || node.outputs()[0].shape.elements() > kFoldedElements) return {};
   if (node.is("optimization_barrier")) return {};
   for (const Value& v : node.inputs()) {
     const Node* base = v ? &v.node() : nullptr;
-    while (base != nullptr && base->op().kind.value == Kind::kView) base = &base->inputs()[0].node();
+    while (base != nullptr && is_view(*base)) base = &base->inputs()[0].node();
     if (base == nullptr || !base->is("constant") || v.shape().elements() > kFoldedElements) return {};
   }
   return ops::constant(reference::evaluate(Graph({}, {Value(node)}), {})[0]);

@@ -5,6 +5,7 @@
 
 #include "trireme/base/strings.h"
 #include "trireme/ir/op_decl.h"
+#include "trireme/ir/view.h"
 #include "trireme/ir/registry.h"
 #include "trireme/runtime/memory_plan.h"
 
@@ -80,7 +81,7 @@ void Lowering::count_uses(const std::vector<Region>& regions, const std::vector<
     while (true) {
       int& last = last_use_[key(at)];
       last = std::max(last, when);
-      if (at.node().op().kind.value != Kind::kView) break;
+      if (!is_view(at.node())) break;
       at = at.node().inputs()[0];
     }
   };
@@ -103,7 +104,7 @@ int Lowering::new_storage(Device& device, uint64_t bytes, const std::string& mak
 
 Device& Lowering::home(const Value& value) {
   Value at = value;
-  while (at.node().op().kind.value == Kind::kView) at = at.node().inputs()[0];
+  while (is_view(at.node())) at = at.node().inputs()[0];
   const auto found = produced_on_.find(key(at));
   return found != produced_on_.end() ? *found->second : host_;
 }
@@ -118,10 +119,10 @@ Lowering::Location Lowering::locate(const Value& value, Device& device) {
   Location found;
   if (is_known(value)) {
     found = upload_constant(value, device);
-  } else if (value.node().op().kind.value == Kind::kView) {
+  } else if (is_view(value.node())) {
     const Value& source = value.node().inputs()[0];
     Device& at_home = home(value);
-    const bool source_here = locations_[key(source)].contains(&device) || source.node().op().kind.value == Kind::kView;
+    const bool source_here = locations_[key(source)].contains(&device) || is_view(source.node());
     if (&at_home == &device || (source_here && source.type().bytes() <= value.type().bytes())) {
       Location base = locate(source, device);
       auto view = apply_view(value.node(), base.view);
@@ -146,7 +147,7 @@ Lowering::Location Lowering::locate(const Value& value, Device& device) {
 }
 
 Lowering::Location Lowering::upload_constant(const Value& value, Device& device) {
-  if (value.node().op().kind.value == Kind::kView) {
+  if (is_view(value.node())) {
     Location base = locate(value.node().inputs()[0], device);
     if (const auto view = apply_view(value.node(), base.view)) {
       if (addressable(device, {base.storage, *view})) return {base.storage, *view};
@@ -468,7 +469,7 @@ int Lowering::storage_in_place(const Value& argument, const Location& location, 
   if (storage.kind != Plan::StorageKind::kInput || storage.index != donor->second || !location.view.is_dense()) return -1;
   if (location.view.offset != 0 || storage.bytes != result.type().bytes() || argument.type() != result.type()) return -1;
   Value base = argument;
-  while (base.node().op().kind.value == Kind::kView) base = base.node().inputs()[0];
+  while (is_view(base.node())) base = base.node().inputs()[0];
   return last_use_[key(base)] <= region_ ? location.storage : -1;
 }
 

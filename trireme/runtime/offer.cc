@@ -5,6 +5,7 @@
 
 #include "trireme/base/strings.h"
 #include "trireme/ir/op_decl.h"
+#include "trireme/ir/view.h"
 #include "trireme/ir/registry.h"
 
 namespace trireme::runtime {
@@ -163,13 +164,12 @@ Answer ask(Device& device, const Graph& region, std::span<const Strides> inputs,
 
 bool is_known(const Value& value) {
   const Node* node = &value.node();
-  while (node->op().kind.value == Kind::kView && !node->is("bitcast")) node = &node->inputs()[0].node();
+  while (is_view(*node) && !node->is("bitcast")) node = &node->inputs()[0].node();
   return node->is("constant");
 }
 
 bool is_free(const Node& node) {
-  const Kind kind = node.op().kind.value;
-  return node.is("parameter") || node.is("constant") || kind == Kind::kView;
+  return node.is("parameter") || node.is("constant") || is_view(node);
 }
 
 bool is_assembly(const Node& node) { return node.is("concat") || node.is("pad"); }

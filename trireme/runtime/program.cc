@@ -8,6 +8,7 @@
 
 #include "trireme/base/strings.h"
 #include "trireme/ir/op_decl.h"
+#include "trireme/ir/view.h"
 #include "trireme/reference/evaluator.h"
 
 using trireme::AttributeKind;
@@ -106,7 +107,7 @@ class Builder {
       add(value, dense_strides(literal.shape()), literal.data());
       return true;
     }
-    if (node.op().kind.value != Kind::kView || node.is("bitcast")) return false;
+    if (!is_view(node) || node.is("bitcast")) return false;
     const Value& source = node.inputs()[0];
     const TrmProgram::Slot& slot = program_->values[number_.at(Key{&source.node(), source.index()})];
     if (slot.constant == nullptr) return false;

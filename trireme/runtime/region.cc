@@ -6,6 +6,7 @@
 
 #include "trireme/base/error.h"
 #include "trireme/ir/op_decl.h"
+#include "trireme/ir/view.h"
 #include "trireme/runtime/offer.h"
 
 namespace trireme::runtime {
@@ -72,7 +73,7 @@ class Former {
       needs.add(groups_[at->second].needs);
       return;
     }
-    if (node.op().kind.value == Kind::kView) add_needs(node.inputs()[0], needs);
+    if (is_view(node)) add_needs(node.inputs()[0], needs);
   }
 
   void assign(const PlacedNode& p) {
@@ -175,7 +176,7 @@ class Former {
       for (const Node* node : regions[r].nodes) {
         for (const Value& v : node->inputs()) {
           const Node* producer = v ? &v.node() : nullptr;
-          while (producer != nullptr && !home.contains(producer) && producer->op().kind.value == Kind::kView) {
+          while (producer != nullptr && !home.contains(producer) && is_view(*producer)) {
             producer = &producer->inputs()[0].node();
           }
           const auto at = producer != nullptr ? home.find(producer) : home.end();
@@ -223,7 +224,7 @@ Uses::Uses(const std::vector<const Node*>& nodes, const std::vector<Value>& outp
       readers_[&at.node()].push_back(reader);
       auto& wanted = wanted_[&at.node()];
       if (std::find(wanted.begin(), wanted.end(), at) == wanted.end()) wanted.push_back(at);
-      if (at.node().op().kind.value != Kind::kView) break;
+      if (!is_view(at.node())) break;
       reader = nullptr;  // through a view: never inside the producer's region
       at = at.node().inputs()[0];
     }
