@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(20)
+torch.set_num_threads(1)  # sums in one order: the file is the same every time
 NAMES = {torch.float64: "f64", torch.float32: "f32", torch.int32: "i32", torch.int64: "i64", torch.uint32: "u32",
          torch.bool: "bool"}
 cases = []
@@ -73,6 +74,8 @@ def linear():
     case("linear", [n(2, 2, 3), n(4, 3)], F.linear)
     case("bilinear", [n(2, 3), n(2, 4), n(5, 3, 4), n(5)], F.bilinear)
     case("outer", [n(3), n(4)], torch.outer)
+    for x, w in (((2, 3), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 1, 2, 3), (4, 3, 5))):
+        case("matmul", [n(*x), n(*w)], torch.matmul)
 
 
 def normalization():
