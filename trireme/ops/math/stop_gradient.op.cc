@@ -17,7 +17,7 @@ OpDecl stop_gradient_decl{
     .meaning = decompose([](const Decompose& d) -> Values { return d.x(0); }),
     .accuracy = by_decomposition,
     .cost = cost_of_decomposition,
-    .cases = {"[2,3]", "[]", "[0]", "[17]"},
+    .cases = {"[2,3] surrogate", "[] surrogate", "[0] surrogate", "[17] surrogate"},
     .rejects = {},
 };
 
