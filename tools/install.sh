@@ -106,17 +106,20 @@ install_missing() {
   rm -f "$log"
 }
 
+# The package with a g++ that is new enough: "g++", or "g++-12" where that is older (Ubuntu 22.04).
+compiler_package() {
+  local sudo major
+  if [ "${TRIREME_SETUP:-}" != no ] && have apt-get && sudo=$(privilege); then refresh_lists "$sudo"; fi
+  major=$(candidate_major g++)
+  if [ "${major:-12}" -ge 12 ]; then echo g++; else echo g++-12; fi
+}
+
 # Everything a build needs; leaves CC and CXX set. A compiler the user chose is left alone.
 setup_build() {
-  install_missing < <(list_build)
+  local compiler=""
+  [ -n "${CXX:-}" ] || find_gcc >/dev/null || compiler="$(compiler_package)  compiles C++20"
+  install_missing < <(echo "$compiler" && list_build)
   [ -z "${CXX:-}" ] || return 0
-  if ! find_gcc >/dev/null && [ "${TRIREME_SETUP:-}" != no ] && have apt-get; then
-    local sudo package=g++
-    sudo=$(privilege) || by_hand "no g++ of version 12 or later" "g++-12 (or a later one)"
-    refresh_lists "$sudo"
-    [ "$(candidate_major g++)" -ge 12 ] 2>/dev/null || package=g++-12
-    install_missing <<<"$package  compiles C++20"
-  fi
   CXX=$(find_gcc) || by_hand "no g++ of version 12 or later" "g++-12 (or a later one)"
   CC=${CXX/g++/gcc}
   export CC CXX
