@@ -21,6 +21,7 @@
  *      the null stream: until reset or close).
  *   6. Memory handed to a command (TrmMem arrays, programs) need not outlive the call, except the bytes it points to.
  */
+/* clang-format off */
 #ifndef TRIREME_CHIP_H_
 #define TRIREME_CHIP_H_
 

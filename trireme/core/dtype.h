@@ -44,6 +44,7 @@ inline constexpr DType u8 = DType::kU8, u16 = DType::kU16, u32 = DType::kU32, u6
 inline constexpr DType boolean = DType::kBool;
 inline constexpr DType kAllDTypes[] = {f64, f32, f16, bf16, i8, i16, i32, i64, u8, u16, u32, u64, boolean};
 
+// clang-format off
 constexpr size_t size_of(DType t) {
   switch (t) {
     case f64: case i64: case u64: return 8;
@@ -52,6 +53,7 @@ constexpr size_t size_of(DType t) {
     default: return 1;
   }
 }
+// clang-format on
 constexpr bool is_float(DType t) { return t >= f64 && t <= bf16; }
 constexpr bool is_signed_int(DType t) { return t >= i8 && t <= i64; }
 constexpr bool is_unsigned_int(DType t) { return t >= u8 && t <= u64; }
@@ -92,6 +94,7 @@ inline constexpr DTypeSet index_ints = only(i32) | only(i64);
 // C++ type to DType.
 template <class T>
 constexpr DType dtype_of();
+// clang-format off
 template <> constexpr DType dtype_of<double>() { return f64; }
 template <> constexpr DType dtype_of<float>() { return f32; }
 template <> constexpr DType dtype_of<Half>() { return f16; }
@@ -105,6 +108,7 @@ template <> constexpr DType dtype_of<uint16_t>() { return u16; }
 template <> constexpr DType dtype_of<uint32_t>() { return u32; }
 template <> constexpr DType dtype_of<uint64_t>() { return u64; }
 template <> constexpr DType dtype_of<bool>() { return boolean; }
+// clang-format on
 
 // Calls f.template operator()<T>() with the C++ type of `t`.
 template <class F>
