@@ -17,6 +17,7 @@ libyaml-cpp-dev      training configs
 libhwy-dev           portable SIMD
 libpng-dev           PNG images
 libjpeg-dev          JPEG images
+zlib1g-dev           compressed data sets
 libfreetype-dev      drawing digits where no data set is at hand
 fonts-dejavu-core    fonts for that
 libgtest-dev         tests
