@@ -4,8 +4,9 @@ namespace trireme {
 
 OpDecl convert_decl{
     .name = "convert",
-    .doc = "The same values in another element type. To floats: rounds to nearest even. Float to integer: truncates "
-           "and saturates, NaN gives 0. Integer to integer wraps. To bool: x != 0.",
+    .doc =
+        "The same values in another element type. To floats: rounds to nearest even. Float to integer: truncates "
+        "and saturates, NaN gives 0. Integer to integer wraps. To bool: x != 0.",
     .tier = Tier::kBringUp,
     .kind = Kind::kElementwise,
     .inputs = {{"x", any_dtype}},
@@ -29,9 +30,10 @@ OpDecl convert_decl{
     }),
     .accuracy = exact,
     .cost = flops_per_element(1),
-    .cases = {"[2,3] dtype=f32", "[17] dtype=bf16", "[] dtype=f16", "[0] dtype=f64", "[9] dtype=i32", "[9] dtype=i64",
-              "[9] dtype=u8", "[9] dtype=i8", "[9] dtype=bool", "f32[33]:-300..300 dtype=i8",
-              "f32[33]:-1e10..1e10 dtype=i32", "i32[33]:-70000..70000 dtype=i16", "i32[33]:-1e9..1e9 dtype=f32"},
+    .cases = {"[2,3] dtype=f32 surrogate", "[17] dtype=bf16 surrogate", "[] dtype=f16 surrogate", "[0] dtype=f64",
+              "[9] dtype=i32", "[9] dtype=i64", "[9] dtype=u8", "[9] dtype=i8", "[9] dtype=bool",
+              "f32[33]:-300..300 dtype=i8", "f32[33]:-1e10..1e10 dtype=i32", "i32[33]:-70000..70000 dtype=i16",
+              "i32[33]:-1e9..1e9 dtype=f32"},
     .rejects = {},
 };
 

@@ -21,7 +21,10 @@ Values rounded_in_units(const Decompose& d) {
   const DType type = x.dtype();
   const Format format(d.integer("exponent_bits"), d.integer("mantissa_bits"));
   const DType words = ops::unsigned_type(type);
-  const uint64_t exponent_field = type == f64 ? 0x7ff0000000000000 : type == f32 ? 0x7f800000 : type == f16 ? 0x7c00 : 0x7f80;
+  const uint64_t exponent_field = type == f64   ? 0x7ff0000000000000
+                                  : type == f32 ? 0x7f800000
+                                  : type == f16 ? 0x7c00
+                                                : 0x7f80;
   const int own_lowest = type == f64 ? -1022 : type == f16 ? -14 : -126;
   const Value power = ops::bitcast(ops::and_(ops::bitcast(x, words), ops::bit_pattern(words, exponent_field)), type);
   const Value unit = ops::max(power, std::ldexp(1.0, std::max(own_lowest, format.lowest_exponent)));
@@ -37,8 +40,10 @@ Values rounded_in_units(const Decompose& d) {
 
 OpDecl reduce_precision_decl{
     .name = "reduce_precision",
-    .doc = "x as a float format with fewer bits would hold it: rounded to nearest even to `mantissa_bits` and the range of "
-           "`exponent_bits`, with denormals; too large gives infinity. (5, 10) is f16, (8, 7) is bf16.",
+    .doc =
+        "x as a float format with fewer bits would hold it: rounded to nearest even to `mantissa_bits` and the range "
+        "of "
+        "`exponent_bits`, with denormals; too large gives infinity. (5, 10) is f16, (8, 7) is bf16.",
     .tier = Tier::kExpected,
     .kind = Kind::kElementwise,
     .inputs = {{"x", floats}},
@@ -61,16 +66,19 @@ OpDecl reduce_precision_decl{
           const int exponent = std::max(std::ilogb(x), format.lowest_exponent);
           const double rounded =
               std::ldexp(std::nearbyint(std::ldexp(x, format.mantissa - exponent)), exponent - format.mantissa);
-          return std::fabs(rounded) > format.largest ? std::copysign(std::numeric_limits<double>::infinity(), x) : rounded;
+          return std::fabs(rounded) > format.largest ? std::copysign(std::numeric_limits<double>::infinity(), x)
+                                                     : rounded;
         },
         rounded_in_units),
     .accuracy = exact,
     .cost = flops_per_element(8),
-    .cases = {"f32[33] exponent_bits=5 mantissa_bits=10", "f32[33]:-1e30..1e30 exponent_bits=8 mantissa_bits=7",
-              "f64[33] exponent_bits=8 mantissa_bits=23", "f32[33]:-1e-7..1e-7 exponent_bits=5 mantissa_bits=10",
-              "bf16[9] exponent_bits=4 mantissa_bits=3", "f16[9] exponent_bits=5 mantissa_bits=2",
-              "f32[9]:-600..600 exponent_bits=4 mantissa_bits=3", "[] exponent_bits=5 mantissa_bits=10",
-              "[0] exponent_bits=5 mantissa_bits=10"},
+    .cases = {"f32[33] exponent_bits=5 mantissa_bits=10 surrogate",
+              "f32[33]:-1e30..1e30 exponent_bits=8 mantissa_bits=7 surrogate",
+              "f64[33] exponent_bits=8 mantissa_bits=23 surrogate",
+              "f32[33]:-1e-7..1e-7 exponent_bits=5 mantissa_bits=10 surrogate",
+              "bf16[9] exponent_bits=4 mantissa_bits=3 surrogate", "f16[9] exponent_bits=5 mantissa_bits=2 surrogate",
+              "f32[9]:-600..600 exponent_bits=4 mantissa_bits=3 surrogate",
+              "[] exponent_bits=5 mantissa_bits=10 surrogate", "[0] exponent_bits=5 mantissa_bits=10 surrogate"},
     .rejects = {"1: [3] exponent_bits=1 mantissa_bits=7", "1: [3] exponent_bits=12 mantissa_bits=7",
                 "2: [3] exponent_bits=8 mantissa_bits=-1", "2: [3] exponent_bits=8 mantissa_bits=53"},
 };
