@@ -51,7 +51,7 @@ def check(root):
     for entry, reason in {**sideways, **allowed}.items():
         if not reason:
             yield f'floors.toml: "{entry}" needs a reason'
-    chips = sorted(p.name for p in (root / "chips").glob("*") if p.is_dir())
+    chips = sorted(p.parent.name for p in (root / "chips").glob("*/CMakeLists.txt"))
     named = re.compile(r"(?<![A-Za-z0-9_])(" + "|".join(map(re.escape, chips)) + r")(?![A-Za-z0-9_])")
     used = set()
     for top in ("trireme", "chips", "cli", "python", "suites", "examples", "bench"):

@@ -25,7 +25,7 @@ class CheckFloors(unittest.TestCase):
     def check(self, files, floors=FLOORS):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
-            for name, text in {"floors.toml": floors, "chips/alpha/alpha.cc": "", **files}.items():
+            for name, text in {"floors.toml": floors, "chips/alpha/CMakeLists.txt": "", **files}.items():
                 path = root / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
