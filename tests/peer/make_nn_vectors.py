@@ -326,8 +326,7 @@ def attention():
     case("rope", [n(2, 2, 3, 6), ints(0, 1, 7, 100, 5, 2, dtype=torch.int64).reshape(2, 3)],
          lambda x, p: rope(x, p, f, True), reference=note, interleaved=True)
     given = u(0.01, 1, 2)
-    case("rope", [n(1, 2, 3, 4), ints(3, 4, 5), given], lambda x, p, w: rope(x, p, given, False), gradients=[0],
-         reference=note)
+    case("rope", [n(1, 2, 3, 4), ints(3, 4, 5), given], lambda x, p, w: rope(x, p, w, False), reference=note)
     slopes = torch.tensor([2.0 ** -4, 2.0 ** -8, 2.0 ** -2]).reshape(1, 3, 1, 1)
     case("alibi_bias", [n(1, 3, 2, 4)],
          lambda x: x + slopes * (torch.arange(4)[None, :] - torch.arange(2)[:, None] - 2), reference="from the definition")

@@ -41,7 +41,7 @@ OpDecl cross_entropy_soft_decl{
     }),
     .accuracy = by_decomposition,
     .cost = cost_of_decomposition,
-    .cases = {"[4,3] [4,3]", "[2,3,5] [2,3,5] axis=1", "[4,3] f32[4,3] reduction=\"sum\"",
+    .cases = {"[4,3] [4,3]", "[2,3,5] [2,3,5] axis=1", "bf16[4,3] f32[4,3] reduction=\"sum\"",
               "[4,3] [4,3] reduction=\"none\"", "[3] [3]", "[0,3] [0,3] reduction=\"sum\""},
     .rejects = {"1: [4,3] [4,3] axis=2", "2: [4,3] [4]", "3: [4,0] [4,0]", "4: [4,3] [4,3] reduction=\"average\""},
 };

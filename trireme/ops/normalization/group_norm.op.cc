@@ -40,7 +40,7 @@ OpDecl group_norm_decl{
     }),
     .accuracy = by_decomposition,
     .cost = cost_of_decomposition,
-    .cases = {"[2,4] groups=2", "[2,4,3] [4] [4] groups=2", "[2,6,2,2] f32[6] f32[6] groups=3",
+    .cases = {"[2,4] groups=2", "[2,4,3] [4] [4] groups=2", "bf16[2,6,2,2] f32[6] f32[6] groups=3",
               "[1,3,5] _ [3] groups=1", "[0,4] groups=2"},
     .rejects = {"1: [4] groups=2", "2: [2,4] groups=3", "2: [2,4] groups=0", "3: [2,4] [2] groups=2",
                 "4: [2,4] groups=2 epsilon=-1.0"},

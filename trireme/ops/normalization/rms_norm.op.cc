@@ -46,7 +46,7 @@ OpDecl rms_norm_decl{
     }),
     .accuracy = by_decomposition,
     .cost = cost_of_decomposition,
-    .cases = {"[2,5]", "[2,5] [5]", "[2,5] f32[5]", "[3,2,4] [2,4] axes=2", "[7] [7]", "[0,5] [5]",
+    .cases = {"[2,5]", "[2,5] [5]", "bf16[2,5] f32[5]", "[3,2,4] [2,4] axes=2", "[7] [7]", "[0,5] [5]",
               "[2,3,5] [5] epsilon=0.1"},
     .rejects = {"1: [2,5] axes=3", "1: [2,5] axes=0", "2: [2,5] [2]", "3: [2,5] epsilon=-1.0"},
 };

@@ -8,7 +8,7 @@ OpDecl scale_loss_decl{
     .doc = "Loss times the loss scale, in f32, so that small gradients of 16-bit values do not vanish.",
     .tier = Tier::kComposite,
     .kind = Kind::kElementwise,
-    .inputs = {{"loss", floats}, {"scale", only(f32)}},
+    .inputs = {{"loss", floats}, {"scale", floats}},
     .outputs = {"scaled"},
     .attributes = {},
     .coerce = Coerce::kNone,
@@ -25,8 +25,8 @@ OpDecl scale_loss_decl{
     }),
     .accuracy = by_decomposition,
     .cost = cost_of_decomposition,
-    .cases = {"[] f32[]", "[3] f32[]"},
-    .rejects = {"1: [] f32[1]"},
+    .cases = {"[] []", "[3] []", "bf16[] f32[]"},
+    .rejects = {"1: [] [1]"},
 };
 
 }  // namespace trireme
