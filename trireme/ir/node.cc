@@ -132,19 +132,22 @@ class NodeTable {
 };
 
 void Node::release(const Node* node) {
-  // Long chains would overflow the stack if each node freed its inputs recursively.
-  thread_local std::vector<const Node*> pending;
-  thread_local bool running = false;
-  pending.push_back(node);
-  if (running) return;
-  running = true;
-  while (!pending.empty()) {
-    const Node* dead = pending.back();
-    pending.pop_back();
+  // Long chains would overflow the stack if each node freed its inputs recursively: inner calls only add to the list of
+  // the outermost. (A plain pointer, because values in static storage are freed after thread-local objects are gone.)
+  thread_local std::vector<const Node*>* pending = nullptr;
+  if (pending != nullptr) {
+    pending->push_back(node);
+    return;
+  }
+  std::vector<const Node*> list{node};
+  pending = &list;
+  while (!list.empty()) {
+    const Node* dead = list.back();
+    list.pop_back();
     NodeTable::instance().remove(dead);
     delete dead;
   }
-  running = false;
+  pending = nullptr;
 }
 
 std::string_view Node::name() const { return op_->id(); }
