@@ -102,12 +102,11 @@ double estimate(double flops, double bytes, bool contraction) {
   return rates.launch_ns + 1e9 * std::max(compute, bytes / rates.bytes_per_second);
 }
 
-// Operands the kernel wants dense.
+// Outputs the kernel wants dense.
 void ask_conversions(const Program& program, const KernelEntry& entry, TrmAnswer& answer) {
   for (uint32_t i = 0; i < program.operand_count(); ++i) {
-    const bool output = i >= program.input_count();
     const TrmValue v = program.operand(i);
-    if ((entry.layouts & (output ? kStridedOutputs : kStridedInputs)) || chip::is_dense(v)) continue;
+    if (entry.strided_outputs || i < program.input_count() || chip::is_dense(v)) continue;
     if (answer.conversion_count == TRM_MAX_OPERANDS) throw Refusal{TRM_REASON_LAYOUT, "too many operands with gaps"};
     TrmConversion& conversion = answer.conversions[answer.conversion_count++];
     conversion.operand = i;
@@ -184,7 +183,7 @@ Run prepare_run(const Program& program) {
   const KernelEntry& entry = *find_entry(node.op());
   TrmAnswer answer = sized<TrmAnswer>();
   ask_conversions(program, entry, answer);
-  if (answer.conversion_count) throw Failure(TRM_UNSUPPORTED, std::string(node.op()) + " wants dense operands");
+  if (answer.conversion_count) throw Failure(TRM_UNSUPPORTED, std::string(node.op()) + " wants dense outputs");
   return entry.prepare(program, node);
 }
 

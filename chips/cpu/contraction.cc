@@ -27,7 +27,9 @@ class FloatProduct {
     // Few blocks and a long sum: cut the sum, at places that depend on the sizes only.
     const int64_t blocks = p_.batch * ((p_.m + 47) / 48) * ((p_.n + 127) / 128);
     if (blocks < 8 && p_.k >= 4 * kInner) p_.parts = std::min<int64_t>(16, p_.k / (2 * kInner));
-    thin_ = p_.parts == 1 && p_.m <= 4 && !packed_ && p_.type != f16 && p_.type != bf16;
+    const bool plain = p_.parts == 1 && !packed_ && register_type(p_.type) == p_.type;
+    thin_rows_ = plain && p_.m <= 4;
+    thin_columns_ = plain && !thin_rows_ && p_.n <= 4;
     // Pieces of C: enough for the threads, cut where packing the operands again costs least.
     const double flops = 2.0 * static_cast<double>(p_.m) * static_cast<double>(p_.n) * static_cast<double>(p_.k);
     const auto threads = static_cast<int64_t>(host->threads());
@@ -52,7 +54,13 @@ class FloatProduct {
       std::fill_n(c, p_.batch * size * static_cast<int64_t>(size_of(p_.type)), std::byte{0});
       return;
     }
-    if (thin_) return run_thin(a, b, reinterpret_cast<T*>(c));
+    if (thin_rows_) {
+      return run_thin({p_.m, p_.n, p_.a, p_.b, p_.n, 1}, static_cast<const T*>(a), static_cast<const T*>(b), reinterpret_cast<T*>(c));
+    }
+    if (thin_columns_) {  // the transposed product
+      return run_thin({p_.n, p_.m, {p_.b[0], p_.b[2], p_.b[1]}, {p_.a[0], p_.a[2], p_.a[1]}, 1, p_.n}, static_cast<const T*>(b),
+                      static_cast<const T*>(a), reinterpret_cast<T*>(c));
+    }
     const int64_t row_step = round_up((p_.m + row_pieces_ - 1) / row_pieces_, kernel_.rows);
     const int64_t column_step = round_up((p_.n + column_pieces_ - 1) / column_pieces_, kernel_.columns);
     const int64_t pieces = row_pieces_ * column_pieces_;
@@ -120,58 +128,68 @@ class FloatProduct {
     multiply_blocks<T>(rows, columns, to - from, a_source, b_source, c, c_stride);
   }
 
-  // A few rows: nothing is worth packing. Rows of b contiguous: sums of rows; columns contiguous: dot products.
-  void run_thin(const void* a_memory, const void* b_memory, T* c) const {
-    const auto* a = static_cast<const T*>(a_memory);
-    const auto* b = static_cast<const T*>(b_memory);
+  // A few rows times a matrix: nothing is worth packing. With columns of b contiguous, dot products; else sums of rows.
+  struct Thin {
+    int64_t rows, columns;
+    Strides a, b;  // [batch, row, column]
+    int64_t c_row, c_column;  // strides
+  };
+  void run_thin(const Thin& t, const T* a, const T* b, T* c) const {
     constexpr int64_t kColumns = 512;
-    const int64_t pieces = (p_.n + kColumns - 1) / kColumns;
-    const int64_t work = p_.m * p_.k * std::min(kColumns, p_.n) / 4;
+    const int64_t pieces = (t.columns + kColumns - 1) / kColumns;
+    const int64_t work = t.rows * p_.k * std::min(kColumns, t.columns) / 4;
     parallel_for(p_.batch * pieces, grain_for(work), [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
         const int64_t batch = task / pieces, column = task % pieces * kColumns;
-        const int64_t columns = std::min(kColumns, p_.n - column);
-        const T* left = a + batch * p_.a[0];
-        const T* right = b + batch * p_.b[0] + column * p_.b[2];
-        T* target = c + batch * p_.m * p_.n + column;
-        if (p_.b[1] == 1 && p_.b[2] != 1) {
-          for (int64_t row = 0; row < p_.m; ++row) {
-            auto* x = left + row * p_.a[1];
-            if (p_.a[2] != 1) {
-              auto* dense = reinterpret_cast<T*>(thread_scratch(kPackScratchA, static_cast<size_t>(p_.k) * sizeof(T)));
-              for (int64_t i = 0; i < p_.k; ++i) dense[i] = x[i * p_.a[2]];
-              x = dense;
-            }
-            for (int64_t j = 0; j < columns; ++j) target[row * p_.n + j] = kernel_.dot(p_.k, x, right + j * p_.b[2]);
-          }
-          continue;
-        }
-        for (int64_t row = 0; row < p_.m; ++row) std::fill_n(target + row * p_.n, columns, T{0});
-        constexpr int64_t kRows = 64;
-        for (int64_t p = 0; p < p_.k; p += kRows) {
-          const int64_t here = std::min(kRows, p_.k - p);
-          const T* rows = right + p * p_.b[1];
-          int64_t stride = p_.b[1];
-          if (p_.b[2] != 1) {
-            auto* dense = reinterpret_cast<T*>(thread_scratch(kPackScratchB, static_cast<size_t>(kRows * kColumns) * sizeof(T)));
-            for (int64_t i = 0; i < here; ++i) {
-              for (int64_t j = 0; j < columns; ++j) dense[i * kColumns + j] = rows[i * p_.b[1] + j * p_.b[2]];
-            }
-            rows = dense;
-            stride = kColumns;
-          }
-          for (int64_t row = 0; row < p_.m; ++row) {
-            kernel_.row_times(here, columns, left + row * p_.a[1] + p * p_.a[2], p_.a[2], rows, stride, target + row * p_.n);
-          }
-        }
+        const int64_t columns = std::min(kColumns, t.columns - column);
+        const T* left = a + batch * t.a[0];
+        const T* right = b + batch * t.b[0] + column * t.b[2];
+        T* target = c + batch * p_.m * p_.n + column * t.c_column;
+        if (t.b[1] == 1 && (t.b[2] != 1 || columns == 1)) dot_columns(t, left, right, columns, target);
+        else sum_rows(t, left, right, columns, target);
       }
     });
+  }
+  void dot_columns(const Thin& t, const T* a, const T* b, int64_t columns, T* c) const {
+    for (int64_t row = 0; row < t.rows; ++row) {
+      const T* x = a + row * t.a[1];
+      if (t.a[2] != 1) {
+        auto* dense = reinterpret_cast<T*>(thread_scratch(kPackScratchA, static_cast<size_t>(p_.k) * sizeof(T)));
+        for (int64_t i = 0; i < p_.k; ++i) dense[i] = x[i * t.a[2]];
+        x = dense;
+      }
+      for (int64_t j = 0; j < columns; ++j) c[row * t.c_row + j * t.c_column] = kernel_.dot(p_.k, x, b + j * t.b[2]);
+    }
+  }
+  void sum_rows(const Thin& t, const T* a, const T* b, int64_t columns, T* c) const {
+    constexpr int64_t kRows = 64;
+    auto* sums = reinterpret_cast<T*>(thread_scratch(kPackScratchA, static_cast<size_t>(t.rows * columns) * sizeof(T)));
+    std::fill_n(sums, t.rows * columns, T{0});
+    for (int64_t p = 0; p < p_.k; p += kRows) {
+      const int64_t here = std::min(kRows, p_.k - p);
+      const T* rows = b + p * t.b[1];
+      int64_t stride = t.b[1];
+      if (t.b[2] != 1) {
+        auto* dense = reinterpret_cast<T*>(thread_scratch(kPackScratchB, static_cast<size_t>(kRows * columns) * sizeof(T)));
+        for (int64_t i = 0; i < here; ++i) {
+          for (int64_t j = 0; j < columns; ++j) dense[i * columns + j] = rows[i * t.b[1] + j * t.b[2]];
+        }
+        rows = dense;
+        stride = columns;
+      }
+      for (int64_t row = 0; row < t.rows; ++row) {
+        kernel_.row_times(here, columns, a + row * t.a[1] + p * t.a[2], t.a[2], rows, stride, sums + row * columns);
+      }
+    }
+    for (int64_t row = 0; row < t.rows; ++row) {
+      for (int64_t j = 0; j < columns; ++j) c[row * t.c_row + j * t.c_column] = sums[row * columns + j];
+    }
   }
 
   const MicroKernel<T>& kernel_ = micro_kernel<T>();
   Product p_;
   std::shared_ptr<PackedMatrix<T>> packed_;
-  bool thin_ = false;
+  bool thin_rows_ = false, thin_columns_ = false;
   int64_t row_pieces_ = 1, column_pieces_ = 1;
 };
 
@@ -217,7 +235,7 @@ double flops_of_product(const Program& program, const NodeView& node) {
   return 2.0 * static_cast<double>(chip::elements(a)) * static_cast<double>(b.dims[2]);
 }
 
-constexpr KernelEntry kTable[] = {{"dot_general", numbers, kStridedInputs, prepare_dot_general, flops_of_product}};
+constexpr KernelEntry kTable[] = {{"dot_general", numbers, false, prepare_dot_general, flops_of_product}};
 
 }  // namespace
 

@@ -120,20 +120,10 @@ class Convolution {
   using Weights = std::vector<std::unique_ptr<PackedMatrix<T>>>;  // one matrix per group
 
   std::shared_ptr<const Weights> pack(const void* memory) const {
-    // Dense first: w may be a turned or mirrored view.
-    std::vector<int64_t> dense(w_.rank);
-    int64_t stride = 1;
-    for (uint32_t axis = w_.rank; axis-- > 0; stride *= w_.dims[axis]) dense[axis] = stride;
-    std::vector<std::byte> copy;
-    const void* rows = memory;
-    if (!chip::is_dense(w_)) {
-      copy.resize(static_cast<size_t>(stride) * size_of(g_.type));
-      copy_items(size_of(g_.type), chip::dims(w_), copy.data(), dense, memory, chip::strides(w_));
-      rows = copy.data();
-    }
+    const DenseInput dense(w_, memory);  // w may be a turned or mirrored view
     auto weights = std::make_shared<Weights>();
     for (int64_t group = 0; group < g_.groups; ++group) {
-      const MatrixView left = MatrixView{rows, g_.type, g_.inner(), 1}.at(group * g_.group_outputs(), 0);
+      const MatrixView left = MatrixView{dense.data(), g_.type, g_.inner(), 1}.at(group * g_.group_outputs(), 0);
       weights->push_back(std::make_unique<PackedMatrix<T>>(left.transposed(), g_.inner(), g_.group_outputs(), micro_kernel<T>().rows));
     }
     return weights;
@@ -190,9 +180,13 @@ class Convolution {
     }
   }
 
-  // Rows [p, p + inner) of the right-hand matrix, into panels.
+  // Rows [p, p + inner) of the right-hand matrix, into panels: line by line of the output, or, when the kernel's lines
+  // are the longer ones (gradients of weights), line by line of the kernel.
   void gather(const std::byte* channels, const std::vector<PixelRun>& runs, int64_t columns, int64_t p, int64_t inner,
               int64_t width, T* panels) const {
+    if (g_.kernel[2] >= 8 && g_.kernel[2] > g_.pixels[2] && g_.dilation[2] == 1 && g_.spread[2] == 1) {
+      return gather_kernel_lines(channels, runs, columns, p, inner, width, panels);
+    }
     const auto item = static_cast<int64_t>(size_of(g_.type));
     const auto [kd, kh, kw] = g_.kernel;
     T row[kBlockColumns];
@@ -215,6 +209,37 @@ class Convolution {
         std::copy_n(row + j, used, to);
         std::fill_n(to + used, width - used, T{0});
       }
+    }
+  }
+
+  void gather_kernel_lines(const std::byte* channels, const std::vector<PixelRun>& runs, int64_t columns, int64_t p,
+                           int64_t inner, int64_t width, T* panels) const {
+    const auto item = static_cast<int64_t>(size_of(g_.type));
+    const auto [kd, kh, kw] = g_.kernel;
+    T line[kInner];
+    if (columns % width != 0) std::fill_n(panels + columns / width * width * inner, width * inner, T{0});
+    for (int64_t k = 0; k < inner;) {
+      const int64_t w = (p + k) % kw, h = (p + k) / kw % kh, d = (p + k) / kw / kh % kd, channel = (p + k) / kw / kh / kd;
+      const int64_t run_length = std::min(inner - k, kw - w);
+      for (const PixelRun& run : runs) {
+        const int64_t depth = source_index(g_, 0, run.depth, d), height = source_index(g_, 1, run.height, h);
+        const std::byte* from = channels + item * (run.image * g_.x_strides[0] + channel * g_.x_strides[1] +
+                                                   depth * g_.x_strides[2] + height * g_.x_strides[3]);
+        for (int64_t i = 0; i < run.count; ++i) {
+          const int64_t start = (run.width + i) * g_.stride[2] - g_.low[2] + w;
+          const int64_t first = depth < 0 || height < 0 ? run_length : std::clamp<int64_t>(-start, 0, run_length);
+          const int64_t last = std::clamp<int64_t>(g_.size[2] - start, first, run_length);
+          std::fill_n(line, first, T{0});
+          if (last > first) {
+            load_row(line + first, from + (start + first) * g_.x_strides[4] * item, g_.type, g_.x_strides[4], last - first);
+          }
+          std::fill_n(line + last, run_length - last, T{0});
+          const int64_t column = run.column + i;
+          T* to = panels + column / width * width * inner + k * width + column % width;
+          for (int64_t t = 0; t < run_length; ++t) to[t * width] = line[t];
+        }
+      }
+      k += run_length;
     }
   }
 
@@ -302,7 +327,7 @@ double flops_of_convolution(const Program& program, const NodeView& node) {
   return 2.0 * static_cast<double>(g.images * g.outputs * g.pixel_count()) * static_cast<double>(g.inner());
 }
 
-constexpr KernelEntry kTable[] = {{"convolution", floats, kStridedInputs, prepare_convolution, flops_of_convolution}};
+constexpr KernelEntry kTable[] = {{"convolution", floats, false, prepare_convolution, flops_of_convolution}};
 
 }  // namespace
 

@@ -20,8 +20,11 @@ struct MicroKernel {
   // y[0..n) += sum over i < k of x[i x_stride] b[i b_stride + 0..n): a row times a matrix with contiguous rows.
   void (*row_times)(int64_t k, int64_t n, const T* x, int64_t x_stride, const T* b, int64_t b_stride, T* y);
   T (*dot)(int64_t k, const T* x, const T* y);  // both contiguous
-  // Four terms at a time, for depthwise convolutions: y[i] += w x[i].
-  void (*add_scaled)(int64_t n, T w, const T* x, T* y);
+  void (*add_scaled)(int64_t n, T w, const T* x, T* y);  // y[i] += w x[i]
+  // One full panel of `width` = R or W from T in memory: to[p width + s] = from[p k_stride + s n_stride], where one of
+  // the strides is 1.
+  void (*pack_rows)(const T* from, int64_t k_stride, int64_t k, int64_t width, T* to);     // n_stride 1
+  void (*pack_columns)(const T* from, int64_t n_stride, int64_t k, int64_t width, T* to);  // k_stride 1
 };
 // The best one this machine runs.
 template <class T>

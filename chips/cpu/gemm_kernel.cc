@@ -128,10 +128,54 @@ void add_scaled(int64_t n, T w, const T* x, T* y) {
   for (; i < n; ++i) y[i] += w * x[i];
 }
 
+template <class T, int64_t kWidth>
+void copy_rows(const T* from, int64_t k_stride, int64_t k, T* HWY_RESTRICT to) {
+  for (int64_t p = 0; p < k; ++p, from += k_stride, to += kWidth) {
+#pragma GCC unroll 32
+    for (int64_t s = 0; s < kWidth; ++s) to[s] = from[s];
+  }
+}
+template <class T>
+void pack_rows(const T* from, int64_t k_stride, int64_t k, int64_t width, T* to) {
+  constexpr auto kColumns = static_cast<int64_t>(2 * hn::MaxLanes(hn::ScalableTag<T>()));
+  if (width == kColumns) copy_rows<T, kColumns>(from, k_stride, k, to);
+  else copy_rows<T, kRows>(from, k_stride, k, to);
+}
+
+// Four columns at a time become groups of four neighbours; what is left over goes one by one.
+template <class T>
+void pack_columns(const T* from, int64_t n_stride, int64_t k, int64_t width, T* HWY_RESTRICT to) {
+  const hn::ScalableTag<T> d;
+  const hn::CappedTag<T, 4> quarter;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d)), step = static_cast<int64_t>(hn::Lanes(quarter));
+  HWY_ALIGN T mixed[4 * hn::MaxLanes(d)];
+  int64_t p = 0;
+  for (; p + lanes <= k; p += lanes) {
+    int64_t s = 0;
+    for (; s + 4 <= width; s += 4) {
+      const T* x = from + p + s * n_stride;
+      hn::StoreInterleaved4(hn::LoadU(d, x), hn::LoadU(d, x + n_stride), hn::LoadU(d, x + 2 * n_stride),
+                            hn::LoadU(d, x + 3 * n_stride), d, mixed);
+      for (int64_t t = 0; t < lanes; ++t) {
+        for (int64_t u = 0; u < 4; u += step) {
+          hn::StoreU(hn::LoadU(quarter, mixed + 4 * t + u), quarter, to + (p + t) * width + s + u);
+        }
+      }
+    }
+    for (; s < width; ++s) {
+      for (int64_t t = 0; t < lanes; ++t) to[(p + t) * width + s] = from[p + t + s * n_stride];
+    }
+  }
+  for (; p < k; ++p) {
+    for (int64_t s = 0; s < width; ++s) to[p * width + s] = from[p + s * n_stride];
+  }
+}
+
 template <class T>
 MicroKernel<T> kernel() {
   const hn::ScalableTag<T> d;
-  return {kRows, 2 * static_cast<int64_t>(hn::Lanes(d)), run<T>, row_times<T>, dot<T>, add_scaled<T>};
+  return {kRows, 2 * static_cast<int64_t>(hn::Lanes(d)), run<T>, row_times<T>, dot<T>, add_scaled<T>, pack_rows<T>,
+          pack_columns<T>};
 }
 MicroKernel<float> kernel_f32() { return kernel<float>(); }
 MicroKernel<double> kernel_f64() { return kernel<double>(); }

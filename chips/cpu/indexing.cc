@@ -139,20 +139,22 @@ Run prepare_scatter(const Program& program, const NodeView& node) {
     if (kHow == Scatter::kSet) {
       return [=](void* const* values) {
         copy(values[in], values[out]);
+        const DenseInput updates(u, values[update]);
         scatter<uint16_t, Scatter::kSet>(view, static_cast<uint16_t*>(values[out]), read_indices(list, values[index]),
-                                         static_cast<const uint16_t*>(values[update]));
+                                         static_cast<const uint16_t*>(updates.data()));
       };
     }
     // Held in f32 and rounded once.
     return [=](void* const* values) {
       copy(values[in], values[out]);
-      const auto wide = [&](void* memory, int64_t n) {
+      const auto wide = [&](const void* memory, int64_t n) {
         std::vector<float> floats(static_cast<size_t>(n));
         load_half_floats(floats.data(), memory, floats.size(), type == bf16);
         return floats;
       };
       std::vector<float> held = wide(values[out], chip::elements(y));
-      const std::vector<float> given = wide(values[update], chip::elements(u));
+      const DenseInput updates(u, values[update]);
+      const std::vector<float> given = wide(updates.data(), chip::elements(u));
       scatter<float, kHow>(view, held.data(), read_indices(list, values[index]), given.data());
       store_half_floats(values[out], held.data(), held.size(), type == bf16);
     };
@@ -164,19 +166,20 @@ Run prepare_scatter(const Program& program, const NodeView& node) {
       using Held = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
       return [=](void* const* values) {
         copy(values[in], values[out]);
+        const DenseInput updates(u, values[update]);
         scatter<Held, kHow>(view, static_cast<Held*>(values[out]), read_indices(list, values[index]),
-                            static_cast<const Held*>(values[update]));
+                            static_cast<const Held*>(updates.data()));
       };
     }
   });
 }
 
 constexpr KernelEntry kTable[] = {
-    {"gather", any_dtype, kStridedInputs, prepare_gather},
-    {"scatter_add", numbers, kDense, prepare_scatter<Scatter::kAdd>},
-    {"scatter_set", any_dtype, kDense, prepare_scatter<Scatter::kSet>},
-    {"scatter_max", numbers, kDense, prepare_scatter<Scatter::kMax>},
-    {"scatter_min", numbers, kDense, prepare_scatter<Scatter::kMin>},
+    {"gather", any_dtype, false, prepare_gather},
+    {"scatter_add", numbers, false, prepare_scatter<Scatter::kAdd>},
+    {"scatter_set", any_dtype, false, prepare_scatter<Scatter::kSet>},
+    {"scatter_max", numbers, false, prepare_scatter<Scatter::kMax>},
+    {"scatter_min", numbers, false, prepare_scatter<Scatter::kMin>},
 };
 
 }  // namespace

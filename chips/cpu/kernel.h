@@ -42,16 +42,10 @@ void parallel_for(int64_t count, int64_t grain, const F& body) {
 // and known constants; null for what only lives inside.
 using Run = std::function<void(void* const* values)>;
 
-enum Layouts : uint32_t {
-  kDense = 0,               // inputs and outputs row-major; the host converts others
-  kStridedInputs = 1u << 0,
-  kStridedOutputs = 1u << 1,
-};
-
 struct KernelEntry {
   std::string_view op;
   DTypeSet dtypes;  // of the first input (of the first output where there are no inputs)
-  uint32_t layouts;
+  bool strided_outputs;  // false: outputs row-major; inputs may have any strides
   // Prepares the program's one node. Throws Failure (TRM_UNSUPPORTED) when this form of the op is not done.
   Run (*prepare)(const Program&, const NodeView&);
   // Floating operations of the node; null: `flops_per_element` times the elements of the first output.
@@ -68,6 +62,18 @@ std::span<const KernelEntry> window_kernels();
 std::span<const KernelEntry> order_kernels();
 std::span<const KernelEntry> random_kernels();
 std::span<const KernelEntry> normalization_kernels();
+
+// An input as row-major memory: the memory itself, or a copy when it has other strides.
+class DenseInput {
+ public:
+  DenseInput(const TrmValue& v, const void* memory);
+  DenseInput(DenseInput&&) = default;
+  const void* data() const { return data_; }
+
+ private:
+  std::vector<std::byte> copy_;
+  const void* data_;
+};
 
 // A tensor seen as [outer, size, inner] around one axis: how kernels along an axis see dense memory.
 struct AxisView {

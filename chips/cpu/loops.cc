@@ -120,6 +120,16 @@ void copy_typed(Loops& loops, T* dst, const T* src) {
 
 }  // namespace
 
+DenseInput::DenseInput(const TrmValue& v, const void* memory) : data_(memory) {
+  if (chip::is_dense(v)) return;
+  copy_.resize(static_cast<size_t>(chip::elements(v)) * chip::size_of(v.dtype));
+  std::array<int64_t, TRM_MAX_RANK> dense{};
+  int64_t stride = 1;
+  for (uint32_t axis = v.rank; axis-- > 0; stride *= v.dims[axis]) dense[axis] = stride;
+  copy_items(chip::size_of(v.dtype), chip::dims(v), copy_.data(), {dense.data(), v.rank}, memory, chip::strides(v));
+  data_ = copy_.data();
+}
+
 void copy_items(size_t item_bytes, std::span<const int64_t> dims, void* dst, std::span<const int64_t> dst_strides,
                 const void* src, std::span<const int64_t> src_strides) {
   Loops loops;

@@ -107,13 +107,12 @@ Run prepare_dynamic_update_slice(const Program& program, const NodeView& node) {
   };
 }
 
-constexpr uint32_t kAnyStrides = kStridedInputs | kStridedOutputs;
 constexpr KernelEntry kTable[] = {
-    {"strided_copy", any_dtype, kAnyStrides, prepare_strided_copy},
-    {"concat", any_dtype, kAnyStrides, prepare_concat},
-    {"pad", any_dtype, kAnyStrides, prepare_pad},
-    {"dynamic_slice", any_dtype, kAnyStrides, prepare_dynamic_slice},
-    {"dynamic_update_slice", any_dtype, kAnyStrides, prepare_dynamic_update_slice},
+    {"strided_copy", any_dtype, true, prepare_strided_copy},
+    {"concat", any_dtype, true, prepare_concat},
+    {"pad", any_dtype, true, prepare_pad},
+    {"dynamic_slice", any_dtype, true, prepare_dynamic_slice},
+    {"dynamic_update_slice", any_dtype, true, prepare_dynamic_update_slice},
 };
 
 }  // namespace

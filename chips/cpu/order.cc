@@ -38,16 +38,19 @@ Run prepare_sort(const Program& program, const NodeView& node) {
   const AxisView view(key, axis_of(node, "axis", key.rank));
   const bool descending = node.flag("descending");
   struct Column {
-    uint32_t in, out;
-    size_t bytes;
+    uint32_t out;
+    TrmValue x;
+    uint32_t in;
   };
   std::vector<Column> columns;
   for (size_t i = 0; i < node.inputs().size(); ++i) {
-    columns.push_back({node.inputs()[i], node.outputs()[i], chip::size_of(program.value(node.inputs()[i]).dtype)});
+    columns.push_back({node.outputs()[i], program.value(node.inputs()[i]), node.inputs()[i]});
   }
   return visit_dtype(dtype_of(key), [&]<class T>() -> Run {
     return [=](void* const* values) {
-      const T* keys = static_cast<const T*>(values[columns[0].in]);
+      std::vector<DenseInput> inputs;
+      for (const Column& column : columns) inputs.emplace_back(column.x, values[column.in]);
+      const T* keys = static_cast<const T*>(inputs[0].data());
       parallel_for(view.outer * view.inner, grain_for(view.size * 16), [&](int64_t begin, int64_t end) {
         std::vector<std::pair<decltype(key_of(T{})), int32_t>> line(static_cast<size_t>(view.size));
         for (int64_t i = begin; i < end; ++i) {
@@ -57,13 +60,14 @@ Run prepare_sort(const Program& program, const NodeView& node) {
           }
           std::stable_sort(line.begin(), line.end(),
                            [&](const auto& a, const auto& b) { return before(a.first, b.first, descending); });
-          for (const Column& column : columns) {
-            const auto* from = static_cast<const std::byte*>(values[column.in]);
-            auto* to = static_cast<std::byte*>(values[column.out]);
+          for (size_t c = 0; c < columns.size(); ++c) {
+            const size_t bytes = chip::size_of(columns[c].x.dtype);
+            const auto* from = static_cast<const std::byte*>(inputs[c].data());
+            auto* to = static_cast<std::byte*>(values[columns[c].out]);
             for (int64_t k = 0; k < view.size; ++k) {
               const int64_t source = base + line[static_cast<size_t>(k)].second * view.inner;
-              move_item(to + static_cast<size_t>(base + k * view.inner) * column.bytes,
-                        from + static_cast<size_t>(source) * column.bytes, column.bytes);
+              move_item(to + static_cast<size_t>(base + k * view.inner) * bytes, from + static_cast<size_t>(source) * bytes,
+                        bytes);
             }
           }
         }
@@ -79,7 +83,8 @@ Run prepare_top_k(const Program& program, const NodeView& node) {
   const bool largest = node.flag("largest");
   return visit_dtype(dtype_of(x), [&]<class T>() -> Run {
     return [=](void* const* values) {
-      const T* input = static_cast<const T*>(values[in]);
+      const DenseInput dense(x, values[in]);
+      const T* input = static_cast<const T*>(dense.data());
       T* best = static_cast<T*>(values[out]);
       auto* places = static_cast<int32_t*>(values[out_indices]);
       parallel_for(lines, grain_for(size * 4), [&](int64_t begin, int64_t end) {
@@ -103,8 +108,8 @@ Run prepare_top_k(const Program& program, const NodeView& node) {
 }
 
 constexpr KernelEntry kTable[] = {
-    {"sort", any_dtype, kDense, prepare_sort, nullptr, 60.0},
-    {"top_k", numbers, kDense, prepare_top_k, nullptr, 20.0},
+    {"sort", any_dtype, false, prepare_sort, nullptr, 60.0},
+    {"top_k", numbers, false, prepare_top_k, nullptr, 20.0},
 };
 
 }  // namespace

@@ -28,6 +28,14 @@ void pack(const S* source, int64_t k_stride, int64_t n_stride, int64_t k, int64_
   for (int64_t j = 0; j < n; j += width, panels += k * width) {
     const int64_t used = std::min(width, n - j);
     const S* from = source + j * n_stride;
+    if constexpr (std::is_same_v<T, S>) {
+      const MicroKernel<T>& kernel = micro_kernel<T>();
+      if (used == width && (n_stride == 1 || k_stride == 1)) {
+        if (n_stride == 1) kernel.pack_rows(from, k_stride, k, width, panels);
+        else kernel.pack_columns(from, n_stride, k, width, panels);
+        continue;
+      }
+    }
     if (used < width) std::fill_n(panels, k * width, T{0});
     if (n_stride == 1) {
       for (int64_t p = 0; p < k; ++p) load_run(panels + p * width, from + p * k_stride, used);

@@ -62,7 +62,7 @@ Run prepare_rng_bits(const Program& program, const NodeView& node) {
   };
 }
 
-constexpr KernelEntry kTable[] = {{"rng_bits", only(u32), kStridedInputs, prepare_rng_bits, nullptr, 20.0}};
+constexpr KernelEntry kTable[] = {{"rng_bits", only(u32), false, prepare_rng_bits, nullptr, 20.0}};
 
 }  // namespace
 

@@ -170,35 +170,22 @@ TRIREME_SCALAR_PAIR(Le, static_cast<uint8_t>(a <= b));
 TRIREME_SCALAR_PAIR(Gt, static_cast<uint8_t>(a > b));
 TRIREME_SCALAR_PAIR(Ge, static_cast<uint8_t>(a >= b));
 
-// Rounds to fewer exponent and mantissa bits: mantissa to nearest even, then overflow to infinity, underflow to zero.
+// Rounds to a format of fewer exponent and mantissa bits: to nearest even, with denormals, overflow to infinity.
 template <class T>
 void reduce_precision(void* out, Inputs in, size_t count, const TileParameters& parameters) {
-  using Word = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-  constexpr int kMantissa = sizeof(T) == 4 ? 23 : 52;
-  constexpr Word kSign = Word{1} << (sizeof(T) * 8 - 1);
-  constexpr Word kInfinity = ((Word{1} << (sizeof(T) == 4 ? 8 : 11)) - 1) << kMantissa;
-  constexpr int64_t kBias = sizeof(T) == 4 ? 127 : 1023;
-  const int64_t exponent_bits = parameters.integers[0], mantissa_bits = parameters.integers[1];
-  const int drop = mantissa_bits < kMantissa ? kMantissa - static_cast<int>(mantissa_bits) : 0;
-  const int64_t bias = std::min<int64_t>(kBias, (int64_t{1} << (exponent_bits - 1)) - 1);
+  const int bias = (1 << (parameters.integers[0] - 1)) - 1, mantissa = static_cast<int>(parameters.integers[1]);
+  const double largest = std::ldexp(2.0 - std::ldexp(1.0, -mantissa), bias);
   const T* x = static_cast<const T*>(in[0]);
   T* y = static_cast<T*>(out);
   for (size_t i = 0; i < count; ++i) {
-    const Word word = std::bit_cast<Word>(x[i]);
-    const Word sign = word & kSign;
-    Word magnitude = word & ~kSign;
-    if (magnitude > kInfinity) {
+    const double value = static_cast<double>(x[i]);
+    if (!std::isfinite(value) || value == 0.0) {
       y[i] = x[i];
       continue;
     }
-    if (drop > 0 && magnitude < kInfinity) {
-      const Word last = (magnitude >> drop) & 1;
-      magnitude = ((magnitude + (Word{1} << (drop - 1)) - 1 + last) >> drop) << drop;
-    }
-    const int64_t exponent = static_cast<int64_t>(magnitude >> kMantissa) - kBias;
-    if (bias < kBias && exponent > bias) magnitude = kInfinity;
-    if (bias < kBias && exponent < 1 - bias) magnitude = 0;
-    y[i] = std::bit_cast<T>(sign | magnitude);
+    const int exponent = std::max(std::ilogb(value), 1 - bias);
+    const double rounded = std::ldexp(std::nearbyint(std::ldexp(value, mantissa - exponent)), exponent - mantissa);
+    y[i] = std::fabs(rounded) > largest ? std::copysign(std::numeric_limits<T>::infinity(), x[i]) : static_cast<T>(rounded);
   }
 }
 

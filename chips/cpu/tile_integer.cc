@@ -127,12 +127,11 @@ struct ShiftRightLogical {
     return amount < static_cast<T>(kBits<T>) ? static_cast<T>(x >> amount) : T{0};
   }
 };
-struct ShiftRightArith {  // of unsigned types: by their bits, filled with the top bit
+struct ShiftRightArith {  // of signed types; filled with the sign
   template <class T>
   static HWY_INLINE T run(T x, T amount) {
-    using S = std::make_signed_t<T>;
-    const bool outside = static_cast<std::make_unsigned_t<T>>(amount) >= kBits<T>;
-    return static_cast<T>(static_cast<S>(x) >> (outside ? kBits<T> - 1 : static_cast<int>(amount)));
+    const bool inside = static_cast<std::make_unsigned_t<T>>(amount) < kBits<T>;
+    return static_cast<T>(x >> (inside ? static_cast<int>(amount) : kBits<T> - 1));
   }
 };
 
@@ -164,7 +163,6 @@ TileFunction find_by_width(std::string_view op) {
       {"xor", binary<U, U, Xor>},
       {"shift_left", binary<U, U, ShiftLeft>},
       {"shift_right_logical", binary<U, U, ShiftRightLogical>},
-      {"shift_right_arith", binary<U, U, ShiftRightArith>},
       {"select", select<U>},
       {"compare eq", binary<U, uint8_t, Eq>},
       {"compare ne", binary<U, uint8_t, Ne>},
@@ -182,6 +180,7 @@ TileFunction find_by_type(std::string_view op) {
       {"pow", binary<T, T, Pow>},
       {"max", binary<T, T, Max>},
       {"min", binary<T, T, Min>},
+      {"shift_right_arith", binary<T, T, std::conditional_t<kSigned, ShiftRightArith, ShiftRightLogical>>},
       {"compare lt", binary<T, uint8_t, Lt>},
       {"compare le", binary<T, uint8_t, Le>},
       {"compare gt", binary<T, uint8_t, Gt>},

@@ -176,6 +176,7 @@ int TileProgram::keep(const Program& program, uint32_t value) {
 }
 
 void TileProgram::finish() {
+  longest_ = std::min(kTile, loops.elements());
   for (Source& source : sources_) {
     source.everywhere = source.from == From::kNumber;
     if (source.from == From::kMemory) {
@@ -236,12 +237,12 @@ TileProgram::Frame TileProgram::frame(void* const* values) const {
     if (!source.everywhere) continue;
     void* tile = frame.at[static_cast<size_t>(source.target)];
     if (source.from == From::kMemory) {
-      source.load(tile, values[source.value], 0, kTile);
+      source.load(tile, values[source.value], 0, static_cast<size_t>(longest_));
     } else {
       double numbers[kTile];
-      std::fill_n(numbers, kTile, source.number);
+      std::fill_n(numbers, longest_, source.number);
       const void* in[] = {numbers};
-      source.convert(tile, in, kTile, {});
+      source.convert(tile, in, static_cast<size_t>(longest_), {});
     }
   }
   return frame;

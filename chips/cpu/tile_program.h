@@ -94,6 +94,7 @@ class TileProgram {
   std::vector<Step> steps_;
   std::vector<Sink> sinks_;
   int tile_count_ = 0;
+  int64_t longest_ = kTile;  // no tile has more elements
 };
 
 // A buffer of this thread, at least `bytes` long and 64-byte aligned; good until the next call with the same `slot`.

@@ -21,24 +21,26 @@ decltype(auto) visit_held(DType type, F&& f) {
   });
 }
 
-// Dense memory as values of T: in place, or widened into a buffer.
+// An input as row-major values of T: in place, or copied and widened.
 template <class T>
 class Held {
  public:
-  Held(const void* memory, DType type, int64_t count) {
+  Held(const TrmValue& v, const void* memory) : dense_(v, memory) {
+    const DType type = dtype_of(v);
     if constexpr (std::is_same_v<T, float>) {
       if (type != f32) {
-        widened_.resize(static_cast<size_t>(count));
-        load_half_floats(widened_.data(), memory, widened_.size(), type == bf16);
+        widened_.resize(static_cast<size_t>(chip::elements(v)));
+        load_half_floats(widened_.data(), dense_.data(), widened_.size(), type == bf16);
         values_ = widened_.data();
         return;
       }
     }
-    values_ = static_cast<const T*>(memory);
+    values_ = static_cast<const T*>(dense_.data());
   }
   const T* values() const { return values_; }
 
  private:
+  DenseInput dense_;
   std::vector<T> widened_;
   const T* values_;
 };
@@ -118,9 +120,9 @@ Run window_run(const Program& program, const NodeView& node) {
   if (passes.empty()) passes.push_back({1, 1, chip::elements(x), 1, 1, 1, 0, 1});
   const DType type = dtype_of(x);
   return visit_held(type, [&]<class T>() -> Run {
-    return [=, count = chip::elements(x), results = chip::elements(y)](void* const* values) {
+    return [=, results = chip::elements(y)](void* const* values) {
       if (results == 0) return;
-      const Held<T> input(values[in], type, count);
+      const Held<T> input(x, values[in]);
       const bool direct = register_type(type) == type;
       std::vector<T> buffers[2];
       const T* from = input.values();
@@ -160,7 +162,7 @@ Run prepare_cumsum(const Program& program, const NodeView& node) {
   return visit_held(type, [&]<class T>() -> Run {
     using Sum = std::conditional_t<std::is_floating_point_v<T>, double, uint64_t>;
     return [=, count = chip::elements(x)](void* const* values) {
-      const Held<T> input(values[in], type, count);
+      const Held<T> input(x, values[in]);
       std::vector<T> wide;
       T* y = static_cast<T*>(values[out]);
       if (register_type(type) != type) {
@@ -196,8 +198,8 @@ Run prepare_arg(const Program& program, const NodeView& node) {
   const AxisView view(x, axis_of(node, "axis", x.rank));
   const DType type = dtype_of(x);
   return visit_held(type, [&]<class T>() -> Run {
-    return [=, count = chip::elements(x)](void* const* values) {
-      const Held<T> input(values[in], type, count);
+    return [=](void* const* values) {
+      const Held<T> input(x, values[in]);
       auto* y = static_cast<int32_t*>(values[out]);
       parallel_for(view.outer * view.inner, grain_for(view.size), [&](int64_t begin, int64_t end) {
         for (int64_t line = begin; line < end; ++line) {
@@ -216,10 +218,10 @@ Run prepare_arg(const Program& program, const NodeView& node) {
 }
 
 constexpr KernelEntry kTable[] = {
-    {"reduce_window", numbers, kDense, prepare_reduce_window, nullptr, 9.0},
-    {"cumsum", numbers, kDense, prepare_cumsum, nullptr, 4.0},
-    {"argmax", numbers, kDense, prepare_arg<true>},
-    {"argmin", numbers, kDense, prepare_arg<false>},
+    {"reduce_window", numbers, false, prepare_reduce_window, nullptr, 9.0},
+    {"cumsum", numbers, false, prepare_cumsum, nullptr, 4.0},
+    {"argmax", numbers, false, prepare_arg<true>},
+    {"argmin", numbers, false, prepare_arg<false>},
 };
 
 }  // namespace
