@@ -2,7 +2,9 @@
 """The layout of trireme/chip/chip.h, and the rule that it only grows.
 
   chip_abi.py print            every size, offset, enumerator and number, as the C compiler sees them
-  chip_abi.py check [GOLDEN]   fails when something in GOLDEN (tests/golden/chip_abi.txt) moved or went
+  chip_abi.py check [GOLDEN [LAYOUT]]
+                               fails when something in GOLDEN (tests/golden/chip_abi.txt) moved or went; LAYOUT is
+                               what `print` said, the header as it is unless given
   chip_abi.py update [GOLDEN]  writes GOLDEN; refuses when `check` would fail
   chip_abi.py symbols FILE...  each plug-in exports trm_chip_entry_v1 alone and wants no symbol of Trireme
 
@@ -78,8 +80,8 @@ def breaks(golden, now):
             yield f"{label} is {given}, was {value}"
 
 
-def check(golden):
-    found = list(breaks(golden.read_text().splitlines(), layout()))
+def check(golden, now):
+    found = list(breaks(golden.read_text().splitlines(), now))
     if found:
         sys.exit("chip.h broke the ABI of version 1; put things back and append instead:\n  " + "\n  ".join(found))
 
@@ -106,12 +108,12 @@ def main(arguments):
     if command == "print":
         print("\n".join(layout()))
     elif command == "check":
-        check(rest[0] if rest else GOLDEN)
+        check(rest[0] if rest else GOLDEN, rest[1].read_text().splitlines() if len(rest) > 1 else layout())
     elif command == "update":
-        golden = rest[0] if rest else GOLDEN
+        golden, now = rest[0] if rest else GOLDEN, layout()
         if golden.exists():
-            check(golden)
-        golden.write_text("\n".join(layout()) + "\n")
+            check(golden, now)
+        golden.write_text("\n".join(now) + "\n")
     elif command == "symbols":
         check_symbols(rest)
     else:
