@@ -442,9 +442,53 @@ def random():
     case("truncated_normal", [state], truncated, shape=[5], mean=0.5, deviation=3.0, low=-1.0, high=2.0, dtype="f64")
 
 
+def stated(op, inputs, y, gradients, **attributes):
+    """One case whose value and gradients (null: not asked) follow from the mathematics; the cotangent is all ones."""
+    case(op, inputs, lambda *_: np.array(y), **attributes)
+    cases[-1]["cotangent"] = [1.0] * np.size(y)
+    cases[-1]["gradients"] = [None if g is None else tensor(np.array(g)) for g in gradients]
+    cases[-1]["source"] = "limits of the formula"
+
+
+def limits():
+    """Far from 0, where a careless formula gives inf - inf or 0 inf, and at corners, where the gradient is a choice."""
+    far, ramp, step = np.array([-1e4, 1e4]), [0.0, 1e4], [0.0, 1.0]
+    for op in ("relu", "gelu", "silu", "mish", "softplus", "quick_gelu", "leaky_relu", "hard_swish"):
+        stated(op, [far], ramp, [step], **({"slope": 0.0} if op == "leaky_relu" else {}))
+    stated("gelu", [far], ramp, [step], approximate="tanh")
+    for op in ("elu", "celu"):
+        stated(op, [far], [-1.0, 1e4], [step])
+    scale = 1.0507009873554805
+    stated("selu", [far], [-scale * 1.6732632423543772, scale * 1e4], [[0.0, scale]])
+    stated("sigmoid", [far], step, [[0.0, 0.0]])
+    stated("log_sigmoid", [far], [-1e4, 0.0], [[1.0, 0.0]])
+    stated("softsign", [far], [-1e4 / 10001, 1e4 / 10001], [[10001.0**-2, 10001.0**-2]])
+    stated("tanh_shrink", [far], [-9999.0, 9999.0], [[1.0, 1.0]])
+    stated("erfc", [far], [2.0, 0.0], [[0.0, 0.0]])
+    stated("logaddexp", [far, -far], [1e4, 1e4], [[0.0, 1.0], [1.0, 0.0]])
+    stated("acosh", [np.array([1e300])], [math.log(2.0) + math.log(1e300)], [[1e-300]])
+    stated("log_sum_exp", [np.array([[-INF, -INF], [1e4, -1e4]])], [-INF, 1e4], [[[0.0, 0.0], [1.0, 0.0]]], axes=[1])
+    stated("relu", [np.array([-0.0, 0.0])], [0.0, 0.0], [[0.0, 0.0]])
+    stated("relu6", [np.array([0.0, 6.0])], [0.0, 6.0], [[0.0, 0.0]])
+    stated("clamp", [np.array([-1.0, 1.0])], [-1.0, 1.0], [[1.0, 1.0]], low=-1.0, high=1.0)
+    stated("softplus", [np.array([0.0])], [math.log(2.0)], [[0.5]])
+    stated("elu", [np.array([0.0])], [0.0], [[0.5]], alpha=0.5)
+    stated("hypot", [np.array([0.0]), np.array([0.0])], [0.0], [[0.0], [0.0]])
+    stated("sinc", [np.array([0.0])], [1.0], [[0.0]])
+    stated("xlogy", [np.array([0.0]), np.array([0.0])], [0.0], [None, [0.0]])
+    for p in (1.0, 2.0, INF):
+        stated("norm", [np.zeros(2)], 0.0, [[0.0, 0.0]], p=p)
+    stated("standard_deviation", [np.ones(3)], 0.0, [[0.0, 0.0, 0.0]])
+    stated("amax", [np.array([2.0, 1.0, 2.0])], 2.0, [[0.5, 0.0, 0.5]])
+    stated("prod", [np.array([0.0, 0.0, 3.0])], 0.0, [[0.0, 0.0, 0.0]])
+    stated("stop_gradient", [X], X, [0 * X])
+    stated("round", [X], np.round(X), [0 * X])
+    stated("nan_to_num", [np.array([NAN, INF, 2.0])], [0.0, 1.7976931348623157e308, 2.0], [[0.0, 0.0, 1.0]])
+
+
 def main():
     out = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).with_name("op_vectors.json")
-    for family in (activations, mathematics, logic, creation, shapes, reductions, indexing, order, random):
+    for family in (activations, mathematics, logic, creation, shapes, reductions, indexing, order, random, limits):
         family()
     out.write_text("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n")
     print(f"{out}: {len(cases)} cases of {len({c['op'] for c in cases})} ops")
