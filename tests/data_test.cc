@@ -147,6 +147,11 @@ TEST(Image, JpegIsCloseAndItsCutsAreRefused) {
       expect_error([&] { decode_image(view(bytes).first(size), "cut.jpg"); }, Code::kDataLoss, {"cut.jpg"});
     }
   }
+  // A frame header that claims 8200 x 8200 pixels: height and width follow the marker, its length and the depth.
+  std::string lie = jpeg(speckled({8, 8, 1}), 95);
+  const size_t frame = lie.find("\xff\xc0");
+  lie[frame + 5] = lie[frame + 7] = '\x20';
+  expect_error([&] { decode_image(view(lie), "lie.jpg"); }, Code::kDataLoss, {"lie.jpg", "8200 x 8200", "can hold"});
   expect_error([] { decode_image(view("GIF89a"), "x.gif"); }, Code::kDataLoss, {"neither"});
 }
 

@@ -23,6 +23,11 @@ namespace {
 constexpr uint64_t kMaxPixels = uint64_t{1} << 28;
 // zlib shrinks by at most 1032 to 1: a picture that claims more is cut short or a lie.
 constexpr uint64_t kMaxDeflate = 1032;
+// A Huffman-coded JPEG spends at least one bit on every block of 64 pixels, 512 pixels per byte; twice that leaves
+// room.
+constexpr uint64_t kMaxPixelsPerJpegByte = 1024;
+// Progressive pictures have about ten scans; each costs a pass over the whole picture, however few bytes it takes.
+constexpr int kMaxScans = 100;
 
 [[noreturn]] void refuse(const std::string& source, std::string_view what) {
   throw Error(Code::kDataLoss, cat("picture '", source, "': ", what));
@@ -125,6 +130,7 @@ Literal decode_png(std::span<const std::byte> bytes, const std::string& source) 
 struct JpegReader {
   jpeg_decompress_struct decoder{};
   jpeg_error_mgr errors{};
+  jpeg_progress_mgr progress{};
   jmp_buf back;
   char message[JMSG_LENGTH_MAX] = "";
   bool truncated = false;
@@ -147,9 +153,19 @@ struct JpegReader {
   }
   ~JpegReader() { jpeg_destroy_decompress(&decoder); }
 
+  [[noreturn]] static void fail(j_common_ptr common, const char* text) {
+    auto* reader = static_cast<JpegReader*>(common->client_data);
+    std::strncpy(reader->message, text, sizeof reader->message - 1);
+    longjmp(reader->back, 1);
+  }
+
   bool start(const unsigned char* data, size_t size) {
     if (setjmp(back) != 0) return false;
     jpeg_create_decompress(&decoder);
+    progress.progress_monitor = [](j_common_ptr common) {
+      if (reinterpret_cast<j_decompress_ptr>(common)->input_scan_number > kMaxScans) fail(common, "too many scans");
+    };
+    decoder.progress = &progress;
     jpeg_mem_src(&decoder, data, size);
     jpeg_read_header(&decoder, TRUE);
     decoder.out_color_space = decoder.jpeg_color_space == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_RGB;
@@ -176,6 +192,9 @@ Literal decode_jpeg(std::span<const std::byte> bytes, const std::string& source)
   const int64_t width = reader.decoder.output_width, height = reader.decoder.output_height;
   const int64_t channels = reader.decoder.out_color_components;
   check_size(source, static_cast<uint64_t>(width), static_cast<uint64_t>(height));
+  if (static_cast<uint64_t>(width) * static_cast<uint64_t>(height) / kMaxPixelsPerJpegByte > bytes.size()) {
+    refuse(source, cat("it claims ", width, " x ", height, " pixels, more than its ", bytes.size(), " bytes can hold"));
+  }
   Literal out = Literal::zeros(u8, {height, width, channels});
   if (!reader.pixels(static_cast<unsigned char*>(out.mutable_data()), static_cast<size_t>(width * channels))) {
     refuse(source, cat("damaged JPEG: ", reader.message));
