@@ -6,4 +6,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 output=${TRIREME_DEMO_OUTPUT:-build/demo}
 rm -rf "$output"
 build/examples/mnist --output "$output" "$@" >"$output.json" || { status=$?; cat "$output.json"; exit $status; }
-build/trireme report "$output" --chip "refchip:0?persona=missing-top20"
+TRIREME_REFCHIP_PERSONA=minimal-13 build/trireme report "$output" --chip refchip:0

@@ -45,12 +45,18 @@ std::shared_ptr<Plan> Lowering::make() {
     if (options_.donated[i] < 0) continue;
     successor_of_[key(graph.outputs()[static_cast<size_t>(options_.donated[i])])] = static_cast<int>(i);
   }
-  const std::vector<Region> regions = form_regions(assignment_.nodes, graph.outputs());
   std::vector<const Node*> nodes;
   for (const PlacedNode& placed : assignment_.nodes) nodes.push_back(placed.node);
-  const Uses uses(nodes, graph.outputs());
+  std::vector<Region> regions;
   std::vector<RegionGraph> parts;
-  for (const Region& region : regions) parts.push_back(uses.graph_of(region));
+  if (assignment_.whole && !nodes.empty()) {
+    regions.push_back({options_.target, nodes});
+    parts.push_back(whole_graph());
+  } else {
+    regions = form_regions(assignment_.nodes, graph.outputs());
+    const Uses uses(nodes, graph.outputs());
+    for (const Region& region : regions) parts.push_back(uses.graph_of(region));
+  }
   count_uses(regions, parts);
   for (const Region& region : regions) {
     lower(region, parts[static_cast<size_t>(region_)]);
@@ -73,6 +79,19 @@ std::shared_ptr<Plan> Lowering::make() {
     if (plan_->storages_[s].constant) plan_->set_memory(s, plan_->storages_[s].constant->mem);
   }
   return plan_;
+}
+
+// The graph as one region: its inputs, and each output once that something computes.
+RegionGraph Lowering::whole_graph() const {
+  const Graph& graph = assignment_.graph;
+  RegionGraph out;
+  out.arguments = graph.inputs();
+  for (const Value& v : graph.outputs()) {
+    const bool computed = !v.node().is("parameter") && !is_known(v);
+    if (computed && std::find(out.results.begin(), out.results.end(), v) == out.results.end()) out.results.push_back(v);
+  }
+  out.graph = Graph(out.arguments, out.results);
+  return out;
 }
 
 void Lowering::count_uses(const std::vector<Region>& regions, const std::vector<RegionGraph>& parts) {
@@ -221,9 +240,15 @@ Plan::Step& Lowering::emit(Plan::StepKind kind, Device& device, Lane lane, std::
   for (const auto* list : {&reads, &writes}) {
     for (int s : *list) {
       Plan::Storage& storage = plan_->storages_[static_cast<size_t>(s)];
+      if (lane == Lane::kCopy && !device.synchronous()) {
+        // The copy lane runs at its own pace between the start and the end of the plan, where the lanes meet: what it
+        // touches shares no memory.
+        storage.first = 0;
+        storage.last = kForever;
+        continue;
+      }
       if (storage.first < 0) storage.first = number;
-      // What the copy lane touches stays until the lanes meet at the end of the plan.
-      storage.last = lane == Lane::kCopy && !device.synchronous() ? kForever : std::max(storage.last, number);
+      storage.last = std::max(storage.last, number);
     }
   }
   const Touch touch{{&device, lane}, number};
@@ -365,10 +390,22 @@ void Lowering::finish_outputs() {
   }
 }
 
-// The compute lane waits for the copy lane, so that the next plan finds everything in order; and the host waits for
-// copies that still read or write its own memory.
+// Lanes meet at both ends of a plan. At the start the copy lane waits for what earlier plans left on the compute lane;
+// at the end the compute lane waits for the copy lane, and the host for copies that still touch its own memory.
 void Lowering::join_lanes() {
   if (!uses_copy_lane_) return;
+  for (const auto& [queue, last] : last_step_) {
+    if (queue.lane != Lane::kCopy || queue.device->synchronous() || !queue.device->has_streams()) continue;
+    Plan::Step record{}, wait{};
+    record.kind = Plan::StepKind::kRecord;
+    wait.kind = Plan::StepKind::kWait;
+    wait.lane = Lane::kCopy;
+    record.device = wait.device = queue.device;
+    record.event = wait.event = static_cast<int>(plan_->events_.size());
+    plan_->events_.emplace_back(queue.device, queue.device->create_event());
+    plan_->steps_.insert(plan_->steps_.begin(), {record, wait});
+    texts_->insert(texts_->begin(), 2, "event");
+  }
   std::vector<int> host_memory;
   for (size_t s = 0; s < plan_->storages_.size(); ++s) {
     if (plan_->storages_[s].device == &host_) host_memory.push_back(static_cast<int>(s));

@@ -46,6 +46,7 @@ class Lowering {
   bool lower_kernel(const Region& region, const RegionGraph& parts);
   void lower_assembly(const Region& region);
   void lower_control(const Region& region);
+  RegionGraph whole_graph() const;
   void count_uses(const std::vector<Region>& regions, const std::vector<RegionGraph>& parts);
   int storage_in_place(const Value& argument, const Location& location, const Value& result);
   void finish_outputs();

@@ -202,6 +202,24 @@ class Placing {
   std::vector<Value> kept_;
 };
 
+// From big to small: a chip that chooses its own regions (it fills the slot `partition`) is offered the whole graph.
+bool engine_takes(const Graph& graph, Device& target, double* ns) {
+  if (!target.computes() || target.chip().compute()->partition == nullptr) return false;
+  for (const Node* node : graph.nodes()) {
+    if (node->op().kind.value == Kind::kControl) return false;
+  }
+  const ProgramRef program = make_program(graph);
+  const TrmPart* parts = nullptr;
+  uint32_t count = 0;
+  TrmErr err{};
+  err.struct_size = sizeof err;
+  const int32_t code = target.chip().compute()->partition(target.handle(), program.get(), &parts, &count, &err);
+  if (code != TRM_OK || count != 1 || parts[0].node_count != program_reader().node_count(program.get())) return false;
+  const Answer answer = ask(target, program);
+  *ns = answer.ns;
+  return answer.native();
+}
+
 }  // namespace
 
 double link_ns(const Device& device, uint64_t bytes) {
@@ -213,6 +231,15 @@ double link_ns(const Device& device, uint64_t bytes) {
 Assignment assign(const Graph& graph, const PlanOptions& options, std::string_view also_native) {
   Device& host = Device::host();
   if (options.target == &host) return on_host_alone(graph, host);
+  Assignment engine;
+  if (also_native.empty() && engine_takes(graph, *options.target, &engine.total_ns)) {
+    engine.graph = graph;
+    engine.whole = true;
+    for (const Node* node : graph.nodes()) {
+      if (!is_free(*node)) engine.nodes.push_back({node, options.target});
+    }
+    return engine;
+  }
   return Placing(graph, options, also_native).run();
 }
 

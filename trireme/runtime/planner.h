@@ -15,6 +15,7 @@ struct Assignment {
   std::vector<PlacedNode> nodes;  // in run order
   std::unordered_map<const Node*, std::string> reasons;  // why a node is not on the target
   double total_ns = 0.0;
+  bool whole = false;  // the target, an engine, takes the entire graph as one program
 };
 
 // Decomposes what the target refuses, finds the cheapest placement with copies priced, and folds composites that ended
