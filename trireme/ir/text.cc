@@ -204,7 +204,9 @@ class Parser {
       expect("}");
     }
     for (size_t i = 0; i < given.size(); ++i) {
-      if (!given[i]) fail(cat("op ", op_name, " needs the attribute '", op->attributes.list[i].name, "'"));
+      if (given[i]) continue;
+      at_ = op_at;
+      fail(cat("op ", op_name, " needs the attribute '", op->attributes.list[i].name, "'"));
     }
     return located(op_at, [&] { return make_node(*op, std::move(inputs), std::move(attributes)); });
   }

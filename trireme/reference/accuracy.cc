@@ -108,7 +108,7 @@ std::optional<Mismatch> compare(const Evaluated& expected, const Bound& bound, c
       allowed = bound.allowed[i];
       fits = distance(g, y) <= allowed || distance(g, rounded) == 0.0;
       // Too large for the type within the allowance: infinity is what a chip must give, the largest number what it may.
-      if (!fits && std::isinf(g) && std::isfinite(y)) fits = std::isinf(round_real(type, y + std::copysign(allowed, g)));
+      if (!fits && std::isinf(g) && std::isfinite(y)) fits = round_real(type, y + std::copysign(allowed, g)) == g;
       if (!fits && std::isinf(rounded) && std::isfinite(y) && std::fabs(g) == highest(type)) {
         fits = std::signbit(g) == std::signbit(y) && distance(std::copysign(highest(type), y), y) <= allowed;
       }
