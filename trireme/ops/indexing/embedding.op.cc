@@ -34,7 +34,8 @@ OpDecl embedding_decl{
     .meaning = decompose([](const Decompose& d) -> Values { return ops::gather(d.x(0), d.x(1), 0); }),
     .accuracy = by_decomposition,
     .cost = cost_of_decomposition,
-    .cases = {"[5,3] i32[4]:0..4", "[5,3] i64[2,2]:-2..6 padding_index=1 surrogate", "[3,2] i32[]:0..2", "[0,2] i32[0]:0..0"},
+    .cases = {"[5,3] i32[4]:0..4", "[5,3] i64[2,2]:-2..6 padding_index=1 surrogate", "[3,2] i32[]:0..2",
+              "[0,2] i32[0]:0..0"},
     .rejects = {"1: [3] i32[2]:0..1", "2: [0,3] i32[1]:0..0", "3: [3,2] i32[2]:0..1 padding_index=3"},
 };
 
