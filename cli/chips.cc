@@ -23,12 +23,19 @@ void list_chips(bool as_json) {
       TrmErr err{};
       err.struct_size = sizeof err;
       if (chip->device().props(i, &props, &err) != TRM_OK) continue;
-      devices.push_back({{"name", props.name}, {"memory_bytes", props.spaces[0].bytes}, {"flops_f32", props.flops_f32},
+      devices.push_back({{"name", props.name},
+                         {"memory_bytes", props.spaces[0].bytes},
+                         {"flops_f32", props.flops_f32},
                          {"memory_bandwidth", props.memory_bandwidth}});
     }
-    chips.push_back({{"chip", chip->name()}, {"vendor", chip->vendor()}, {"version", chip->plugin_version()},
-                     {"from", chip->path()}, {"ops", chip->ops().size()}, {"compute", chip->compute() != nullptr},
-                     {"communication", chip->comm() != nullptr}, {"devices", devices}});
+    chips.push_back({{"chip", chip->name()},
+                     {"vendor", chip->vendor()},
+                     {"version", chip->plugin_version()},
+                     {"from", chip->path()},
+                     {"ops", chip->ops().size()},
+                     {"compute", chip->compute() != nullptr},
+                     {"communication", chip->comm() != nullptr},
+                     {"devices", devices}});
   }
   for (const auto& failure : table.failures) failures.push_back({{"path", failure.path}, {"reason", failure.reason}});
   if (as_json) {

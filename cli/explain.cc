@@ -16,7 +16,8 @@ void add_explain(CLI::App& app) {
     bool json = false;
   };
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("explain", "Show what runs where and why, and which missing kernel would pay most");
+  CLI::App* command =
+      app.add_subcommand("explain", "Show what runs where and why, and which missing kernel would pay most");
   command->add_option("model", options->model, "folder of an exported model")->required();
   command->add_flag("--json", options->json, "print one JSON line");
   options->device.add_to(*command);

@@ -42,8 +42,8 @@ int main(int argc, char** argv) {
     return app.exit(failure) == 0 ? 0 : 2;
   } catch (const trireme::Error& failure) {
     std::fprintf(stderr, "trireme: %s\n", failure.what());
-    const bool device = failure.code() == trireme::Code::kDeviceFault || failure.code() == trireme::Code::kOutOfMemory ||
-                        failure.code() == trireme::Code::kTimeout;
+    const bool device = failure.code() == trireme::Code::kDeviceFault ||
+                        failure.code() == trireme::Code::kOutOfMemory || failure.code() == trireme::Code::kTimeout;
     return failure.code() == trireme::Code::kInterrupted ? 130 : device ? 3 : 2;
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "trireme: %s\n", failure.what());

@@ -41,17 +41,21 @@ void print_json() {
 
 void print_one(const OpDecl& op) {
   std::printf("## %s\n\n%s\n\n", std::string(op.id()).c_str(), op.doc.value.data());
-  std::printf("| | |\n|---|---|\n| tier | %s |\n| gradient | %s |\n", tier_name(op.tier.value), gradient_text(op).c_str());
+  std::printf("| | |\n|---|---|\n| tier | %s |\n| gradient | %s |\n", tier_name(op.tier.value),
+              gradient_text(op).c_str());
   for (const InputSpec& input : op.inputs.list) {
     const bool same = (input.types.bits & same_as_first.bits) != 0;
     std::printf("| input `%s` | %s%s |\n", std::string(input.name).c_str(),
                 same ? "type of the first input" : input.types.text().c_str(),
-                input.arity == Arity::kOptional ? ", optional" : input.arity == Arity::kVariadic ? ", any number" : "");
+                input.arity == Arity::kOptional   ? ", optional"
+                : input.arity == Arity::kVariadic ? ", any number"
+                                                  : "");
   }
   for (const AttributeSpec& attribute : op.attributes.list) {
     std::printf("| attribute `%s` | %s%s: %s |\n", std::string(attribute.name).c_str(),
                 std::string(name(attribute.kind)).c_str(),
-                attribute.required ? "" : (" = " + text(attribute.fallback)).c_str(), std::string(attribute.doc).c_str());
+                attribute.required ? "" : (" = " + text(attribute.fallback)).c_str(),
+                std::string(attribute.doc).c_str());
   }
   int number = 0;
   for (std::string_view rule : op.rules.list) {

@@ -65,7 +65,8 @@ std::string picture(const Curve& curve) {
     char label[160];
     std::snprintf(label, sizeof label,
                   "<line x1='60' x2='700' y1='%.1f' y2='%.1f' stroke='#ddd'/><text x='52' y='%.1f' text-anchor='end' "
-                  "font-size='11'>%.2f</text>", y(loss), y(loss), y(loss) + 4, loss);
+                  "font-size='11'>%.2f</text>",
+                  y(loss), y(loss), y(loss) + 4, loss);
     svg += label;
   }
   const auto line = [&](const std::vector<std::pair<double, double>>& points, const char* color) {
@@ -79,10 +80,12 @@ std::string picture(const Curve& curve) {
   };
   line(curve.training, "#4878a8");
   line(curve.validation, "#c4572e");
-  return svg + cat("<text x='60' y='292' font-size='11'>0</text><text x='700' y='292' text-anchor='end' font-size='11'>",
-                   static_cast<int64_t>(last), " steps</text><text x='690' y='24' text-anchor='end' font-size='12' "
-                   "fill='#4878a8'>training loss</text><text x='690' y='40' text-anchor='end' font-size='12' "
-                   "fill='#c4572e'>validation loss</text></svg>");
+  return svg +
+         cat("<text x='60' y='292' font-size='11'>0</text><text x='700' y='292' text-anchor='end' font-size='11'>",
+             static_cast<int64_t>(last),
+             " steps</text><text x='690' y='24' text-anchor='end' font-size='12' "
+             "fill='#4878a8'>training loss</text><text x='690' y='40' text-anchor='end' font-size='12' "
+             "fill='#c4572e'>validation loss</text></svg>");
 }
 
 std::string escaped(const std::string& text) {
@@ -134,21 +137,27 @@ void write_report(const Options& options) {
   const auto explanation = runtime::explain(graph, plan);
   const std::string path = options.run + "/report.html";
   char facts[512];
-  std::snprintf(facts, sizeof facts, "%lld steps in %.1f s; validation accuracy %.2f%%. The exported model on %s and %s: "
-                                     "largest difference %.2g, they %s.",
+  std::snprintf(facts, sizeof facts,
+                "%lld steps in %.1f s; validation accuracy %.2f%%. The exported model on %s and %s: "
+                "largest difference %.2g, they %s.",
                 static_cast<long long>(curve.steps), curve.seconds, 100 * curve.accuracy, options.against.c_str(),
                 plan.target->name().c_str(), largest, agree ? "agree" : "DISAGREE");
-  const std::string html = cat(
-      "<!doctype html><html lang='en'><meta charset='utf-8'><title>Trireme: training report</title>"
-      "<style>body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
-      "pre{background:#f6f6f4;padding:1rem;overflow-x:auto;font-size:12px}</style><h1>Training report</h1><p>",
-      escaped(facts), "</p><h2>Loss</h2>", picture(curve), "<h2>Ledger and gain list on ", escaped(plan.target->name()),
-      "</h2><pre>", escaped(explanation.table()), "</pre></html>\n");
+  const std::string html =
+      cat("<!doctype html><html lang='en'><meta charset='utf-8'><title>Trireme: training report</title>"
+          "<style>body{font:15px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
+          "pre{background:#f6f6f4;padding:1rem;overflow-x:auto;font-size:12px}</style><h1>Training report</h1><p>",
+          escaped(facts), "</p><h2>Loss</h2>", picture(curve), "<h2>Ledger and gain list on ",
+          escaped(plan.target->name()), "</h2><pre>", escaped(explanation.table()), "</pre></html>\n");
   write_file_atomically(path, html);
   std::printf("%s\n", explanation.ledger.line().c_str());
-  std::printf("%s\n", nlohmann::json{{"accuracy", curve.accuracy}, {"seconds", curve.seconds}, {"steps", curve.steps},
-                                     {"chip", plan.target->name()}, {"fallback_share", explanation.ledger.fallback_share()},
-                                     {"agree", agree}, {"largest_difference", largest}, {"report", path}}
+  std::printf("%s\n", nlohmann::json{{"accuracy", curve.accuracy},
+                                     {"seconds", curve.seconds},
+                                     {"steps", curve.steps},
+                                     {"chip", plan.target->name()},
+                                     {"fallback_share", explanation.ledger.fallback_share()},
+                                     {"agree", agree},
+                                     {"largest_difference", largest},
+                                     {"report", path}}
                           .dump()
                           .c_str());
   if (!agree) throw Error(Code::kDeviceFault, cat("the chip's results differ by ", largest, "; see ", path));

@@ -48,8 +48,9 @@ void run_model(const Options& options) {
     const auto at = std::find(graph.input_names().begin(), graph.input_names().end(), name);
     if (at == graph.input_names().end()) {
       const std::string near = nearest_name(name, graph.input_names());
-      throw Error(Code::kNotFound, cat("the model has no input '", name, "'; ",
-                                       near.empty() ? "it has: " + join(graph.input_names(), ", ") : "did you mean '" + near + "'?"));
+      throw Error(Code::kNotFound,
+                  cat("the model has no input '", name, "'; ",
+                      near.empty() ? "it has: " + join(graph.input_names(), ", ") : "did you mean '" + near + "'?"));
     }
     inputs[static_cast<size_t>(at - graph.input_names().begin())] = Tensor(formats::read_npy(given.substr(equals + 1)));
   }

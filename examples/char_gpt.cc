@@ -69,7 +69,8 @@ int main(int argc, char** argv) try {
   options.schedule = optim::linear_warm_up(100, 1e-5, optim::cosine_decay(2e-3, steps - 100, 1e-4));
   options.output_folder = output;
   options.evaluate_every = 500;
-  train::Trainer trainer(train::model_of(gpt), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
+  train::Trainer trainer(
+      train::model_of(gpt), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
   const train::Result result = trainer.fit(train, &validation);
   std::printf("%s\n", train::json(result).c_str());
   return result.interrupted ? 130 : 0;

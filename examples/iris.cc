@@ -38,7 +38,8 @@ int main(int argc, char** argv) try {
   options.epochs = epochs;
   options.optimizer.learning_rate = 1e-2;
   options.evaluate_every = epochs * train.batches_per_epoch();
-  train::Trainer trainer(train::model_of(mlp), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
+  train::Trainer trainer(
+      train::model_of(mlp), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
   std::printf("%s\n", train::json(trainer.fit(train, &validation)).c_str());
 } catch (const std::exception& failure) {
   std::fprintf(stderr, "iris: %s\n", failure.what());

@@ -56,7 +56,8 @@ int main(int argc, char** argv) try {
   options.optimizer.weight_decay = 1e-2;
   options.schedule = optim::cosine_decay(2e-3, epochs * train.batches_per_epoch(), 1e-5);
   options.output_folder = output;
-  train::Trainer trainer(train::model_of(net), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
+  train::Trainer trainer(
+      train::model_of(net), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
   const train::Result result = trainer.fit(train, &validation);
 
   const Tensor images(Literal::zeros(u8, {250, 1, 28, 28}));

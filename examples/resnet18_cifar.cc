@@ -17,7 +17,9 @@ struct Block {
   std::optional<nn::Conv2d> shortcut;
   Block(int64_t in, int64_t out, int64_t stride)
       : first(in, out, 3, {.stride = stride, .padding = 1, .bias = false}),
-        second(out, out, 3, {.padding = 1, .bias = false}), first_norm(out), second_norm(out) {
+        second(out, out, 3, {.padding = 1, .bias = false}),
+        first_norm(out),
+        second_norm(out) {
     if (in != out) shortcut.emplace(in, out, 1, nn::ConvOptions{.stride = stride, .bias = false});
   }
   Tensor operator()(const Tensor& x) {
@@ -40,7 +42,8 @@ struct ResNet18 {
   explicit ResNet18(int64_t width)
       : stem(3, width, 3, {.padding = 1, .bias = false}), norm(width), head(8 * width, 10) {
     for (int64_t stage = 0, in = width; stage < 4; ++stage) {
-      for (int64_t k = 0; k < 2; ++k, in = width << stage) blocks.emplace_back(in, width << stage, stage > 0 && k == 0 ? 2 : 1);
+      for (int64_t k = 0; k < 2; ++k, in = width << stage)
+        blocks.emplace_back(in, width << stage, stage > 0 && k == 0 ? 2 : 1);
     }
   }
   Tensor operator()(const Tensor& x) {
@@ -69,7 +72,8 @@ int main(int argc, char** argv) try {
   set_device(device);
   seed(1);
   std::vector<std::string> pictures;
-  for (int i = 0; i < 4; ++i) pictures.push_back(data::find_data("datasets/cifar10/cifar10_batch_" + std::to_string(i) + ".png"));
+  for (int i = 0; i < 4; ++i)
+    pictures.push_back(data::find_data("datasets/cifar10/cifar10_batch_" + std::to_string(i) + ".png"));
   const auto all = data::png_batches(pictures, data::find_data("datasets/cifar10/train_labels_0-3999.txt"));
   auto [train_set, validation_set] = data::hold_back_last(all, 500);
   if (rows > 0) train_set = data::hold_back_last(train_set, train_set->size() - rows).train;
@@ -95,7 +99,8 @@ int main(int argc, char** argv) try {
   options.optimizer = {.weight_decay = 5e-4, .nesterov = true};
   options.schedule = optim::linear_warm_up(50, 1e-3, optim::cosine_decay(5e-2, epochs * train.batches_per_epoch()));
   options.output_folder = output;
-  train::Trainer trainer(train::model_of(net), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
+  train::Trainer trainer(
+      train::model_of(net), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
   std::printf("%s\n", train::json(trainer.fit(train, &validation)).c_str());
 } catch (const std::exception& failure) {
   std::fprintf(stderr, "resnet18_cifar: %s\n", failure.what());

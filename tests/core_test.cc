@@ -61,7 +61,8 @@ TEST(Promotion, FollowsTheRulesForEveryPair) {
         // The smallest type of the same class that holds both.
         EXPECT_TRUE(holds(c, a) && holds(c, b));
         for (DType smaller : kAllDTypes) {
-          const bool candidate = is_float(smaller) == is_float(a) && smaller != boolean && size_of(smaller) < size_of(c);
+          const bool candidate =
+              is_float(smaller) == is_float(a) && smaller != boolean && size_of(smaller) < size_of(c);
           EXPECT_FALSE(candidate && holds(smaller, a) && holds(smaller, b)) << name(smaller) << " would do";
         }
       }
@@ -207,10 +208,12 @@ void check_rounding(Format f, auto from_float, auto from_double) {
 }
 
 TEST(Half, RoundsToNearestEven) {
-  check_rounding(kHalf, [](float v) { return float_to_half_bits(v); }, [](double v) { return half_from_double(v).bits; });
+  check_rounding(
+      kHalf, [](float v) { return float_to_half_bits(v); }, [](double v) { return half_from_double(v).bits; });
 }
 TEST(Brain, RoundsToNearestEven) {
-  check_rounding(kBrain, [](float v) { return BFloat16(v).bits; }, [](double v) { return bfloat16_from_double(v).bits; });
+  check_rounding(
+      kBrain, [](float v) { return BFloat16(v).bits; }, [](double v) { return bfloat16_from_double(v).bits; });
 }
 
 TEST(Half, OverflowAndUnderflow) {
@@ -238,8 +241,8 @@ TEST(Half, OverflowAndUnderflow) {
 // --- literals ------------------------------------------------------------------------------------------------------
 
 TEST(Literal, ConversionRules) {
-  const std::vector<double> values = {-1e30, -129.5, -1.9, -0.5, 0.0, 0.5, 1.9, 127.5, 255.9, 300.0, 1e30,
-                                      std::numeric_limits<double>::quiet_NaN()};
+  const std::vector<double> values = {-1e30, -129.5, -1.9,  -0.5,  0.0,  0.5,
+                                      1.9,   127.5,  255.9, 300.0, 1e30, std::numeric_limits<double>::quiet_NaN()};
   const Shape shape{static_cast<int64_t>(values.size())};
   const Literal source = Literal::from_doubles(f64, shape, values);
   for (DType to : kAllDTypes) {
@@ -255,8 +258,20 @@ TEST(Literal, ConversionRules) {
 }
 
 TEST(Literal, IntegersWrap) {
-  const std::vector<int64_t> values = {0, 1, -1, 127, 128, 255, 256, 65535, 65536, -32769, 2147483648, 4294967296,
-                                       std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()};
+  const std::vector<int64_t> values = {0,
+                                       1,
+                                       -1,
+                                       127,
+                                       128,
+                                       255,
+                                       256,
+                                       65535,
+                                       65536,
+                                       -32769,
+                                       2147483648,
+                                       4294967296,
+                                       std::numeric_limits<int64_t>::min(),
+                                       std::numeric_limits<int64_t>::max()};
   const auto count = static_cast<int64_t>(values.size());
   for (DType to : kAllDTypes) {
     if (!is_int(to)) continue;
@@ -308,7 +323,7 @@ TEST(Shape, Limits) {
       {std::numeric_limits<int64_t>::min()},
       {huge},
       {huge, huge},
-      {0, huge, huge},  // no elements, but strides would overflow
+      {0, huge, huge},                       // no elements, but strides would overflow
       {int64_t{1} << 32, int64_t{1} << 32},  // 2^64 wraps to zero
       {int64_t{1} << 24, int64_t{1} << 24, 2},
       {3, big},

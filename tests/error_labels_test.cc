@@ -205,7 +205,8 @@ TEST(ErrorLabelsTogether, AreUnique) {
     for (size_t i = 1; i <= op->rules.list.size(); ++i) labels.push_back(cat(op->id(), "_c", i));
     for (size_t i = 1; i <= op->inputs.list.size(); ++i) labels.push_back(cat(op->id(), "_t", i));
     for (const std::string& label : labels) {
-      EXPECT_TRUE(owner.emplace(label, op->id()).second) << label << " belongs to " << owner[label] << " and " << op->id();
+      EXPECT_TRUE(owner.emplace(label, op->id()).second)
+          << label << " belongs to " << owner[label] << " and " << op->id();
     }
   }
 }

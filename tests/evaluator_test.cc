@@ -164,7 +164,8 @@ TEST(Evaluator, PerturbationIsAFunctionOfTheSeed) {
 TEST(Accuracy, FollowsCancellation) {
   const Value x = parameter(f32, {1000});
   std::vector<double> values(1000);
-  for (size_t i = 0; i < values.size(); ++i) values[i] = (i % 2 ? -1.0 : 1.0) * (1.0 + 1e-3 * static_cast<double>(i / 2));
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = (i % 2 ? -1.0 : 1.0) * (1.0 + 1e-3 * static_cast<double>(i / 2));
   const Graph graph({x}, {ops::reduce_sum(x)});
   const Literal literal = Literal::from_doubles(f32, {1000}, values);
   const auto expectation = reference::expect(graph, as_evaluated({literal}));
@@ -193,7 +194,8 @@ TEST(Accuracy, FindsAWrongElement) {
   const Value x = parameter(f32, {4});
   const auto expectation = reference::expect(Graph({x}, {ops::exp(x)}), as_evaluated({Literal::filled(f32, {4}, 1.0)}));
   std::vector<double> values(4, std::exp(1.0));
-  EXPECT_FALSE(reference::compare(expectation.values[0], expectation.bounds[0], Literal::from_doubles(f32, {4}, values)));
+  EXPECT_FALSE(
+      reference::compare(expectation.values[0], expectation.bounds[0], Literal::from_doubles(f32, {4}, values)));
   values[1] *= 1 + 1e-4;
   values[2] *= 1 + 1e-5;
   const auto found =
@@ -207,8 +209,9 @@ TEST(Accuracy, FindsAWrongElement) {
 TEST(Accuracy, NanAndInfinityMatchThemselves) {
   const double infinity = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
   const Value x = parameter(f16, {4});
-  const auto expectation = reference::expect(
-      Graph({x}, {ops::exp(x)}), as_evaluated({Literal::from_doubles(f16, {4}, std::vector<double>{nan, infinity, 20, 1})}));
+  const auto expectation =
+      reference::expect(Graph({x}, {ops::exp(x)}),
+                        as_evaluated({Literal::from_doubles(f16, {4}, std::vector<double>{nan, infinity, 20, 1})}));
   const auto check = [&](std::vector<double> values) {
     return reference::compare(expectation.values[0], expectation.bounds[0], Literal::from_doubles(f16, {4}, values));
   };

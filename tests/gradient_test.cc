@@ -97,7 +97,8 @@ TEST(Gradient, RandomGraphsAgreeWithDifferences) {
         };
         const double wide = (loss(h) - loss(-h)) / (2 * h), narrow = (loss(h / 2) - loss(-h / 2)) / h;
         const double slope = (4 * narrow - wide) / 3, given = exact[i].at(static_cast<int64_t>(k));
-        EXPECT_NEAR(given, slope, 1e-6 * (1.0 + std::fabs(slope))) << "seed " << seed << ", input " << i << "[" << k << "]";
+        EXPECT_NEAR(given, slope, 1e-6 * (1.0 + std::fabs(slope)))
+            << "seed " << seed << ", input " << i << "[" << k << "]";
       }
     }
   }

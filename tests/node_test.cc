@@ -104,7 +104,8 @@ TEST(Node, ThreadsRacingForOneNode) {
       for (int round = 0; round < kRounds; ++round) {
         ++arrived;
         while (arrived < kThreads * (round + 1)) std::this_thread::yield();
-        made[static_cast<size_t>(t)][static_cast<size_t>(round)] = ops::reshape(x, Ints(static_cast<size_t>(round % 4) + 1, 1).size() == 1 ? Ints{4} : Ints{2, 2});
+        made[static_cast<size_t>(t)][static_cast<size_t>(round)] =
+            ops::reshape(x, Ints(static_cast<size_t>(round % 4) + 1, 1).size() == 1 ? Ints{4} : Ints{2, 2});
         made[static_cast<size_t>(t)][static_cast<size_t>(round)] = ops::mul(x, ops::scalar(f32, round));
       }
     });

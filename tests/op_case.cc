@@ -251,7 +251,8 @@ std::vector<const OpDecl*> registered_ops() {
 
 double uniform(uint64_t seed, uint64_t index, double low, double high) {
   const std::array<uint32_t, 4> state{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32), 0, 0};
-  const uint64_t word = (static_cast<uint64_t>(philox_word(state, 2 * index)) << 32) | philox_word(state, 2 * index + 1);
+  const uint64_t word =
+      (static_cast<uint64_t>(philox_word(state, 2 * index)) << 32) | philox_word(state, 2 * index + 1);
   return low + (high - low) * (static_cast<double>(word >> 11) * 0x1p-53);
 }
 

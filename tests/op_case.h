@@ -46,8 +46,8 @@ struct OpCase {
 };
 
 // `all_double`: every floating operand is f64, whatever is written.
-// Throws std::invalid_argument, naming op and case, for text that is not in the language, an unknown attribute, too many
-// operands, a required attribute that is missing.
+// Throws std::invalid_argument, naming op and case, for text that is not in the language, an unknown attribute, too
+// many operands, a required attribute that is missing.
 OpCase parse_case(const OpDecl& op, std::string_view text, DType dtype, bool all_double = false);
 
 // The case for each T that makes a difference; for ops without inputs once.

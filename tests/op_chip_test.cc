@@ -72,8 +72,9 @@ class Device {
     TrmKernel* kernel = nullptr;
     check(chip_.compute()->prepare(dev_, program.get(), &kernel, error()), "prepare");
     const TrmMem workspace = allocate(workspace_bytes);
-    const int32_t code = chip_.compute()->enqueue(dev_, kernel, operands.data(), static_cast<uint32_t>(operands.size()),
-                                                  workspace_bytes > 0 ? &workspace : nullptr, nullptr, next_tag_++, error());
+    const int32_t code =
+        chip_.compute()->enqueue(dev_, kernel, operands.data(), static_cast<uint32_t>(operands.size()),
+                                 workspace_bytes > 0 ? &workspace : nullptr, nullptr, next_tag_++, error());
     const int32_t done = code == TRM_OK ? chip_.device().sync(dev_, error()) : code;
     chip_.compute()->release(dev_, kernel);
     free(workspace);
@@ -156,7 +157,7 @@ class Report : public ::testing::Environment {
 
 // One input with the memory it lies in.
 struct Layout {
-  Literal values;         // what the op sees, dense
+  Literal values;  // what the op sees, dense
   Strides strides{};
   std::vector<char> memory;
 };

@@ -197,8 +197,11 @@ void OpGradient::check(const OpCase& given) {
     const int64_t count = x[i].shape().elements();
     for (int64_t n = 0; n < std::min(count, kMostElements); ++n) {
       const auto k = static_cast<size_t>(
-          count <= kMostElements ? n : static_cast<int64_t>(uniform(seed + i, static_cast<uint64_t>(n), 0.0, 1.0) * static_cast<double>(count)));
-      std::vector<Evaluated> at(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(instance.parameters.size()));
+          count <= kMostElements ? n
+                                 : static_cast<int64_t>(uniform(seed + i, static_cast<uint64_t>(n), 0.0, 1.0) *
+                                                        static_cast<double>(count)));
+      std::vector<Evaluated> at(values.begin(),
+                                values.begin() + static_cast<std::ptrdiff_t>(instance.parameters.size()));
       const double start = at[positions[i]].real[k];
       const auto loss = [&](double t) {
         at[positions[i]].real[k] = start + t;

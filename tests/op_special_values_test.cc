@@ -17,7 +17,8 @@ namespace {
 
 std::vector<double> special_values(DType type, bool sums) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  std::vector<double> out = {std::numeric_limits<double>::quiet_NaN(), infinity, -infinity, 0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 2.5};
+  std::vector<double> out = {
+      std::numeric_limits<double>::quiet_NaN(), infinity, -infinity, 0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 2.5};
   if (sums) return out;  // of finite numbers only the order of additions decides whether a sum overflows
   const double least = type == f64 ? 0x1p-1022 : type == f16 ? 0x1p-14 : 0x1p-126;
   for (double v : {highest(type), least, 6.0, 1e-3, 100.0, 3.0, 0.99, std::numbers::sqrt2 - 1.0}) {
@@ -74,7 +75,8 @@ TEST_P(OpSpecialValues, TruthAgreesWithDecomposition) {
         }
         for (size_t i = 0; i < truth[k].real.size(); ++i, ++checked) {
           const double expected = round_real(type, truth[k].real[i]), got = computed[k].real[i];
-          const std::string where = cat("output ", k, "[", i, "] of (", text_of(inputs, i), ") is ", got, ", not ", expected);
+          const std::string where =
+              cat("output ", k, "[", i, "] of (", text_of(inputs, i), ") is ", got, ", not ", expected);
           ASSERT_EQ(std::isnan(got), std::isnan(expected)) << where;
           if (std::isnan(got)) continue;
           if (expected == 0.0 && elementwise) {
@@ -99,7 +101,8 @@ std::vector<const OpDecl*> ops_with_both_meanings() {
     bool floating = false;
     for (const InputSpec& input : op->inputs.list) floating = floating || input.types.has(f32);
     // A padded convolution multiplies its zeros with infinities or leaves them out; both are right.
-    if (op->meaning.truth && op->meaning.decompose && floating && op->kind.value != Kind::kContraction) out.push_back(op);
+    if (op->meaning.truth && op->meaning.decompose && floating && op->kind.value != Kind::kContraction)
+      out.push_back(op);
   }
   return out;
 }

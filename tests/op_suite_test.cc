@@ -88,9 +88,7 @@ TEST_P(OpSuite, MeaningFitsTheTier) {
       EXPECT_TRUE(truth);
       EXPECT_FALSE(body) << "a primitive that can be decomposed belongs to tier E";
       break;
-    case Tier::kHost:
-      EXPECT_TRUE(truth || body || op().kind.value == Kind::kControl);
-      break;
+    case Tier::kHost: EXPECT_TRUE(truth || body || op().kind.value == Kind::kControl); break;
   }
 }
 

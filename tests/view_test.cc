@@ -79,7 +79,8 @@ class RandomViews {
       }
       case 2: {
         Ints sizes;
-        for (int64_t extra = pick(0, 4 - std::min(4, shape.rank())) / 2; extra > 0; --extra) sizes.push_back(pick(1, 3));
+        for (int64_t extra = pick(0, 4 - std::min(4, shape.rank())) / 2; extra > 0; --extra)
+          sizes.push_back(pick(1, 3));
         for (int64_t size : shape) sizes.push_back(size == 1 ? pick(1, 3) : size);
         return ops::broadcast_to(x, sizes);
       }

@@ -3,9 +3,10 @@
 
 usage: make_nn_vectors.py [OUT.json]        needs torch
 
-The format is that of make_vectors.py. Gradients are PyTorch's own, by autograd through its implementation of the op (not
+The format is that of make_vectors.py. Gradients are PyTorch's own, by autograd through its implementation of the op
 through a formula of ours) wherever it has one; `reference` says so where a case is written out from its definition.
 """
+
 import json
 import math
 import pathlib
@@ -17,8 +18,14 @@ import torch.nn.functional as F
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(20)
 torch.set_num_threads(1)  # sums in one order: the file is the same every time
-NAMES = {torch.float64: "f64", torch.float32: "f32", torch.int32: "i32", torch.int64: "i64", torch.uint32: "u32",
-         torch.bool: "bool"}
+NAMES = {
+    torch.float64: "f64",
+    torch.float32: "f32",
+    torch.int32: "i32",
+    torch.int64: "i64",
+    torch.uint32: "u32",
+    torch.bool: "bool",
+}
 cases = []
 
 
@@ -31,19 +38,27 @@ def number(v):
 
 
 def tensor(t):
-    return {"dtype": NAMES[t.dtype], "shape": list(t.shape), "values": [number(v) for v in t.detach().flatten().tolist()]}
+    return {
+        "dtype": NAMES[t.dtype],
+        "shape": list(t.shape),
+        "values": [number(v) for v in t.detach().flatten().tolist()],
+    }
 
 
 def case(op, inputs, f, gradients=None, reference="", **attributes):
-    """f takes the inputs and gives one tensor or several; gradients names the inputs to differentiate (default: all float
+    """f takes the inputs and gives one tensor or several; gradients names the inputs to differentiate (default: all
     inputs). None stands for an absent optional input."""
     if gradients is None:
         gradients = [k for k, x in enumerate(inputs) if x is not None and x.is_floating_point()]
     inputs = [None if x is None else x.detach().clone().requires_grad_(k in gradients) for k, x in enumerate(inputs)]
     y = f(*inputs)
     outputs = list(y) if isinstance(y, (tuple, list)) else [y]
-    entry = {"op": op, "inputs": [None if x is None else tensor(x) for x in inputs], "attributes": attributes,
-             "outputs": [tensor(v) for v in outputs]}
+    entry = {
+        "op": op,
+        "inputs": [None if x is None else tensor(x) for x in inputs],
+        "attributes": attributes,
+        "outputs": [tensor(v) for v in outputs],
+    }
     if gradients:
         weights = torch.round(torch.cos(1.0 + torch.arange(outputs[0].numel(), dtype=torch.float64)), decimals=3)
         (outputs[0] * weights.reshape(outputs[0].shape)).sum().backward()
@@ -98,12 +113,23 @@ def normalization():
     case("batch_norm", [n(4, 3), n(3), n(3)], batch_norm)
     case("batch_norm", [n(2, 3, 2, 4) + 10, n(3), n(3)], batch_norm)
     case("batch_norm", [n(5, 2, 3)], lambda v: batch_norm(v, None, None))
-    case("batch_norm_inference", [n(2, 3, 2, 2), n(3), u(0.2, 2, 3), n(3), n(3)],
-         lambda v, m, s, w, b: F.batch_norm(v, m, s, w, b, training=False), gradients=[0, 3, 4])
+    case(
+        "batch_norm_inference",
+        [n(2, 3, 2, 2), n(3), u(0.2, 2, 3), n(3), n(3)],
+        lambda v, m, s, w, b: F.batch_norm(v, m, s, w, b, training=False),
+        gradients=[0, 3, 4],
+    )
     case("group_norm", [n(2, 4, 3), n(4), n(4)], lambda v, w, b: F.group_norm(v, 2, w, b), groups=2)
     case("instance_norm", [n(2, 3, 2, 3), n(3), n(3)], lambda v, w, b: F.instance_norm(v, weight=w, bias=b))
-    case("local_response_norm", [n(2, 5, 3)], lambda v: F.local_response_norm(v, 3, 0.5, 0.6, 2.0), size=3, alpha=0.5,
-         beta=0.6, k=2.0)
+    case(
+        "local_response_norm",
+        [n(2, 5, 3)],
+        lambda v: F.local_response_norm(v, 3, 0.5, 0.6, 2.0),
+        size=3,
+        alpha=0.5,
+        beta=0.6,
+        k=2.0,
+    )
     case("local_response_norm", [n(1, 6, 2)], lambda v: F.local_response_norm(v, 4, 0.5), size=4, alpha=0.5)
     case("l2_normalize", [n(3, 4)], lambda v: F.normalize(v, dim=-1))
     case("l2_normalize", [n(3, 4)], lambda v: F.normalize(v, dim=0), axis=0)
@@ -111,28 +137,85 @@ def normalization():
 
 def convolution():
     case("conv1d", [n(2, 3, 7), n(4, 3, 3), n(4)], lambda x, w, b: F.conv1d(x, w, b, 2, 1), stride=[2], padding=[1])
-    case("conv1d", [n(1, 4, 9), n(6, 2, 2)], lambda x, w: F.conv1d(x, w, None, 1, 2, 3, 2), padding=[2], dilation=[3],
-         groups=2)
-    case("conv2d", [n(2, 3, 5, 6), n(4, 3, 3, 3), n(4)], lambda x, w, b: F.conv2d(x, w, b, 2, 1), stride=[2], padding=[1])
-    case("conv2d", [n(1, 4, 6, 5), n(6, 2, 3, 2)], lambda x, w: F.conv2d(x, w, None, (1, 2), (2, 0), (1, 2), 2),
-         stride=[1, 2], padding=[2, 0], dilation=[1, 2], groups=2)
+    case(
+        "conv1d",
+        [n(1, 4, 9), n(6, 2, 2)],
+        lambda x, w: F.conv1d(x, w, None, 1, 2, 3, 2),
+        padding=[2],
+        dilation=[3],
+        groups=2,
+    )
+    case(
+        "conv2d", [n(2, 3, 5, 6), n(4, 3, 3, 3), n(4)], lambda x, w, b: F.conv2d(x, w, b, 2, 1), stride=[2], padding=[1]
+    )
+    case(
+        "conv2d",
+        [n(1, 4, 6, 5), n(6, 2, 3, 2)],
+        lambda x, w: F.conv2d(x, w, None, (1, 2), (2, 0), (1, 2), 2),
+        stride=[1, 2],
+        padding=[2, 0],
+        dilation=[1, 2],
+        groups=2,
+    )
     case("conv2d", [n(2, 3, 6, 6), n(4, 3, 1, 1)], lambda x, w: F.conv2d(x, w, None, 2), stride=[2])
     case("conv2d", [n(1, 2, 7, 7), n(2, 2, 4, 4)], lambda x, w: F.conv2d(x, w, None, 3, 1), stride=[3], padding=[1])
-    case("conv3d", [n(1, 2, 3, 4, 3), n(2, 1, 2, 2, 2), n(2)], lambda x, w, b: F.conv3d(x, w, b, 2, 1, 1, 2), stride=[2],
-         padding=[1], groups=2)
-    case("depthwise_conv2d", [n(1, 2, 5, 5), n(4, 1, 3, 2), n(4)],
-         lambda x, w, b: F.conv2d(x, w, b, 2, 1, (1, 2), 2), stride=[2], padding=[1], dilation=[1, 2])
-    case("conv1d_transpose", [n(2, 3, 4), n(3, 4, 3), n(4)], lambda x, w, b: F.conv_transpose1d(x, w, b, 2, 1, 1),
-         stride=[2], padding=[1], output_padding=[1])
-    case("conv1d_transpose", [n(1, 1, 5), n(1, 1, 2)], lambda x, w: F.conv_transpose1d(x, w, None, 2, 3), stride=[2],
-         padding=[3])
-    case("conv2d_transpose", [n(2, 3, 3, 4), n(3, 4, 3, 3), n(4)], lambda x, w, b: F.conv_transpose2d(x, w, b, 2, 1, 1),
-         stride=[2], padding=[1], output_padding=[1])
-    case("conv2d_transpose", [n(1, 4, 3, 2), n(4, 3, 2, 3), n(6)],
-         lambda x, w, b: F.conv_transpose2d(x, w, b, (1, 2), (0, 1), 0, 2, (2, 1)), stride=[1, 2], padding=[0, 1],
-         dilation=[2, 1], groups=2)
-    case("conv3d_transpose", [n(1, 2, 2, 3, 2), n(2, 1, 2, 2, 2), n(2)],
-         lambda x, w, b: F.conv_transpose3d(x, w, b, 2, 1, 1, 2), stride=[2], padding=[1], output_padding=[1], groups=2)
+    case(
+        "conv3d",
+        [n(1, 2, 3, 4, 3), n(2, 1, 2, 2, 2), n(2)],
+        lambda x, w, b: F.conv3d(x, w, b, 2, 1, 1, 2),
+        stride=[2],
+        padding=[1],
+        groups=2,
+    )
+    case(
+        "depthwise_conv2d",
+        [n(1, 2, 5, 5), n(4, 1, 3, 2), n(4)],
+        lambda x, w, b: F.conv2d(x, w, b, 2, 1, (1, 2), 2),
+        stride=[2],
+        padding=[1],
+        dilation=[1, 2],
+    )
+    case(
+        "conv1d_transpose",
+        [n(2, 3, 4), n(3, 4, 3), n(4)],
+        lambda x, w, b: F.conv_transpose1d(x, w, b, 2, 1, 1),
+        stride=[2],
+        padding=[1],
+        output_padding=[1],
+    )
+    case(
+        "conv1d_transpose",
+        [n(1, 1, 5), n(1, 1, 2)],
+        lambda x, w: F.conv_transpose1d(x, w, None, 2, 3),
+        stride=[2],
+        padding=[3],
+    )
+    case(
+        "conv2d_transpose",
+        [n(2, 3, 3, 4), n(3, 4, 3, 3), n(4)],
+        lambda x, w, b: F.conv_transpose2d(x, w, b, 2, 1, 1),
+        stride=[2],
+        padding=[1],
+        output_padding=[1],
+    )
+    case(
+        "conv2d_transpose",
+        [n(1, 4, 3, 2), n(4, 3, 2, 3), n(6)],
+        lambda x, w, b: F.conv_transpose2d(x, w, b, (1, 2), (0, 1), 0, 2, (2, 1)),
+        stride=[1, 2],
+        padding=[0, 1],
+        dilation=[2, 1],
+        groups=2,
+    )
+    case(
+        "conv3d_transpose",
+        [n(1, 2, 2, 3, 2), n(2, 1, 2, 2, 2), n(2)],
+        lambda x, w, b: F.conv_transpose3d(x, w, b, 2, 1, 1, 2),
+        stride=[2],
+        padding=[1],
+        output_padding=[1],
+        groups=2,
+    )
 
 
 def pooling():
@@ -140,13 +223,32 @@ def pooling():
     case("max_pool1d", [n(1, 1, 9)], lambda x: F.max_pool1d(x, 3, 1, 0, 3), window=[3], stride=[1], dilation=[3])
     case("max_pool2d", [n(2, 2, 7, 6)], lambda x: F.max_pool2d(x, 3, 2, 1), window=[3], stride=[2], padding=[1])
     case("max_pool2d", [F.relu(n(1, 2, 6, 6))], lambda x: F.max_pool2d(x, 3, 2, 1), window=[3], stride=[2], padding=[1])
-    case("max_pool2d", [n(1, 2, 6, 5)], lambda x: F.max_pool2d(x, (2, 3), (1, 2), (1, 0), (2, 1)), window=[2, 3],
-         stride=[1, 2], padding=[1, 0], dilation=[2, 1])
-    case("max_pool2d", [n(1, 2, 6, 7)], lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True), window=[3], stride=[2],
-         ceil_mode=True)
+    case(
+        "max_pool2d",
+        [n(1, 2, 6, 5)],
+        lambda x: F.max_pool2d(x, (2, 3), (1, 2), (1, 0), (2, 1)),
+        window=[2, 3],
+        stride=[1, 2],
+        padding=[1, 0],
+        dilation=[2, 1],
+    )
+    case(
+        "max_pool2d",
+        [n(1, 2, 6, 7)],
+        lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True),
+        window=[3],
+        stride=[2],
+        ceil_mode=True,
+    )
     case("max_pool2d", [n(1, 1, 7, 7)], lambda x: F.max_pool2d(x, 2, 3), window=[2], stride=[3])
-    case("max_pool3d", [n(1, 2, 3, 4, 5)], lambda x: F.max_pool3d(x, (3, 2, 3), 2, 1), window=[3, 2, 3], stride=[2],
-         padding=[1])
+    case(
+        "max_pool3d",
+        [n(1, 2, 3, 4, 5)],
+        lambda x: F.max_pool3d(x, (3, 2, 3), 2, 1),
+        window=[3, 2, 3],
+        stride=[2],
+        padding=[1],
+    )
 
     def max_pool_gradient(x, y, dy):
         x = x.detach().requires_grad_()
@@ -154,17 +256,48 @@ def pooling():
         return x.grad
 
     x = n(1, 2, 5, 6)
-    case("max_pool_gradient", [x, F.max_pool2d(x, 3, 2, 1), n(1, 2, 3, 3)], max_pool_gradient, gradients=[],
-         window=[1, 1, 3, 3], strides=[1, 1, 2, 2], low=[0, 0, 1, 1], high=[0, 0, 1, 1], dilation=[1, 1, 1, 1])
+    case(
+        "max_pool_gradient",
+        [x, F.max_pool2d(x, 3, 2, 1), n(1, 2, 3, 3)],
+        max_pool_gradient,
+        gradients=[],
+        window=[1, 1, 3, 3],
+        strides=[1, 1, 2, 2],
+        low=[0, 0, 1, 1],
+        high=[0, 0, 1, 1],
+        dilation=[1, 1, 1, 1],
+    )
     case("avg_pool1d", [n(2, 2, 8)], lambda x: F.avg_pool1d(x, 2), window=[2])
-    case("avg_pool1d", [n(2, 2, 7)], lambda x: F.avg_pool1d(x, 3, 2, 1, False, False), window=[3], stride=[2], padding=[1],
-         count_include_pad=False)
+    case(
+        "avg_pool1d",
+        [n(2, 2, 7)],
+        lambda x: F.avg_pool1d(x, 3, 2, 1, False, False),
+        window=[3],
+        stride=[2],
+        padding=[1],
+        count_include_pad=False,
+    )
     case("avg_pool2d", [n(2, 2, 4, 6)], lambda x: F.avg_pool2d(x, 2), window=[2])
     case("avg_pool2d", [n(1, 2, 7, 6)], lambda x: F.avg_pool2d(x, 3, 2, 1), window=[3], stride=[2], padding=[1])
-    case("avg_pool2d", [n(1, 2, 6, 7)], lambda x: F.avg_pool2d(x, 3, 2, 1, True, False), window=[3], stride=[2], padding=[1],
-         ceil_mode=True, count_include_pad=False)
-    case("avg_pool2d", [n(1, 2, 6, 7)], lambda x: F.avg_pool2d(x, 3, 2, 1, True, True), window=[3], stride=[2], padding=[1],
-         ceil_mode=True)
+    case(
+        "avg_pool2d",
+        [n(1, 2, 6, 7)],
+        lambda x: F.avg_pool2d(x, 3, 2, 1, True, False),
+        window=[3],
+        stride=[2],
+        padding=[1],
+        ceil_mode=True,
+        count_include_pad=False,
+    )
+    case(
+        "avg_pool2d",
+        [n(1, 2, 6, 7)],
+        lambda x: F.avg_pool2d(x, 3, 2, 1, True, True),
+        window=[3],
+        stride=[2],
+        padding=[1],
+        ceil_mode=True,
+    )
     case("avg_pool2d", [n(1, 1, 5, 5)], lambda x: F.avg_pool2d(x, (3, 2), 1), window=[3, 2], stride=[1])
     case("avg_pool3d", [n(1, 1, 4, 3, 5)], lambda x: F.avg_pool3d(x, 3, 2, 1), window=[3], stride=[2], padding=[1])
     case("global_avg_pool", [n(2, 3, 4, 5)], lambda x: F.adaptive_avg_pool2d(x, 1))
@@ -178,27 +311,63 @@ def pooling():
 def loss():
     logits, labels = n(4, 3) * 3, ints(2, 0, 1, 2)
     for reduction in ("mean", "sum", "none"):
-        case("cross_entropy", [logits, labels], lambda x, t: F.cross_entropy(x, t.long(), reduction=reduction),
-             reduction=reduction)
-    case("cross_entropy", [logits * 50, labels], lambda x, t: F.cross_entropy(x, t.long(), label_smoothing=0.1),
-         label_smoothing=0.1)
+        case(
+            "cross_entropy",
+            [logits, labels],
+            lambda x, t: F.cross_entropy(x, t.long(), reduction=reduction),
+            reduction=reduction,
+        )
+    case(
+        "cross_entropy",
+        [logits * 50, labels],
+        lambda x, t: F.cross_entropy(x, t.long(), label_smoothing=0.1),
+        label_smoothing=0.1,
+    )
     ignored = ints(2, -1, 1, -1, dtype=torch.int64)
-    case("cross_entropy", [logits, ignored],
-         lambda x, t: F.cross_entropy(x, t, ignore_index=-1, label_smoothing=0.2), ignore_index=-1, label_smoothing=0.2)
-    case("cross_entropy", [n(2, 3, 4), ints(0, 2, 1, 1, 2, 0, 0, 1).reshape(2, 4)],
-         lambda x, t: F.cross_entropy(x, t.long()), axis=1)
+    case(
+        "cross_entropy",
+        [logits, ignored],
+        lambda x, t: F.cross_entropy(x, t, ignore_index=-1, label_smoothing=0.2),
+        ignore_index=-1,
+        label_smoothing=0.2,
+    )
+    case(
+        "cross_entropy",
+        [n(2, 3, 4), ints(0, 2, 1, 1, 2, 0, 0, 1).reshape(2, 4)],
+        lambda x, t: F.cross_entropy(x, t.long()),
+        axis=1,
+    )
     soft = F.softmax(n(4, 3), -1)
     case("cross_entropy_soft", [logits, soft], lambda x, t: F.cross_entropy(x, t))
-    case("cross_entropy_soft", [n(2, 3, 4), F.softmax(n(2, 3, 4), 1)],
-         lambda x, t: F.cross_entropy(x, t, reduction="none"), axis=1, reduction="none")
-    case("nll_loss", [F.log_softmax(logits, -1), ignored], lambda x, t: F.nll_loss(x, t, ignore_index=-1), ignore_index=-1)
+    case(
+        "cross_entropy_soft",
+        [n(2, 3, 4), F.softmax(n(2, 3, 4), 1)],
+        lambda x, t: F.cross_entropy(x, t, reduction="none"),
+        axis=1,
+        reduction="none",
+    )
+    case(
+        "nll_loss",
+        [F.log_softmax(logits, -1), ignored],
+        lambda x, t: F.nll_loss(x, t, ignore_index=-1),
+        ignore_index=-1,
+    )
     p, t = u(0.05, 0.95, 2, 3), u(0, 1, 2, 3)
     case("binary_cross_entropy", [p, t], F.binary_cross_entropy)
-    case("binary_cross_entropy", [torch.tensor([0.0, 1.0, 0.25]), torch.tensor([1.0, 1.0, 0.0])],
-         lambda x, y: F.binary_cross_entropy(x, y, reduction="none"), gradients=[], reduction="none")
+    case(
+        "binary_cross_entropy",
+        [torch.tensor([0.0, 1.0, 0.25]), torch.tensor([1.0, 1.0, 0.0])],
+        lambda x, y: F.binary_cross_entropy(x, y, reduction="none"),
+        gradients=[],
+        reduction="none",
+    )
     case("binary_cross_entropy_with_logits", [n(2, 3) * 30, t], F.binary_cross_entropy_with_logits)
-    case("binary_cross_entropy_with_logits", [n(2, 3), t],
-         lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="sum"), reduction="sum")
+    case(
+        "binary_cross_entropy_with_logits",
+        [n(2, 3), t],
+        lambda x, y: F.binary_cross_entropy_with_logits(x, y, reduction="sum"),
+        reduction="sum",
+    )
     x, y = n(3, 4), n(3, 4)
     for reduction in ("mean", "none"):
         case("mse_loss", [x, y], lambda a, b: F.mse_loss(a, b, reduction=reduction), reduction=reduction)
@@ -207,25 +376,64 @@ def loss():
     case("huber_loss", [x, y], lambda a, b: F.huber_loss(a, b, delta=0.7), delta=0.7)
     log_p, q = F.log_softmax(n(3, 4), -1), F.softmax(n(3, 4), -1)
     case("kl_divergence", [log_p, q], lambda a, b: F.kl_div(a, b, reduction="batchmean"), reduction="batchmean")
-    case("kl_divergence", [log_p, q.log()], lambda a, b: F.kl_div(a, b, reduction="sum", log_target=True), reduction="sum",
-         log_target=True)
-    case("kl_divergence", [log_p, torch.tensor([[0.0, 0.5, 0.5, 0.0]] * 3)],
-         lambda a, b: F.kl_div(a, b, reduction="none"), gradients=[0], reduction="none")
+    case(
+        "kl_divergence",
+        [log_p, q.log()],
+        lambda a, b: F.kl_div(a, b, reduction="sum", log_target=True),
+        reduction="sum",
+        log_target=True,
+    )
+    case(
+        "kl_divergence",
+        [log_p, torch.tensor([[0.0, 0.5, 0.5, 0.0]] * 3)],
+        lambda a, b: F.kl_div(a, b, reduction="none"),
+        gradients=[0],
+        reduction="none",
+    )
     s = signs(5)
-    case("cosine_embedding_loss", [n(5, 3), n(5, 3), s], lambda a, b, c: F.cosine_embedding_loss(a, b, c, 0.1),
-         gradients=[0, 1], margin=0.1)
+    case(
+        "cosine_embedding_loss",
+        [n(5, 3), n(5, 3), s],
+        lambda a, b, c: F.cosine_embedding_loss(a, b, c, 0.1),
+        gradients=[0, 1],
+        margin=0.1,
+    )
     case("hinge_loss", [n(5), s], lambda a, b: torch.clamp(1 - a * b, min=0).mean(), reference="from the definition")
     case("hinge_embedding_loss", [n(5), s], lambda a, b: F.hinge_embedding_loss(a, b, 0.5), gradients=[0], margin=0.5)
     case("margin_ranking_loss", [n(5), n(5), s], lambda a, b, c: F.margin_ranking_loss(a, b, c, 0.3), margin=0.3)
     case("soft_margin_loss", [n(5) * 5, s], F.soft_margin_loss, gradients=[0])
-    case("triplet_margin_loss", [n(5, 3), n(5, 3), n(5, 3)], lambda a, b, c: F.triplet_margin_loss(a, b, c, reduction="none"),
-         reduction="none")
-    case("triplet_margin_loss", [n(5, 3), n(5, 3), n(5, 3)], lambda a, b, c: F.triplet_margin_loss(a, b, c, 2.0, swap=True),
-         margin=2.0, swap=True)
-    case("poisson_nll_loss", [n(6), u(0, 5, 6)], lambda a, b: F.poisson_nll_loss(a, b, full=True), gradients=[0], full=True)
-    case("poisson_nll_loss", [u(0.2, 3, 6), u(0, 5, 6)], lambda a, b: F.poisson_nll_loss(a, b, log_input=False),
-         log_input=False)
-    case("gaussian_nll_loss", [n(6), n(6), u(0.2, 2, 6)], lambda a, b, c: F.gaussian_nll_loss(a, b, c, full=True), full=True)
+    case(
+        "triplet_margin_loss",
+        [n(5, 3), n(5, 3), n(5, 3)],
+        lambda a, b, c: F.triplet_margin_loss(a, b, c, reduction="none"),
+        reduction="none",
+    )
+    case(
+        "triplet_margin_loss",
+        [n(5, 3), n(5, 3), n(5, 3)],
+        lambda a, b, c: F.triplet_margin_loss(a, b, c, 2.0, swap=True),
+        margin=2.0,
+        swap=True,
+    )
+    case(
+        "poisson_nll_loss",
+        [n(6), u(0, 5, 6)],
+        lambda a, b: F.poisson_nll_loss(a, b, full=True),
+        gradients=[0],
+        full=True,
+    )
+    case(
+        "poisson_nll_loss",
+        [u(0.2, 3, 6), u(0, 5, 6)],
+        lambda a, b: F.poisson_nll_loss(a, b, log_input=False),
+        log_input=False,
+    )
+    case(
+        "gaussian_nll_loss",
+        [n(6), n(6), u(0.2, 2, 6)],
+        lambda a, b, c: F.gaussian_nll_loss(a, b, c, full=True),
+        full=True,
+    )
 
     def focal(x, y, alpha, gamma):
         p = torch.sigmoid(x)
@@ -234,12 +442,24 @@ def loss():
         return (each if alpha < 0 else each * (alpha * y + (1 - alpha) * (1 - y))).mean()
 
     y = (torch.rand(6) < 0.5).double()
-    case("focal_loss", [n(6) * 2, y], lambda a, b: focal(a, b, 0.25, 2.0), gradients=[0], reference="from the definition")
-    case("focal_loss", [n(6) * 2, y], lambda a, b: focal(a, b, -1.0, 1.5), gradients=[0], reference="from the definition",
-         alpha=-1.0, gamma=1.5)
-    case("dice_loss", [u(0, 1, 2, 3, 2), u(0, 1, 2, 3, 2)],
-         lambda a, b: (1 - (2 * (a * b).sum((1, 2)) + 1) / (a.sum((1, 2)) + b.sum((1, 2)) + 1)).mean(),
-         reference="from the definition")
+    case(
+        "focal_loss", [n(6) * 2, y], lambda a, b: focal(a, b, 0.25, 2.0), gradients=[0], reference="from the definition"
+    )
+    case(
+        "focal_loss",
+        [n(6) * 2, y],
+        lambda a, b: focal(a, b, -1.0, 1.5),
+        gradients=[0],
+        reference="from the definition",
+        alpha=-1.0,
+        gamma=1.5,
+    )
+    case(
+        "dice_loss",
+        [u(0, 1, 2, 3, 2), u(0, 1, 2, 3, 2)],
+        lambda a, b: (1 - (2 * (a * b).sum((1, 2)) + 1) / (a.sum((1, 2)) + b.sum((1, 2)) + 1)).mean(),
+        reference="from the definition",
+    )
     ctc()
 
 
@@ -248,7 +468,7 @@ def ctc():
         """-log of the sum over all C^T paths that collapse to the target."""
         losses = []
         for b in range(x.shape[1]):
-            want, steps = targets[b, :lengths[b]].tolist(), int(inputs[b])
+            want, steps = targets[b, : lengths[b]].tolist(), int(inputs[b])
             total = []
             for code in range(x.shape[2] ** steps):
                 path, rest = [], code
@@ -266,18 +486,39 @@ def ctc():
     want = F.ctc_loss(x, targets.long(), inputs.long(), lengths.long(), reduction="none")
     assert torch.allclose(want, brute(x, targets, inputs, lengths, 0))
     note = "gradient through the sum over all paths"
-    case("ctc_loss", [x, targets, inputs, lengths], lambda a, b, c, d: brute(a, b, c, d, 0), reference=note, reduction="none")
-    case("ctc_loss", [x, targets, inputs, lengths],
-         lambda a, b, c, d: (brute(a, b, c, d, 0) / d.clamp(min=1)).mean(), reference=note)
+    case(
+        "ctc_loss",
+        [x, targets, inputs, lengths],
+        lambda a, b, c, d: brute(a, b, c, d, 0),
+        reference=note,
+        reduction="none",
+    )
+    case(
+        "ctc_loss",
+        [x, targets, inputs, lengths],
+        lambda a, b, c, d: (brute(a, b, c, d, 0) / d.clamp(min=1)).mean(),
+        reference=note,
+    )
     y = F.log_softmax(n(4, 2, 3), -1)
     targets, inputs, lengths = ints(0, 1, 1, 0).reshape(2, 2), ints(4, 2), ints(2, 0)
     want = F.ctc_loss(y, targets.long(), inputs.long(), lengths.long(), blank=2, reduction="sum")
     assert torch.allclose(want, brute(y, targets, inputs, lengths, 2).sum())
-    case("ctc_loss", [y, targets, inputs, lengths], lambda a, b, c, d: brute(a, b, c, d, 2).sum(), reference=note, blank=2,
-         reduction="sum")
-    case("ctc_loss", [y, ints(1, 1, 0, 1).reshape(2, 2), ints(2, 4), ints(2, 2)],
-         lambda a, b, c, d: F.ctc_loss(a, b.long(), c.long(), d.long(), blank=2, reduction="none"), gradients=[], blank=2,
-         reduction="none")
+    case(
+        "ctc_loss",
+        [y, targets, inputs, lengths],
+        lambda a, b, c, d: brute(a, b, c, d, 2).sum(),
+        reference=note,
+        blank=2,
+        reduction="sum",
+    )
+    case(
+        "ctc_loss",
+        [y, ints(1, 1, 0, 1).reshape(2, 2), ints(2, 4), ints(2, 2)],
+        lambda a, b, c, d: F.ctc_loss(a, b.long(), c.long(), d.long(), blank=2, reduction="none"),
+        gradients=[],
+        blank=2,
+        reduction="none",
+    )
 
 
 def attention():
@@ -289,19 +530,42 @@ def attention():
         return torch.softmax(q @ k.transpose(2, 3) * scale + mask, -1) @ v
 
     case("attention", [n(2, 2, 3, 4), n(2, 2, 5, 4), n(2, 2, 5, 4)], sdpa)
-    case("attention", [n(1, 2, 4, 4), n(1, 2, 4, 4), n(1, 2, 4, 3)], lambda q, k, v: sdpa(q, k, v, is_causal=True), causal=True)
-    case("attention", [n(1, 4, 3, 2), n(1, 2, 5, 2), n(1, 2, 5, 2)],
-         lambda q, k, v: sdpa(q, k, v, scale=0.3, enable_gqa=True), scale=0.3)
+    case(
+        "attention",
+        [n(1, 2, 4, 4), n(1, 2, 4, 4), n(1, 2, 4, 3)],
+        lambda q, k, v: sdpa(q, k, v, is_causal=True),
+        causal=True,
+    )
+    case(
+        "attention",
+        [n(1, 4, 3, 2), n(1, 2, 5, 2), n(1, 2, 5, 2)],
+        lambda q, k, v: sdpa(q, k, v, scale=0.3, enable_gqa=True),
+        scale=0.3,
+    )
     rows = torch.arange(3)[:, None] + 2
     shifted = torch.where(torch.arange(5)[None, :] <= rows, 0.0, -math.inf)
-    case("attention", [n(1, 4, 3, 2), n(1, 2, 5, 2), n(1, 2, 5, 2)],
-         lambda q, k, v: plain(q, k, v, shifted, 1 / math.sqrt(2)), reference="from the definition", causal=True)
+    case(
+        "attention",
+        [n(1, 4, 3, 2), n(1, 2, 5, 2), n(1, 2, 5, 2)],
+        lambda q, k, v: plain(q, k, v, shifted, 1 / math.sqrt(2)),
+        reference="from the definition",
+        causal=True,
+    )
     mask = torch.tensor([[True, False, True, True], [False, True, True, False], [True, True, False, False]])
-    case("attention", [n(1, 2, 3, 2), n(1, 2, 4, 2), n(1, 2, 4, 2), mask], lambda q, k, v, m: sdpa(q, k, v, attn_mask=m))
-    case("attention", [n(2, 2, 3, 2), n(2, 2, 4, 2), n(2, 2, 4, 2), n(2, 1, 3, 4)],
-         lambda q, k, v, m: sdpa(q, k, v, attn_mask=m))
-    case("attention", [n(2, 4, 3, 2), n(2, 2, 4, 2), n(2, 2, 4, 2), n(4, 1, 4)],
-         lambda q, k, v, m: plain(q, k, v, m, 1 / math.sqrt(2)), reference="from the definition")
+    case(
+        "attention", [n(1, 2, 3, 2), n(1, 2, 4, 2), n(1, 2, 4, 2), mask], lambda q, k, v, m: sdpa(q, k, v, attn_mask=m)
+    )
+    case(
+        "attention",
+        [n(2, 2, 3, 2), n(2, 2, 4, 2), n(2, 2, 4, 2), n(2, 1, 3, 4)],
+        lambda q, k, v, m: sdpa(q, k, v, attn_mask=m),
+    )
+    case(
+        "attention",
+        [n(2, 4, 3, 2), n(2, 2, 4, 2), n(2, 2, 4, 2), n(4, 1, 4)],
+        lambda q, k, v, m: plain(q, k, v, m, 1 / math.sqrt(2)),
+        reference="from the definition",
+    )
 
     def gradient(q, k, v, y, dy):
         q, k, v = (t.detach().requires_grad_() for t in (q, k, v))
@@ -309,7 +573,13 @@ def attention():
         return q.grad, k.grad, v.grad
 
     q, k, v = n(1, 2, 4, 3), n(1, 2, 4, 3), n(1, 2, 4, 2)
-    case("attention_gradient", [q, k, v, sdpa(q, k, v, is_causal=True), n(1, 2, 4, 2)], gradient, gradients=[], causal=True)
+    case(
+        "attention_gradient",
+        [q, k, v, sdpa(q, k, v, is_causal=True), n(1, 2, 4, 2)],
+        gradient,
+        gradients=[],
+        causal=True,
+    )
 
     def rope(x, positions, frequencies, interleaved):
         angle = positions.double().reshape(-1, 1, x.shape[2], 1) * frequencies
@@ -323,13 +593,22 @@ def attention():
     note = "by complex rotation"
     f = 10000.0 ** (-torch.arange(0, 6, 2) / 6)
     case("rope", [n(2, 2, 3, 6), ints(0, 1, 7)], lambda x, p: rope(x, p, f, False), reference=note)
-    case("rope", [n(2, 2, 3, 6), ints(0, 1, 7, 100, 5, 2, dtype=torch.int64).reshape(2, 3)],
-         lambda x, p: rope(x, p, f, True), reference=note, interleaved=True)
+    case(
+        "rope",
+        [n(2, 2, 3, 6), ints(0, 1, 7, 100, 5, 2, dtype=torch.int64).reshape(2, 3)],
+        lambda x, p: rope(x, p, f, True),
+        reference=note,
+        interleaved=True,
+    )
     given = u(0.01, 1, 2)
     case("rope", [n(1, 2, 3, 4), ints(3, 4, 5), given], lambda x, p, w: rope(x, p, w, False), reference=note)
-    slopes = torch.tensor([2.0 ** -4, 2.0 ** -8, 2.0 ** -2]).reshape(1, 3, 1, 1)
-    case("alibi_bias", [n(1, 3, 2, 4)],
-         lambda x: x + slopes * (torch.arange(4)[None, :] - torch.arange(2)[:, None] - 2), reference="from the definition")
+    slopes = torch.tensor([2.0**-4, 2.0**-8, 2.0**-2]).reshape(1, 3, 1, 1)
+    case(
+        "alibi_bias",
+        [n(1, 3, 2, 4)],
+        lambda x: x + slopes * (torch.arange(4)[None, :] - torch.arange(2)[:, None] - 2),
+        reference="from the definition",
+    )
 
 
 def regularization():
@@ -337,18 +616,18 @@ def regularization():
         """Philox 4x32-10 from its paper."""
         for r in range(10):
             a, b = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
-            k0, k1 = (key[0] + r * 0x9E3779B9) % 2 ** 32, (key[1] + r * 0xBB67AE85) % 2 ** 32
-            counter = [(b >> 32) ^ counter[1] ^ k0, b % 2 ** 32, (a >> 32) ^ counter[3] ^ k1, a % 2 ** 32]
+            k0, k1 = (key[0] + r * 0x9E3779B9) % 2**32, (key[1] + r * 0xBB67AE85) % 2**32
+            counter = [(b >> 32) ^ counter[1] ^ k0, b % 2**32, (a >> 32) ^ counter[3] ^ k1, a % 2**32]
         return counter
 
     # The known answers that its authors publish with their implementation.
     assert philox([0] * 4, [0] * 2) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
-    assert philox([2 ** 32 - 1] * 4, [2 ** 32 - 1] * 2) == [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]
+    assert philox([2**32 - 1] * 4, [2**32 - 1] * 2) == [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]
 
     def drop(x, state, probability, shape):
         k0, k1, s0, s1 = state.tolist()
         words = [w for block in range(math.prod(shape) // 4 + 1) for w in philox([block, 0, s0, s1], [k0, k1])]
-        kept = torch.tensor([w >= probability * 2 ** 32 for w in words[:math.prod(shape)]]).reshape(shape)
+        kept = torch.tensor([w >= probability * 2**32 for w in words[: math.prod(shape)]]).reshape(shape)
         return torch.where(kept, x / (1 - probability), 0.0)
 
     state, note = ints(1, 2, 3, 4000000000, dtype=torch.uint32), "Philox from its paper"
@@ -363,16 +642,31 @@ def vision():
         case("interpolate", [n(1, 2, 3, 4)], lambda x: F.interpolate(x, size, mode="nearest"), size=size)
         for mode in ("bilinear", "bicubic"):
             for align in (False, True):
-                case("interpolate", [n(1, 2, 3, 4)], lambda x: F.interpolate(x, size, mode=mode, align_corners=align),
-                     size=size, mode=mode, align_corners=align)
+                case(
+                    "interpolate",
+                    [n(1, 2, 3, 4)],
+                    lambda x: F.interpolate(x, size, mode=mode, align_corners=align),
+                    size=size,
+                    mode=mode,
+                    align_corners=align,
+                )
     for border in (False, True):
         for align in (False, True):
-            case("grid_sample", [n(2, 2, 3, 4), u(-1.3, 1.3, 2, 3, 2, 2)],
-                 lambda x, g: F.grid_sample(x, g, padding_mode="border" if border else "zeros", align_corners=align),
-                 border=border, align_corners=align)
+            case(
+                "grid_sample",
+                [n(2, 2, 3, 4), u(-1.3, 1.3, 2, 3, 2, 2)],
+                lambda x, g: F.grid_sample(x, g, padding_mode="border" if border else "zeros", align_corners=align),
+                border=border,
+                align_corners=align,
+            )
     for align in (False, True):
-        case("affine_grid", [n(2, 2, 3)], lambda t: F.affine_grid(t, [2, 1, 3, 4], align_corners=align), size=[3, 4],
-             align_corners=align)
+        case(
+            "affine_grid",
+            [n(2, 2, 3)],
+            lambda t: F.affine_grid(t, [2, 1, 3, 4], align_corners=align),
+            size=[3, 4],
+            align_corners=align,
+        )
 
 
 def optimizer():
@@ -401,24 +695,52 @@ def optimizer():
     optim = torch.optim
     case_of("sgd_step", lambda q: optim.SGD(q, lr, weight_decay=0.125), [], weight_decay=0.125)
     case_of("momentum_step", lambda q: optim.SGD(q, lr, 0.75), ["momentum_buffer"], momentum=0.75)
-    case_of("momentum_step", lambda q: optim.SGD(q, lr, 0.75, weight_decay=0.125, nesterov=True), ["momentum_buffer"],
-            momentum=0.75, nesterov=True, weight_decay=0.125)
+    case_of(
+        "momentum_step",
+        lambda q: optim.SGD(q, lr, 0.75, weight_decay=0.125, nesterov=True),
+        ["momentum_buffer"],
+        momentum=0.75,
+        nesterov=True,
+        weight_decay=0.125,
+    )
     moments = ["exp_avg", "exp_avg_sq"]
     case_of("adam_step", lambda q: optim.Adam(q, lr), moments, True)
-    case_of("adam_step", lambda q: optim.Adam(q, lr, (0.8, 0.95), 1e-3, 0.125), moments, True, beta1=0.8, beta2=0.95,
-            epsilon=1e-3, weight_decay=0.125)
+    case_of(
+        "adam_step",
+        lambda q: optim.Adam(q, lr, (0.8, 0.95), 1e-3, 0.125),
+        moments,
+        True,
+        beta1=0.8,
+        beta2=0.95,
+        epsilon=1e-3,
+        weight_decay=0.125,
+    )
     case_of("adamw_step", lambda q: optim.AdamW(q, lr), moments, True)
-    case_of("adamw_step", lambda q: optim.AdamW(q, lr, (0.8, 0.95), 1e-3, 0.125), moments, True, beta1=0.8, beta2=0.95,
-            epsilon=1e-3, weight_decay=0.125)
+    case_of(
+        "adamw_step",
+        lambda q: optim.AdamW(q, lr, (0.8, 0.95), 1e-3, 0.125),
+        moments,
+        True,
+        beta1=0.8,
+        beta2=0.95,
+        epsilon=1e-3,
+        weight_decay=0.125,
+    )
     case_of("adamax_step", lambda q: optim.Adamax(q, lr), ["exp_avg", "exp_inf"], True)
-    case_of("rmsprop_step", lambda q: optim.RMSprop(q, lr, 0.9, momentum=0.5, weight_decay=0.125),
-            ["square_avg", "momentum_buffer"], decay=0.9, momentum=0.5, weight_decay=0.125)
+    case_of(
+        "rmsprop_step",
+        lambda q: optim.RMSprop(q, lr, 0.9, momentum=0.5, weight_decay=0.125),
+        ["square_avg", "momentum_buffer"],
+        decay=0.9,
+        momentum=0.5,
+        weight_decay=0.125,
+    )
     case_of("adagrad_step", lambda q: optim.Adagrad(q, lr, weight_decay=0.125), ["sum"], weight_decay=0.125)
     case_of("adadelta_step", lambda q: optim.Adadelta(q, lr), ["square_avg", "acc_delta"])
 
     def lamb(q, grad, m, v, s, r):
         m, v = 0.9 * m + 0.1 * grad, 0.999 * v + 0.001 * grad * grad
-        d = m / (1 - 0.9 ** 2) / ((v / (1 - 0.999 ** 2)).sqrt() + 1e-6) + 0.125 * q
+        d = m / (1 - 0.9**2) / ((v / (1 - 0.999**2)).sqrt() + 1e-6) + 0.125 * q
         return q - lr * q.norm() / d.norm() * d, m, v
 
     def lion(q, grad, m, r):
@@ -458,8 +780,13 @@ def optimizer():
         return s, tracker
 
     for good, bad_step in ((0, False), (2, False), (2, True)):
-        case("update_loss_scale", [scale, torch.tensor(good, dtype=torch.int32), torch.tensor(not bad_step)],
-             lambda *_: next_scale(good, bad_step), gradients=[], interval=3)
+        case(
+            "update_loss_scale",
+            [scale, torch.tensor(good, dtype=torch.int32), torch.tensor(not bad_step)],
+            lambda *_: next_scale(good, bad_step),
+            gradients=[],
+            interval=3,
+        )
 
 
 def main():

@@ -67,7 +67,7 @@ std::string nearest_name(std::string_view given, const Range& known) {
 
 }  // namespace trireme
 
-#define TRIREME_CHECK(condition, what)                                                      \
-  do {                                                                                      \
-    if (!(condition)) ::trireme::internal_error(__FILE__, __LINE__, #condition, what);      \
+#define TRIREME_CHECK(condition, what)                                                 \
+  do {                                                                                 \
+    if (!(condition)) ::trireme::internal_error(__FILE__, __LINE__, #condition, what); \
   } while (false)

@@ -31,9 +31,7 @@ template <class T>
   requires requires(const T& t) {
     { t.text() } -> std::convertible_to<std::string>;
   }
-void append(std::string& out, const T& part) {
-  out.append(part.text());
-}
+void append(std::string& out, const T& part) { out.append(part.text()); }
 template <class T>
 void append(std::string& out, std::span<const T> parts) {
   out.push_back('[');

@@ -33,9 +33,10 @@ class ThreadPool {
   template <class F>
   void parallel_for(uint64_t count, uint64_t grain, F&& f) {
     using Callable = std::remove_reference_t<F>;
-    parallel_for(count, grain,
-                 [](void* context, uint64_t begin, uint64_t end) { (*static_cast<Callable*>(context))(begin, end); },
-                 const_cast<void*>(static_cast<const void*>(&f)));
+    parallel_for(
+        count, grain,
+        [](void* context, uint64_t begin, uint64_t end) { (*static_cast<Callable*>(context))(begin, end); },
+        const_cast<void*>(static_cast<const void*>(&f)));
   }
 
  private:

@@ -24,9 +24,8 @@ std::vector<std::pair<int64_t, std::string>> listed(const std::string& folder) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
     const std::string digits = name.substr(kPrefix.size(), name.size() - kPrefix.size() - kSuffix.size());
-    const bool number = !digits.empty() && digits.size() < 18 && std::all_of(digits.begin(), digits.end(), [](char c) {
-      return c >= '0' && c <= '9';
-    });
+    const bool number = !digits.empty() && digits.size() < 18 &&
+                        std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
     if (number) out.emplace_back(std::stoll(digits), entry.path().string());
   }
   std::sort(out.begin(), out.end());

@@ -1,7 +1,7 @@
 // Checkpoints: everything a run needs to go on exactly where it was, in one safetensors file.
 //
-// A file is written beside the others, whole or not at all, as step-00001200.safetensors. `load_latest` takes the newest
-// that can be read; one that is damaged is named in a warning and the one before it is taken.
+// A file is written beside the others, whole or not at all, as step-00001200.safetensors. `load_latest` takes the
+// newest that can be read; one that is damaged is named in a warning and the one before it is taken.
 #pragma once
 
 #include <cstdint>

@@ -62,8 +62,8 @@ Graph import_model(const std::string& folder) {
     ++used;
   }
   if (used != weights.tensors.size()) {
-    throw Error(Code::kDataLoss, cat(folder, ": model.safetensors has ", weights.tensors.size(), " tensors, model.graph uses ",
-                                     used, "; the two files are of different models"));
+    throw Error(Code::kDataLoss, cat(folder, ": model.safetensors has ", weights.tensors.size(),
+                                     " tensors, model.graph uses ", used, "; the two files are of different models"));
   }
   std::vector<Value> outputs;
   for (const Value& v : graph.outputs()) outputs.push_back(rewrite(v));

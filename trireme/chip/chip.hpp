@@ -98,9 +98,16 @@ int32_t guarded(TrmErr* err, F&& f, uint64_t tag = 0) noexcept {
 
 constexpr size_t size_of(uint32_t dtype) {
   switch (dtype) {
-    case TRM_F64: case TRM_I64: case TRM_U64: return 8;
-    case TRM_F32: case TRM_I32: case TRM_U32: return 4;
-    case TRM_F16: case TRM_BF16: case TRM_I16: case TRM_U16: return 2;
+    case TRM_F64:
+    case TRM_I64:
+    case TRM_U64: return 8;
+    case TRM_F32:
+    case TRM_I32:
+    case TRM_U32: return 4;
+    case TRM_F16:
+    case TRM_BF16:
+    case TRM_I16:
+    case TRM_U16: return 2;
     default: return 1;
   }
 }

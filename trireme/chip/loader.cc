@@ -41,9 +41,9 @@ void require(const std::string& who, const char* bank, std::initializer_list<Slo
     if (!slot.present) missing.emplace_back(slot.name);
   }
   if (missing.empty()) return;
-  throw Error(Code::kUnsupported, cat(who, ": the ", bank, " bank lacks the required function",
-                                      missing.size() > 1 ? "s " : " ", join(missing, ", "),
-                                      "; see docs/guide/plug-in-a-chip.md"));
+  throw Error(Code::kUnsupported,
+              cat(who, ": the ", bank, " bank lacks the required function", missing.size() > 1 ? "s " : " ",
+                  join(missing, ", "), "; see docs/guide/plug-in-a-chip.md"));
 }
 
 std::string text_or(const char* text, const char* fallback) { return text != nullptr ? text : fallback; }
@@ -64,12 +64,14 @@ TrmChipEntry find_entry(void* library, const std::string& path) {
   if (void* symbol = dlsym(library, "trm_chip_entry_v1")) return reinterpret_cast<TrmChipEntry>(symbol);
   for (int major = 2; major < 10; ++major) {
     if (dlsym(library, cat("trm_chip_entry_v", major).c_str()) != nullptr) {
-      throw Error(Code::kUnsupported, cat(path, " is built for version ", major, " of the chip interface; this Trireme "
-                                                "speaks version 1: update Trireme or ask the vendor for a v1 plug-in"));
+      throw Error(Code::kUnsupported, cat(path, " is built for version ", major,
+                                          " of the chip interface; this Trireme "
+                                          "speaks version 1: update Trireme or ask the vendor for a v1 plug-in"));
     }
   }
-  throw Error(Code::kDataLoss, cat(path, " is a shared library but no Trireme chip: it does not export "
-                                         "trm_chip_entry_v1"));
+  throw Error(Code::kDataLoss, cat(path,
+                                   " is a shared library but no Trireme chip: it does not export "
+                                   "trm_chip_entry_v1"));
 }
 
 // Runs entry and enumerate in a child; returns why the plug-in must not be used, or empty.
@@ -113,9 +115,11 @@ std::string probe(const std::string& path, const TrmHost& host) {
   close(pipe_ends[0]);
   int status = 0;
   waitpid(child, &status, 0);
-  if (late) return cat(path, " did not answer within ", kProbeTimeoutMs / 1000, " s while listing its devices; not loaded");
+  if (late)
+    return cat(path, " did not answer within ", kProbeTimeoutMs / 1000, " s while listing its devices; not loaded");
   if (WIFSIGNALED(status)) {
-    return cat(path, " crashed (", strsignal(WTERMSIG(status)), ") while listing its devices; not loaded: ask its vendor");
+    return cat(path, " crashed (", strsignal(WTERMSIG(status)),
+               ") while listing its devices; not loaded: ask its vendor");
   }
   return reason;
 }
@@ -171,7 +175,8 @@ std::unique_ptr<Chip> Chip::from_entry(TrmChipEntry entry, const TrmHost& host, 
   auto chip = std::make_unique<Chip>();
   chip->name_ = table.name;
   for (char c : chip->name_) {
-    if (std::islower(static_cast<unsigned char>(c)) || std::isdigit(static_cast<unsigned char>(c)) || c == '_') continue;
+    if (std::islower(static_cast<unsigned char>(c)) || std::isdigit(static_cast<unsigned char>(c)) || c == '_')
+      continue;
     throw Error(Code::kDataLoss, cat(path, ": chip name '", chip->name_, "' has characters other than a-z, 0-9, _"));
   }
   chip->vendor_ = text_or(table.vendor, "unknown vendor");
@@ -181,29 +186,43 @@ std::unique_ptr<Chip> Chip::from_entry(TrmChipEntry entry, const TrmHost& host, 
   chip->abi_minor_ = table.abi_minor;
   chip->get_ext_ = table.get_ext;
   const std::string who = cat("chip '", chip->name_, "' (", path, ")");
-  if (table.device == nullptr) throw Error(Code::kUnsupported, who + ": there is no device bank; 8 functions are required");
+  if (table.device == nullptr)
+    throw Error(Code::kUnsupported, who + ": there is no device bank; 8 functions are required");
   adopt(*table.device, &chip->device_);
   const TrmDeviceBank& d = chip->device_;
   require(who, "device",
-          {{"enumerate", d.enumerate != nullptr}, {"props", d.props != nullptr}, {"open", d.open != nullptr},
-           {"close", d.close != nullptr}, {"chunk_alloc", d.chunk_alloc != nullptr},
-           {"chunk_free", d.chunk_free != nullptr}, {"copy", d.copy != nullptr}, {"sync", d.sync != nullptr}});
+          {{"enumerate", d.enumerate != nullptr},
+           {"props", d.props != nullptr},
+           {"open", d.open != nullptr},
+           {"close", d.close != nullptr},
+           {"chunk_alloc", d.chunk_alloc != nullptr},
+           {"chunk_free", d.chunk_free != nullptr},
+           {"copy", d.copy != nullptr},
+           {"sync", d.sync != nullptr}});
   if (table.compute != nullptr) {
     adopt(*table.compute, &chip->compute_);
     chip->has_compute_ = true;
     const TrmComputeBank& c = chip->compute_;
     require(who, "compute",
-            {{"list_ops", c.list_ops != nullptr}, {"query", c.query != nullptr}, {"prepare", c.prepare != nullptr},
-             {"enqueue", c.enqueue != nullptr}, {"release", c.release != nullptr}});
+            {{"list_ops", c.list_ops != nullptr},
+             {"query", c.query != nullptr},
+             {"prepare", c.prepare != nullptr},
+             {"enqueue", c.enqueue != nullptr},
+             {"release", c.release != nullptr}});
   }
   if (table.comm != nullptr) {
     adopt(*table.comm, &chip->comm_);
     chip->has_comm_ = true;
     const TrmCommBank& c = chip->comm_;
     require(who, "communication",
-            {{"id_create", c.id_create != nullptr}, {"init", c.init != nullptr}, {"destroy", c.destroy != nullptr},
-             {"abort", c.abort != nullptr}, {"status", c.status != nullptr}, {"send", c.send != nullptr},
-             {"recv", c.recv != nullptr}, {"group_begin", c.group_begin != nullptr},
+            {{"id_create", c.id_create != nullptr},
+             {"init", c.init != nullptr},
+             {"destroy", c.destroy != nullptr},
+             {"abort", c.abort != nullptr},
+             {"status", c.status != nullptr},
+             {"send", c.send != nullptr},
+             {"recv", c.recv != nullptr},
+             {"group_begin", c.group_begin != nullptr},
              {"group_end", c.group_end != nullptr}});
   }
   return chip;
@@ -283,8 +302,9 @@ const Chip& ChipTable::get(const std::string& name) const {
   }
   const std::string near = nearest_name(name, known);
   std::vector<std::string> names(known.begin(), known.end());
-  throw Error(Code::kNotFound, cat("no chip '", name, "'", why.empty() && !near.empty() ? "; did you mean '" + near + "'?" : why,
-                                   "; chips here: ", join(names, ", "), "; plug-ins are named in TRIREME_CHIPS"));
+  throw Error(Code::kNotFound,
+              cat("no chip '", name, "'", why.empty() && !near.empty() ? "; did you mean '" + near + "'?" : why,
+                  "; chips here: ", join(names, ", "), "; plug-ins are named in TRIREME_CHIPS"));
 }
 
 }  // namespace trireme::chip

@@ -9,7 +9,7 @@
 namespace trireme {
 
 namespace {
-constexpr std::array<std::string_view, 14> kNames = {"?",  "f64", "f32", "f16", "bf16", "i8",  "i16",
+constexpr std::array<std::string_view, 14> kNames = {"?",   "f64", "f32", "f16", "bf16", "i8",  "i16",
                                                      "i32", "i64", "u8",  "u16", "u32",  "u64", "bool"};
 }
 
@@ -22,9 +22,9 @@ DType parse_dtype(std::string_view text) {
   std::vector<std::string_view> known;
   for (DType t : kAllDTypes) known.push_back(name(t));
   const std::string near = nearest_name(text, known);
-  throw Error(Code::kInvalidArgument, cat("unknown element type '", text, "'; ",
-                                          near.empty() ? "known types: " + DTypeSet{any_dtype}.text()
-                                                       : cat("did you mean '", near, "'?")));
+  throw Error(Code::kInvalidArgument,
+              cat("unknown element type '", text, "'; ",
+                  near.empty() ? "known types: " + DTypeSet{any_dtype}.text() : cat("did you mean '", near, "'?")));
 }
 
 DType promote(DType a, DType b) {

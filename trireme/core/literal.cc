@@ -35,8 +35,7 @@ To convert_one(From value) {
   } else if constexpr (std::is_floating_point_v<To>) {
     if constexpr (std::is_same_v<From, Half> || std::is_same_v<From, BFloat16>)
       return static_cast<To>(static_cast<float>(value));
-    else
-      return static_cast<To>(value);
+    else return static_cast<To>(value);
   } else if constexpr (from_float) {
     const double wide = static_cast<double>(value);
     if (std::isnan(wide)) return 0;

@@ -31,7 +31,8 @@ bool same(const Attribute& a, const Attribute& b) {
     case AttributeKind::kLiteral:
       return std::get<std::shared_ptr<const Literal>>(a)->same_bytes(*std::get<std::shared_ptr<const Literal>>(b));
     case AttributeKind::kGraph: {
-      const auto &graph_a = std::get<std::shared_ptr<const Graph>>(a), &graph_b = std::get<std::shared_ptr<const Graph>>(b);
+      const auto &graph_a = std::get<std::shared_ptr<const Graph>>(a),
+                 &graph_b = std::get<std::shared_ptr<const Graph>>(b);
       return graph_a == graph_b || same_structure(*graph_a, *graph_b);
     }
     default: return a == b;

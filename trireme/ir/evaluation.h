@@ -15,8 +15,8 @@ namespace trireme {
 
 struct Evaluated {
   TensorType type;
-  std::vector<double> real;       // of floating types
-  std::vector<int64_t> integer;   // of the others
+  std::vector<double> real;      // of floating types
+  std::vector<int64_t> integer;  // of the others
   explicit Evaluated(const TensorType& t = {});
   bool floating() const { return is_float(type.dtype); }
   const Shape& shape() const { return type.shape; }

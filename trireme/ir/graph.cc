@@ -199,9 +199,8 @@ Values decomposition_of(const Node& node) {
   TRIREME_CHECK(out.size() == node.outputs().size(),
                 cat("decomposition of ", node.name(), " gives ", out.size(), " values for ", node.outputs().size()));
   for (size_t i = 0; i < out.size(); ++i) {
-    TRIREME_CHECK(out[i].type() == node.outputs()[i],
-                  cat("decomposition of ", node.name(), " gives ", out[i].type().text(), " for ",
-                      node.outputs()[i].text()));
+    TRIREME_CHECK(out[i].type() == node.outputs()[i], cat("decomposition of ", node.name(), " gives ",
+                                                          out[i].type().text(), " for ", node.outputs()[i].text()));
   }
   return out;
 }

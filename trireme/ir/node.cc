@@ -162,11 +162,12 @@ void check_inputs(const OpDecl& op, const std::vector<Value>& inputs) {
     if (spec.arity != Arity::kOptional) ++least;
   }
   if (inputs.size() < least || inputs.size() > most) {
-    throw Error(Code::kInvalidArgument, cat("op ", op.id(), " takes ", least,
-                                            most == least       ? ""
-                                            : most == SIZE_MAX ? " or more"
-                                                               : cat(" to ", most),
-                                            " inputs; given ", inputs.size()),
+    throw Error(Code::kInvalidArgument,
+                cat("op ", op.id(), " takes ", least,
+                    most == least      ? ""
+                    : most == SIZE_MAX ? " or more"
+                                       : cat(" to ", most),
+                    " inputs; given ", inputs.size()),
                 cat(op.id(), "_inputs"));
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -178,9 +179,10 @@ void check_inputs(const OpDecl& op, const std::vector<Value>& inputs) {
                   cat(op.id(), "_inputs"));
     }
     const DType type = inputs[i].dtype();
-    // Variadic arguments that are promoted share one type; the others (state of a loop, keys and values of a sort) do not.
-    const bool bound = (spec.types.bits & same_as_first.bits) != 0 ||
-                       (i >= specs.size() && op.coerce.value != Coerce::kNone);
+    // Variadic arguments that are promoted share one type; the others (state of a loop, keys and values of a sort) do
+    // not.
+    const bool bound =
+        (spec.types.bits & same_as_first.bits) != 0 || (i >= specs.size() && op.coerce.value != Coerce::kNone);
     const bool holds = bound ? type == inputs[0].dtype() : spec.types.has(type);
     if (!holds) {
       const std::string label = cat(op.id(), "_t", std::min(i, specs.size() - 1) + 1);
@@ -232,7 +234,8 @@ Value make_coerced(const OpDecl& op, std::vector<Value> inputs, std::vector<Attr
     bool fits = true;
     for (size_t i = 1; i < inputs.size(); ++i) {
       if (bound(i)) type = promote(type, inputs[i].dtype());
-      if (inputs[i] && op.coerce.value == Coerce::kBroadcast) fits &= broadcast_shapes(shape, inputs[i].shape(), &shape);
+      if (inputs[i] && op.coerce.value == Coerce::kBroadcast)
+        fits &= broadcast_shapes(shape, inputs[i].shape(), &shape);
     }
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (!inputs[i]) continue;

@@ -59,7 +59,8 @@ OpView::OpView(const Node& node) : AttributeReader(node.op(), node.attributes())
 Value Pullback::dy(int output) const {
   if (const Value& given = dy_[static_cast<size_t>(output)]) return given;
   const TensorType& type = node_->outputs()[static_cast<size_t>(output)];
-  const Value zero = make_node(get_op("constant"), {}, {std::make_shared<const Literal>(Literal::zeros(type.dtype, Shape{}))});
+  const Value zero =
+      make_node(get_op("constant"), {}, {std::make_shared<const Literal>(Literal::zeros(type.dtype, Shape{}))});
   return make_node(get_op("broadcast_to"), {zero}, {type.shape.vector()});
 }
 

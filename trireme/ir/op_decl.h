@@ -86,15 +86,15 @@ enum class Tier : uint8_t {
 
 // The shape of the work. Autocast, fusion and the cost model look at this and never at names.
 enum class Kind : uint8_t {
-  kElementwise,    // output element i depends on input elements i only
-  kContraction,    // matrix products and convolutions: autocast runs them in bf16
-  kReduction,      // reductions, scans, windows, normalisations and what is made of them
-  kView,           // metadata: the output is the input's bytes seen with other sizes and strides
-  kMovement,       // copies elements without arithmetic
-  kIndexing,       // gather and scatter
-  kOrder,          // sorting and selection
+  kElementwise,  // output element i depends on input elements i only
+  kContraction,  // matrix products and convolutions: autocast runs them in bf16
+  kReduction,    // reductions, scans, windows, normalisations and what is made of them
+  kView,         // metadata: the output is the input's bytes seen with other sizes and strides
+  kMovement,     // copies elements without arithmetic
+  kIndexing,     // gather and scatter
+  kOrder,        // sorting and selection
   kRandom,
-  kSource,         // has no tensor inputs: parameter, constant, fill, iota
+  kSource,  // has no tensor inputs: parameter, constant, fill, iota
   kControl,
 };
 
@@ -274,7 +274,7 @@ struct RuleList {
 template <class T>
 struct Answer {  // a value without a default: leaving the question out does not compile
   T value;
-  Answer(T v) : value(v) {}  // NOLINT: meant to be implicit
+  Answer(T v) : value(v) {}             // NOLINT: meant to be implicit
   operator T() const { return value; }  // NOLINT: meant to be implicit
 };
 

@@ -46,8 +46,8 @@ std::span<const OpDecl* const> all_ops() { return table(); }
 
 const OpDecl* find_op(std::string_view name) {
   const auto& ops = table();
-  const auto at = std::lower_bound(ops.begin(), ops.end(), name,
-                                   [](const OpDecl* op, std::string_view n) { return op->id() < n; });
+  const auto at =
+      std::lower_bound(ops.begin(), ops.end(), name, [](const OpDecl* op, std::string_view n) { return op->id() < n; });
   return at != ops.end() && (*at)->id() == name ? *at : nullptr;
 }
 
@@ -56,8 +56,9 @@ const OpDecl& get_op(std::string_view name) {
   std::vector<std::string_view> known;
   for (const OpDecl* op : table()) known.push_back(op->id());
   const std::string near = nearest_name(name, known);
-  throw Error(Code::kNotFound, cat("unknown op '", name, "'; ",
-                                   near.empty() ? "`trireme ops` lists the known ones" : "did you mean '" + near + "'?"));
+  throw Error(Code::kNotFound,
+              cat("unknown op '", name, "'; ",
+                  near.empty() ? "`trireme ops` lists the known ones" : "did you mean '" + near + "'?"));
 }
 
 }  // namespace trireme

@@ -84,8 +84,8 @@ class Printer {
       if (!node->attributes().empty()) {
         out += " {";
         for (size_t i = 0; i < node->attributes().size(); ++i) {
-          out += cat(i ? ", " : "", node->op().attributes.list[i].name, " = ",
-                     indented(text(node->attributes()[i]), 1));
+          out +=
+              cat(i ? ", " : "", node->op().attributes.list[i].name, " = ", indented(text(node->attributes()[i]), 1));
         }
         out += "}";
       }
@@ -194,7 +194,8 @@ class Parser {
             std::vector<std::string_view> known;
             for (const auto& spec : op->attributes.list) known.push_back(spec.name);
             const std::string near = nearest_name(key, known);
-            fail(cat("op ", op_name, " has no attribute '", key, "'", near.empty() ? "" : "; did you mean '" + near + "'?"));
+            fail(cat("op ", op_name, " has no attribute '", key, "'",
+                     near.empty() ? "" : "; did you mean '" + near + "'?"));
           }
           expect("=");
           attributes[static_cast<size_t>(index)] = attribute(op->attributes.list[static_cast<size_t>(index)].kind);

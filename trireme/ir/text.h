@@ -20,8 +20,8 @@
 namespace trireme {
 
 std::string print(const Graph& graph);
-// Throws with line and column: kDataLoss for text that is not a graph, kNotFound or kInvalidArgument for an unknown op or
-// element type (naming the nearest), and the op's own error for a node that breaks a rule.
+// Throws with line and column: kDataLoss for text that is not a graph, kNotFound or kInvalidArgument for an unknown op
+// or element type (naming the nearest), and the op's own error for a node that breaks a rule.
 Graph parse_graph(std::string_view text);
 
 }  // namespace trireme

@@ -46,7 +46,9 @@ Tensor Conv1d::operator()(const Tensor& x) const {
 }
 
 BatchNorm::BatchNorm(int64_t channels)
-    : weight(filled({channels}, 1)), bias(filled({channels}, 0)), running_mean(filled({channels}, 0)),
+    : weight(filled({channels}, 1)),
+      bias(filled({channels}, 0)),
+      running_mean(filled({channels}, 0)),
       running_variance(filled({channels}, 1)) {}
 
 Tensor BatchNorm::operator()(const Tensor& x) {

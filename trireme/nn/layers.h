@@ -13,7 +13,10 @@ struct Linear {
   Linear(int64_t in, int64_t out, bool with_bias = true);
   Tensor operator()(const Tensor& x) const;
   template <class V>
-  void each(V& v) { v("weight", weight); v("bias", bias); }
+  void each(V& v) {
+    v("weight", weight);
+    v("bias", bias);
+  }
 };
 
 struct ConvOptions {
@@ -28,7 +31,10 @@ struct Conv2d {
   Conv2d(int64_t in, int64_t out, int64_t kernel, ConvOptions options = {});
   Tensor operator()(const Tensor& x) const;
   template <class V>
-  void each(V& v) { v("weight", weight); v("bias", bias); }
+  void each(V& v) {
+    v("weight", weight);
+    v("bias", bias);
+  }
 };
 
 // x [N, C, T] -> [N, out, T'].
@@ -38,7 +44,10 @@ struct Conv1d {
   Conv1d(int64_t in, int64_t out, int64_t kernel, ConvOptions options = {});
   Tensor operator()(const Tensor& x) const;
   template <class V>
-  void each(V& v) { v("weight", weight); v("bias", bias); }
+  void each(V& v) {
+    v("weight", weight);
+    v("bias", bias);
+  }
 };
 
 // Normalises over N and the spatial axes. In training mode by the batch's statistics, which also move the running ones:
@@ -64,7 +73,10 @@ struct LayerNorm {
   explicit LayerNorm(int64_t features);
   Tensor operator()(const Tensor& x) const;
   template <class V>
-  void each(V& v) { v("weight", weight); v("bias", bias); }
+  void each(V& v) {
+    v("weight", weight);
+    v("bias", bias);
+  }
 };
 
 // Over the last axis: y = x / rms(x) * weight (Zhang, Sennrich 2019).
@@ -74,7 +86,9 @@ struct RmsNorm {
   explicit RmsNorm(int64_t features);
   Tensor operator()(const Tensor& x) const;
   template <class V>
-  void each(V& v) { v("weight", weight); }
+  void each(V& v) {
+    v("weight", weight);
+  }
 };
 
 // Over groups of channels of x [N, C, ...] (Wu, He 2018).
@@ -85,7 +99,10 @@ struct GroupNorm {
   GroupNorm(int64_t groups, int64_t channels);
   Tensor operator()(const Tensor& x) const;
   template <class V>
-  void each(V& v) { v("weight", weight); v("bias", bias); }
+  void each(V& v) {
+    v("weight", weight);
+    v("bias", bias);
+  }
 };
 
 // indices [...] -> [..., features]; weight [count, features].
@@ -94,7 +111,9 @@ struct Embedding {
   Embedding(int64_t count, int64_t features, double deviation = 0.02);
   Tensor operator()(const Tensor& indices) const;
   template <class V>
-  void each(V& v) { v("weight", weight); }
+  void each(V& v) {
+    v("weight", weight);
+  }
 };
 
 // Zeroes elements with the given probability and scales the rest up, in training mode only.
@@ -120,6 +139,5 @@ struct Attention {
     v("output", output);
   }
 };
-
 
 }  // namespace trireme::nn

@@ -38,7 +38,10 @@ class Collector {
     } else if constexpr (requires { member.begin(); }) {
       size_t index = 0;
       for (auto& each : member) (*this)(name + "." + std::to_string(index++), each);
-    } else if constexpr (requires { *member; static_cast<bool>(member); }) {
+    } else if constexpr (requires {
+                           *member;
+                           static_cast<bool>(member);
+                         }) {
       if (member) (*this)(name, *member);
     } else {
       Collector inner(prefix_ + name + ".", *out_);

@@ -136,7 +136,9 @@ void evaluate_arg_extreme(Evaluation& e, F better) {
   const auto run = [&]<class T>(const auto& from) {
     for (int64_t o = 0; o < outer; ++o) {
       for (int64_t j = 0; j < inner; ++j) {
-        const auto at = [&](int64_t k) { return static_cast<T>(from[static_cast<size_t>((o * size + k) * inner + j)]); };
+        const auto at = [&](int64_t k) {
+          return static_cast<T>(from[static_cast<size_t>((o * size + k) * inner + j)]);
+        };
         int64_t best = 0;
         for (int64_t k = 1; k < size && at(best) == at(best); ++k) {
           if (at(k) != at(k) || better(at(k), at(best))) best = k;

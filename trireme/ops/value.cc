@@ -104,8 +104,7 @@ ShiftFactor shift_factor(const Value& amount, DType type) {
   const auto count = static_cast<int64_t>(powers.size());
   Literal table = Literal::zeros(type, Shape{count});
   convert_elements(u64, powers.data(), type, table.mutable_data(), count);
-  const Value inside = and_(compare(amount, 0.0, "ge"),
-                            compare(amount, static_cast<double>(count), "lt"));
+  const Value inside = and_(compare(amount, 0.0, "ge"), compare(amount, static_cast<double>(count), "lt"));
   return {gather(constant(table), convert(amount, i32), 0), inside};
 }
 
@@ -130,9 +129,8 @@ Value over_slices(const Value& per_index, const Shape& x, int64_t axis) {
 
 Value in_range(const Value& x, const Value& indices, int64_t axis) {
   const int64_t size = x.shape()[static_cast<int>(normal_axis(axis, x.shape().rank()))];
-  return over_slices(and_(compare(indices, 0.0, "ge"),
-                          compare(indices, static_cast<double>(size), "lt")),
-                     x.shape(), axis);
+  return over_slices(and_(compare(indices, 0.0, "ge"), compare(indices, static_cast<double>(size), "lt")), x.shape(),
+                     axis);
 }
 
 Value gather_in_range(const Value& x, const Value& indices, int64_t axis) {

@@ -67,12 +67,12 @@ Value gather_in_range(const Value& x, const Value& indices, int64_t axis);
 Value first_equal(const Value& x, const Value& extreme, int64_t axis, bool keepdims);
 // start[axis] as a rank-1 tensor of one element, clamped to 0 .. last.
 Value clamped_start(const Value& start, int axis, int64_t last);
-// For a scatter (x, indices, updates; axis): [outer, count, size, inner], for each place along the axis every update that
-// goes there, else `identity`. Memory grows with count times the size of x, for small tensors only.
+// For a scatter (x, indices, updates; axis): [outer, count, size, inner], for each place along the axis every update
+// that goes there, else `identity`. Memory grows with count times the size of x, for small tensors only.
 Value scatter_candidates(const OpView& scatter, const Value& identity);
 
-// Pullbacks of max and min (kind "gt", "lt"), of reduce_max and reduce_min, of scatter_max and scatter_min: the gradient goes
-// to the extreme element and is shared equally among ties.
+// Pullbacks of max and min (kind "gt", "lt"), of reduce_max and reduce_min, of scatter_max and scatter_min: the
+// gradient goes to the extreme element and is shared equally among ties.
 void share_of_extreme(Pullback& p, std::string_view kind);
 void share_of_reduced_extreme(Pullback& p);
 void share_of_scattered_extreme(Pullback& p);

@@ -67,8 +67,8 @@ void Optimizer::set_learning_rate(double rate) {
 
 void Optimizer::step(const std::vector<Tensor>& gradients) {
   if (gradients.size() != parameters_.size()) {
-    throw Error(Code::kInvalidArgument, cat("the optimizer has ", parameters_.size(), " parameters; given ",
-                                            gradients.size(), " gradients"));
+    throw Error(Code::kInvalidArgument,
+                cat("the optimizer has ", parameters_.size(), " parameters; given ", gradients.size(), " gradients"));
   }
   std::vector<Tensor> wide;  // master weights are f32, whatever the gradients are
   for (const Tensor& g : gradients) wide.push_back(g.dtype() == f32 ? g : convert(g, f32));
@@ -76,7 +76,8 @@ void Optimizer::step(const std::vector<Tensor>& gradients) {
   // The update is computed each time and taken on every n-th call: one plan for all calls.
   const Tensor calls = calls_ + 1;
   const Tensor full = calls >= static_cast<double>(options_.accumulate);
-  for (size_t i = 0; i < wide.size(); ++i) wide[i] = accumulated_[i] + wide[i] / static_cast<double>(options_.accumulate);
+  for (size_t i = 0; i < wide.size(); ++i)
+    wide[i] = accumulated_[i] + wide[i] / static_cast<double>(options_.accumulate);
   update(wide, full);
   for (size_t i = 0; i < wide.size(); ++i) accumulated_[i].assign(where(full, wide[i] * 0, wide[i]));
   calls_.assign(where(full, calls * 0, calls));

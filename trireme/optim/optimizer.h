@@ -17,14 +17,14 @@ Method parse_method(std::string_view name);
 struct Options {
   double learning_rate = 1e-3;
   double weight_decay = 0.0;
-  double momentum = 0.9;             // momentum, rmsprop
+  double momentum = 0.9;  // momentum, rmsprop
   bool nesterov = false;
   double beta1 = 0.9, beta2 = 0.999;  // adam, adamw, lamb
-  double decay = 0.99;               // rmsprop
+  double decay = 0.99;                // rmsprop
   double epsilon = 1e-8;
-  double clip_norm = 0.0;            // gradients are scaled down to this global norm; 0: never
-  bool decay_vectors = false;        // weight decay of biases and norm weights (rank 0 and 1) too
-  int accumulate = 1;                // gradients of so many steps are averaged before one update
+  double clip_norm = 0.0;      // gradients are scaled down to this global norm; 0: never
+  bool decay_vectors = false;  // weight decay of biases and norm weights (rank 0 and 1) too
+  int accumulate = 1;          // gradients of so many steps are averaged before one update
 };
 
 class Optimizer {

@@ -42,8 +42,8 @@ class Backward {
 
  private:
   void accumulate(const Value& x, const Value& dx) {
-    TRIREME_CHECK(dx.type() == x.type(), cat("gradient of type ", dx.type(), " for a value of type ", x.type(),
-                                             " made by ", x.node().name()));
+    TRIREME_CHECK(dx.type() == x.type(),
+                  cat("gradient of type ", dx.type(), " for a value of type ", x.type(), " made by ", x.node().name()));
     auto& slots = gradients_[&x.node()];
     slots.resize(x.node().outputs().size());
     Value& slot = slots[x.index()];

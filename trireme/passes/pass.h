@@ -1,5 +1,5 @@
-// A pass: a named step from graph to graph. TRIREME_PASSES_OFF="simplify,recompute" leaves passes out by name, so that a
-// wrong result can be traced to one of them by bisection.
+// A pass: a named step from graph to graph. TRIREME_PASSES_OFF="simplify,recompute" leaves passes out by name, so that
+// a wrong result can be traced to one of them by bisection.
 #pragma once
 
 #include <string_view>

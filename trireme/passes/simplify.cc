@@ -92,9 +92,9 @@ Value folded_constant(const Node& node) {
 constexpr struct {
   std::string_view name;
   Rule rule;
-} kRules[] = {{"same_view", same_view},           {"view_of_view", view_of_view},
-              {"identity_transpose", identity_transpose}, {"same_type", same_type},
-              {"neutral_operand", neutral_operand}, {"folded_constant", folded_constant}};
+} kRules[] = {
+    {"same_view", same_view}, {"view_of_view", view_of_view},       {"identity_transpose", identity_transpose},
+    {"same_type", same_type}, {"neutral_operand", neutral_operand}, {"folded_constant", folded_constant}};
 
 }  // namespace
 

@@ -92,9 +92,9 @@ std::string Mismatch::text(int64_t of) const {
 }
 
 std::optional<Mismatch> compare(const Evaluated& expected, const Bound& bound, const Literal& got) {
-  TRIREME_CHECK(got.dtype() == expected.type.dtype && got.shape() == expected.shape(),
-                cat("compared with a value of another type: got ", got.dtype(), got.shape(), ", expected ",
-                    expected.type));
+  TRIREME_CHECK(
+      got.dtype() == expected.type.dtype && got.shape() == expected.shape(),
+      cat("compared with a value of another type: got ", got.dtype(), got.shape(), ", expected ", expected.type));
   const DType type = got.dtype();
   Mismatch worst;
   double worst_ratio = -1.0;

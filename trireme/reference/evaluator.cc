@@ -155,8 +155,8 @@ std::vector<Evaluated> run_graph(const Graph& graph, std::span<const Evaluated> 
                 cat("the graph has ", graph.inputs().size(), " inputs; given ", inputs.size()));
   Run run(perturbation, rounded);
   for (size_t i = 0; i < inputs.size(); ++i) {
-    TRIREME_CHECK(inputs[i].type == graph.inputs()[i].type(), cat("input ", i, " is ", inputs[i].type, ", expected ",
-                                                                  graph.inputs()[i].type()));
+    TRIREME_CHECK(inputs[i].type == graph.inputs()[i].type(),
+                  cat("input ", i, " is ", inputs[i].type, ", expected ", graph.inputs()[i].type()));
     run.bind(graph.inputs()[i], inputs[i]);
   }
   std::vector<Evaluated> outputs;

@@ -1,4 +1,5 @@
-// The reference evaluator: what every graph means. Plain loops, double precision for all floating types, exact integers.
+// The reference evaluator: what every graph means. Plain loops, double precision for all floating types, exact
+// integers.
 //
 // Values between nodes are kept in double and never rounded (a `convert` rounds, that is its meaning); the results are
 // rounded once, to the graph's output types. Every chip is compared with this, never with our fast CPU.

@@ -42,7 +42,8 @@ void Plan::set_memory(size_t storage, const TrmMem& mem) {
 
 void Plan::bind(std::span<const BufferRef> inputs, std::vector<BufferRef>& outputs) {
   if (inputs.size() != graph_.inputs().size()) {
-    throw Error(Code::kInvalidArgument, cat("the graph has ", graph_.inputs().size(), " inputs; given ", inputs.size()));
+    throw Error(Code::kInvalidArgument,
+                cat("the graph has ", graph_.inputs().size(), " inputs; given ", inputs.size()));
   }
   std::vector<size_t> input_storage(inputs.size());
   for (size_t s = 0; s < storages_.size(); ++s) {
@@ -51,13 +52,15 @@ void Plan::bind(std::span<const BufferRef> inputs, std::vector<BufferRef>& outpu
     const Buffer& buffer = *inputs[static_cast<size_t>(storage.index)];
     const TensorType& type = graph_.inputs()[static_cast<size_t>(storage.index)].type();
     if (buffer.type != type || &buffer.device != storage.device) {
-      throw Error(Code::kInvalidArgument, cat("input ", storage.index, " is ", buffer.type, " on ", buffer.device.name(),
-                                              "; the plan expects ", type, " on ", storage.device->name()));
+      throw Error(Code::kInvalidArgument,
+                  cat("input ", storage.index, " is ", buffer.type, " on ", buffer.device.name(), "; the plan expects ",
+                      type, " on ", storage.device->name()));
     }
     set_memory(s, buffer.mem);
   }
   for (Arena& arena : arenas_) {
-    if (!arena.memory) arena.memory = std::make_shared<Buffer>(*arena.device, TensorType{u8, {static_cast<int64_t>(arena.bytes)}});
+    if (!arena.memory)
+      arena.memory = std::make_shared<Buffer>(*arena.device, TensorType{u8, {static_cast<int64_t>(arena.bytes)}});
     for (int s : arena.storages) {
       TrmMem mem = arena.memory->mem;
       mem.offset += storages_[static_cast<size_t>(s)].arena_offset;
@@ -114,8 +117,15 @@ std::vector<BufferRef> Plan::run(std::span<const BufferRef> inputs) {
         const bool copy = steps_[i].kind != StepKind::kLaunch && steps_[i].kind != StepKind::kControl;
         const std::string& text = (*texts_)[i];
         const size_t space = text.find(' ');
-        emit({text.substr(0, space), copy ? "copy" : "kernel", steps_[i].device->name(), begin, now_ns(),
-              steps_[i].flops, steps_[i].moved, space == std::string::npos ? "" : text.substr(space + 1), {}});
+        emit({text.substr(0, space),
+              copy ? "copy" : "kernel",
+              steps_[i].device->name(),
+              begin,
+              now_ns(),
+              steps_[i].flops,
+              steps_[i].moved,
+              space == std::string::npos ? "" : text.substr(space + 1),
+              {}});
       }
     } else {
       for (size_t i = 0; i < steps_.size(); ++i) execute(steps_[i], tag + i);

@@ -53,7 +53,8 @@ std::string Explanation::table() const {
   text += "gain list: what one more kernel on " + ledger.target + " would bring to this graph\n";
   for (const Gain& gain : gains) {
     char line[160];
-    std::snprintf(line, sizeof line, "  %-28s %6.2fx  saves %.3f ms\n", gain.op.c_str(), gain.speedup, gain.saved_ns * 1e-6);
+    std::snprintf(line, sizeof line, "  %-28s %6.2fx  saves %.3f ms\n", gain.op.c_str(), gain.speedup,
+                  gain.saved_ns * 1e-6);
     text += line;
   }
   return text;

@@ -51,8 +51,8 @@ int32_t put(const char* key, const void* value, uint64_t bytes) {
 int32_t get(const char* key, void* value, uint64_t* bytes, uint64_t timeout_ms) {
   Store& store = Store::instance();
   std::unique_lock lock(store.mutex);
-  const bool there = store.changed.wait_for(lock, std::chrono::milliseconds(timeout_ms),
-                                            [&] { return store.values.contains(key); });
+  const bool there =
+      store.changed.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&] { return store.values.contains(key); });
   if (!there) return TRM_TIMEOUT;
   const auto& found = store.values.at(key);
   if (*bytes < found.size()) {

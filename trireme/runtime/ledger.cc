@@ -73,12 +73,19 @@ std::string Ledger::line() const {
 std::string Ledger::json() const {
   nlohmann::json list = nlohmann::json::array();
   for (const LedgerRow& row : rows) {
-    list.push_back({{"op", row.op}, {"device", row.device}, {"shape", row.shapes}, {"source", row.source},
-                    {"reason", row.reason}, {"ns", row.estimated_ns}, {"copy_ns", row.copy_ns}, {"nodes", row.nodes},
+    list.push_back({{"op", row.op},
+                    {"device", row.device},
+                    {"shape", row.shapes},
+                    {"source", row.source},
+                    {"reason", row.reason},
+                    {"ns", row.estimated_ns},
+                    {"copy_ns", row.copy_ns},
+                    {"nodes", row.nodes},
                     {"on_target", row.on_target}});
   }
-  return nlohmann::json{{"target", target}, {"total_ns", total_ns()}, {"copy_ns", copy_ns},
-                        {"fallback_share", fallback_share()}, {"launches", launches}, {"copies", copies},
+  return nlohmann::json{{"target", target},           {"total_ns", total_ns()},
+                        {"copy_ns", copy_ns},         {"fallback_share", fallback_share()},
+                        {"launches", launches},       {"copies", copies},
                         {"arena_bytes", arena_bytes}, {"rows", list}}
       .dump();
 }
@@ -87,8 +94,9 @@ std::string Ledger::table() const {
   std::string out = padded("op", 34) + padded("device", 14) + padded("result", 24) + padded("time", 11) +
                     padded("copies", 11) + "why there\n";
   for (const LedgerRow& row : rows) {
-    out += padded(row.op, 34) + padded(row.device, 14) + padded(row.shapes, 24) + padded(time_text(row.estimated_ns), 11) +
-           padded(row.copy_ns > 0 ? time_text(row.copy_ns) : "-", 11) + row.reason + "\n";
+    out += padded(row.op, 34) + padded(row.device, 14) + padded(row.shapes, 24) +
+           padded(time_text(row.estimated_ns), 11) + padded(row.copy_ns > 0 ? time_text(row.copy_ns) : "-", 11) +
+           row.reason + "\n";
   }
   return out + line() + "\n";
 }

@@ -14,15 +14,15 @@ enum class Fallback : uint8_t {
 };
 
 struct LedgerRow {
-  std::string op;          // "softmax", or the names of a fused region joined by '+'
-  std::string device;      // "xpu:0"
-  std::string shapes;      // of the outputs
-  std::string source;      // the user's line
-  std::string reason;      // why not on the chip asked for; empty when it is
+  std::string op;      // "softmax", or the names of a fused region joined by '+'
+  std::string device;  // "xpu:0"
+  std::string shapes;  // of the outputs
+  std::string source;  // the user's line
+  std::string reason;  // why not on the chip asked for; empty when it is
   double estimated_ns = 0.0;
-  double copy_ns = 0.0;    // copies made for it
+  double copy_ns = 0.0;  // copies made for it
   int nodes = 1;
-  bool on_target = true;   // on the device asked for, by its own kernels
+  bool on_target = true;  // on the device asked for, by its own kernels
 };
 
 struct Ledger {

@@ -5,8 +5,8 @@
 
 #include "trireme/base/strings.h"
 #include "trireme/ir/op_decl.h"
-#include "trireme/ir/view.h"
 #include "trireme/ir/registry.h"
+#include "trireme/ir/view.h"
 #include "trireme/runtime/memory_plan.h"
 
 namespace trireme::runtime {
@@ -23,7 +23,10 @@ constexpr int kForever = 1 << 30;
 }  // namespace
 
 Lowering::Lowering(const Graph& graph, const PlanOptions& options, const Assignment& assignment)
-    : options_(options), assignment_(assignment), host_(Device::host()), plan_(new Plan),
+    : options_(options),
+      assignment_(assignment),
+      host_(Device::host()),
+      plan_(new Plan),
       texts_(std::make_shared<StepTexts>()) {
   plan_->graph_ = graph;
   plan_->options_ = options;
@@ -146,7 +149,8 @@ Lowering::Location Lowering::locate(const Value& value, Device& device) {
       Location base = locate(source, device);
       auto view = apply_view(value.node(), base.view);
       if (!view) {
-        base = densified(device, base, source.dtype(), dense_strides(source.shape()), cat("copy for ", value.node().name()));
+        base = densified(device, base, source.dtype(), dense_strides(source.shape()),
+                         cat("copy for ", value.node().name()));
         view = apply_view(value.node(), base.view);
       }
       found = {base.storage, *view};
@@ -200,7 +204,8 @@ Lowering::Location Lowering::transfer(const Value& value, const Location& from, 
   Location arrived{storage, keep_layout ? from.view : View::dense(value.shape())};
   const uint64_t source_offset = keep_layout ? 0 : static_cast<uint64_t>(origin.view.offset) * size_of(value.dtype());
   Device& copier = &source == &host_ ? target : source;
-  std::vector<Plan::Operand> operands = {{storage, 0, &target == &host_}, {origin.storage, source_offset, &source == &host_}};
+  std::vector<Plan::Operand> operands = {{storage, 0, &target == &host_},
+                                         {origin.storage, source_offset, &source == &host_}};
   Plan::Step& step = emit(Plan::StepKind::kCopy, copier, Lane::kCopy, operands, {origin.storage}, {storage}, text);
   step.bytes = bytes;
   step.moved = static_cast<double>(bytes);
@@ -318,8 +323,8 @@ void Lowering::emit_strided(Device& device, const Location& to, const Location& 
     const Answer answer = ask(device, program);
     if (answer.native() && answer.workspace == 0) {
       const auto kernel = prepare(device, program);
-      Plan::Step& step = emit(Plan::StepKind::kLaunch, device, Lane::kCompute, {operand(from, dtype), operand(to, dtype)},
-                              {from.storage}, {to.storage}, text);
+      Plan::Step& step = emit(Plan::StepKind::kLaunch, device, Lane::kCompute,
+                              {operand(from, dtype), operand(to, dtype)}, {from.storage}, {to.storage}, text);
       step.kernel = kernel;
       step.moved = bytes;
       plan_->ledger_.launches += 1;
@@ -369,13 +374,14 @@ void Lowering::finish_outputs() {
     const auto donor = successor_of_.find(key(v));
     Device* device = is_known(v) ? options_.target : &home(v);
     if (donor != successor_of_.end()) {
-      device = options_.input_devices.empty() ? options_.target
-                                              : options_.input_devices[static_cast<size_t>(donor->second)];
+      device =
+          options_.input_devices.empty() ? options_.target : options_.input_devices[static_cast<size_t>(donor->second)];
     }
     Location at = locate(v, *device);
     Plan::Storage* storage = &plan_->storages_[static_cast<size_t>(at.storage)];
     const bool took_input = storage->kind == Plan::StorageKind::kInput && donor != successor_of_.end() &&
-                            storage->index == donor->second && storage->first >= 0 && !(&v.node() == &graph.inputs()[static_cast<size_t>(donor->second)].node());
+                            storage->index == donor->second && storage->first >= 0 &&
+                            !(&v.node() == &graph.inputs()[static_cast<size_t>(donor->second)].node());
     const bool exact = storage->bytes == v.type().bytes() && at.view.is_dense() && at.view.offset == 0;
     if (!took_input && (storage->kind != Plan::StorageKind::kArena || !exact)) {
       at = densified(*device, at, v.dtype(), dense_strides(v.shape()), "copy into an output");
@@ -424,7 +430,8 @@ void Lowering::assign_memory() {
   const int end = static_cast<int>(plan_->steps_.size());
   for (size_t s = 0; s < plan_->storages_.size(); ++s) {
     const Plan::Storage& storage = plan_->storages_[s];
-    if (storage.kind == Plan::StorageKind::kArena && storage.first >= 0) groups[storage.device].push_back(static_cast<int>(s));
+    if (storage.kind == Plan::StorageKind::kArena && storage.first >= 0)
+      groups[storage.device].push_back(static_cast<int>(s));
   }
   for (auto& [device, members] : groups) {
     std::vector<Block> blocks;
@@ -444,7 +451,8 @@ void Lowering::assign_memory() {
       plan_->arenas_.push_back({device, bytes, members, nullptr});
     }
     for (const Block& block : blocks) {
-      if (device == options_.target) plan_->ledger_.arena_bytes = std::max(plan_->ledger_.arena_bytes, block.offset + block.bytes);
+      if (device == options_.target)
+        plan_->ledger_.arena_bytes = std::max(plan_->ledger_.arena_bytes, block.offset + block.bytes);
     }
   }
 }
@@ -493,7 +501,8 @@ void Lowering::lower(const Region& region, const RegionGraph& parts) {
   }
   const Region on_host{&host_, region.nodes};
   if (region.device == &host_ || options_.fallback == Fallback::kError || !lower_kernel(on_host, parts)) {
-    throw Error(Code::kUnsupported, cat(region.device->name(), " cannot run ", describe(node), " with the operands laid out "
+    throw Error(Code::kUnsupported, cat(region.device->name(), " cannot run ", describe(node),
+                                        " with the operands laid out "
                                         "as they are, nor with dense ones"));
   }
 }
@@ -503,8 +512,10 @@ int Lowering::storage_in_place(const Value& argument, const Location& location, 
   const auto donor = successor_of_.find(key(result));
   if (donor == successor_of_.end()) return -1;
   const Plan::Storage& storage = plan_->storages_[static_cast<size_t>(location.storage)];
-  if (storage.kind != Plan::StorageKind::kInput || storage.index != donor->second || !location.view.is_dense()) return -1;
-  if (location.view.offset != 0 || storage.bytes != result.type().bytes() || argument.type() != result.type()) return -1;
+  if (storage.kind != Plan::StorageKind::kInput || storage.index != donor->second || !location.view.is_dense())
+    return -1;
+  if (location.view.offset != 0 || storage.bytes != result.type().bytes() || argument.type() != result.type())
+    return -1;
   Value base = argument;
   while (is_view(base.node())) base = base.node().inputs()[0];
   return last_use_[key(base)] <= region_ ? location.storage : -1;
@@ -557,7 +568,8 @@ bool Lowering::lower_kernel(const Region& region, const RegionGraph& parts) {
     const Value& v = parts.results[k];
     int storage = -1;
     const int32_t shared = answer.in_place[k];
-    if (shared >= 0) storage = storage_in_place(parts.arguments[static_cast<size_t>(shared)], inputs[static_cast<size_t>(shared)], v);
+    if (shared >= 0)
+      storage = storage_in_place(parts.arguments[static_cast<size_t>(shared)], inputs[static_cast<size_t>(shared)], v);
     if (storage < 0) storage = new_storage(device, v.type().bytes(), text);
     const Location made{storage, {v.shape(), out_strides[k], 0}};
     locations_[key(v)][&device] = made;
@@ -603,7 +615,8 @@ void Lowering::lower_assembly(const Region& region) {
     if (result.shape().elements() > 0) {
       Plan::Step& fill = emit(Plan::StepKind::kFill, device, Lane::kCompute, {operand(whole, result.dtype())}, {},
                               {whole.storage}, text);
-      std::copy_n(static_cast<const std::byte*>(item.data()), item.bytes(), reinterpret_cast<std::byte*>(&fill.fill_item));
+      std::copy_n(static_cast<const std::byte*>(item.data()), item.bytes(),
+                  reinterpret_cast<std::byte*>(&fill.fill_item));
       fill.fill_bytes = static_cast<uint32_t>(item.bytes());
       fill.bytes = result.type().bytes();
     }

@@ -70,7 +70,7 @@ class Lowering {
   std::shared_ptr<StepTexts> texts_;
   std::map<Key, std::map<Device*, Location>> locations_;
   std::map<Key, Device*> produced_on_;
-  std::map<Key, int> last_use_;  // index of the last region that reads a value, through views
+  std::map<Key, int> last_use_;      // index of the last region that reads a value, through views
   std::map<Key, int> successor_of_;  // graph outputs that replace a donated input: its index
   int region_ = 0;
   double region_copy_ns_ = 0.0;

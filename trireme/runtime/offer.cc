@@ -5,8 +5,8 @@
 
 #include "trireme/base/strings.h"
 #include "trireme/ir/op_decl.h"
-#include "trireme/ir/view.h"
 #include "trireme/ir/registry.h"
+#include "trireme/ir/view.h"
 
 namespace trireme::runtime {
 
@@ -168,9 +168,7 @@ bool is_known(const Value& value) {
   return node->is("constant");
 }
 
-bool is_free(const Node& node) {
-  return node.is("parameter") || node.is("constant") || is_view(node);
-}
+bool is_free(const Node& node) { return node.is("parameter") || node.is("constant") || is_view(node); }
 
 bool is_assembly(const Node& node) { return node.is("concat") || node.is("pad"); }
 

@@ -88,7 +88,8 @@ class FlowNetwork {
       int& e = next_[static_cast<size_t>(node)];
       while (e >= 0) {
         const Edge& edge = edges_[static_cast<size_t>(e)];
-        if (edge.capacity > kTolerance && level_[static_cast<size_t>(edge.to)] == level_[static_cast<size_t>(node)] + 1) {
+        if (edge.capacity > kTolerance &&
+            level_[static_cast<size_t>(edge.to)] == level_[static_cast<size_t>(node)] + 1) {
           break;
         }
         e = edge.next;

@@ -55,7 +55,7 @@ class Plan {
     Device* device = nullptr;
     uint64_t bytes = 0;
     StorageKind kind = StorageKind::kArena;
-    int index = -1;            // of the input or output
+    int index = -1;  // of the input or output
     BufferRef constant;
     uint64_t arena_offset = 0;
     int first = -1, last = -1;  // steps
@@ -102,10 +102,10 @@ class Plan {
   std::vector<Storage> storages_;
   std::vector<Step> steps_;
   std::vector<Operand> operands_;
-  std::vector<TrmMem> memory_;                   // resolved operands, parallel to operands_
-  std::vector<std::vector<uint32_t>> users_;     // operands of each storage
-  std::vector<TrmMem> bases_;                    // of each storage
-  std::vector<int> output_storage_;              // per graph output
+  std::vector<TrmMem> memory_;                // resolved operands, parallel to operands_
+  std::vector<std::vector<uint32_t>> users_;  // operands of each storage
+  std::vector<TrmMem> bases_;                 // of each storage
+  std::vector<int> output_storage_;           // per graph output
   std::vector<std::pair<Device*, TrmEvent*>> events_;
   struct Arena {
     Device* device;
@@ -114,7 +114,7 @@ class Plan {
     BufferRef memory;
   };
   std::vector<Arena> arenas_;
-  std::vector<Device*> devices_;                 // all that take part
+  std::vector<Device*> devices_;  // all that take part
   std::shared_ptr<const StepTexts> texts_;
   Ledger ledger_;
   std::mutex running_;

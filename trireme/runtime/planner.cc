@@ -51,7 +51,11 @@ Assignment on_host_alone(const Graph& graph, Device& host) {
 class Placing {
  public:
   Placing(const Graph& graph, const PlanOptions& options, std::string_view also_native)
-      : source_(graph), options_(options), target_(*options.target), host_(Device::host()), also_native_(also_native),
+      : source_(graph),
+        options_(options),
+        target_(*options.target),
+        host_(Device::host()),
+        also_native_(also_native),
         expand_(target_) {
     for (size_t i = 0; i < graph.inputs().size(); ++i) {
       const bool on_target = options.input_devices.empty() || options.input_devices[i] == &target_;
@@ -82,9 +86,9 @@ class Placing {
       out.nodes.push_back({order[n], chip ? &target_ : &host_});
       if (chip) continue;
       const std::string& why = expand_.reason(*order[n]);
-      out.reasons[order[n]] = !why.empty() ? why : order[n]->op().kind.value == Kind::kControl
-                                                       ? "control flow runs on the host"
-                                                       : "cheaper there, copies included";
+      out.reasons[order[n]] = !why.empty()                                  ? why
+                              : order[n]->op().kind.value == Kind::kControl ? "control flow runs on the host"
+                                                                            : "cheaper there, copies included";
     }
     return out;
   }
@@ -132,7 +136,8 @@ class Placing {
 
   PlacementProblem::Node costs(const Node& node) {
     if (node.is("parameter")) {
-      return input_on_target_.at(&node) ? PlacementProblem::Node{0, kImpossible} : PlacementProblem::Node{kImpossible, 0};
+      return input_on_target_.at(&node) ? PlacementProblem::Node{0, kImpossible}
+                                        : PlacementProblem::Node{kImpossible, 0};
     }
     if (is_free(node)) return {0, 0};
     if (node.op().kind.value == Kind::kControl) return {kImpossible, 0};
@@ -158,8 +163,8 @@ class Placing {
     for (const Expansion::Parts& parts : expand_.expanded()) {
       const Node* whole = &parts.whole.node();
       if (parts.nodes.empty() || folded.contains(whole)) continue;
-      const bool covered = std::all_of(parts.nodes.begin(), parts.nodes.end(),
-                                       [&](const Node* node) { return inside.contains(node); });
+      const bool covered =
+          std::all_of(parts.nodes.begin(), parts.nodes.end(), [&](const Node* node) { return inside.contains(node); });
       const bool all_host = std::none_of(parts.nodes.begin(), parts.nodes.end(), [&](const Node* node) {
         const auto at = on_chip.find(node);
         return at == on_chip.end() || at->second;
@@ -186,10 +191,10 @@ class Placing {
     std::vector<std::string> list(lines.begin(), lines.end());
     const size_t all = list.size();
     if (list.size() > 8) list.resize(8);
-    throw Error(Code::kUnsupported,
-                cat(target_.name(), " cannot run this graph alone and --fallback=error forbids help from ",
-                    host_.name(), ": ", all, all == 1 ? " op: " : " ops: ", join(list, "; "),
-                    "; use --fallback=warn to let the host help"));
+    throw Error(
+        Code::kUnsupported,
+        cat(target_.name(), " cannot run this graph alone and --fallback=error forbids help from ", host_.name(), ": ",
+            all, all == 1 ? " op: " : " ops: ", join(list, "; "), "; use --fallback=warn to let the host help"));
   }
 
   const Graph& source_;

@@ -11,8 +11,8 @@
 namespace trireme::runtime {
 
 struct Assignment {
-  Graph graph;                    // the graph, decomposed as far as the devices need
-  std::vector<PlacedNode> nodes;  // in run order
+  Graph graph;                                           // the graph, decomposed as far as the devices need
+  std::vector<PlacedNode> nodes;                         // in run order
   std::unordered_map<const Node*, std::string> reasons;  // why a node is not on the target
   double total_ns = 0.0;
   bool whole = false;  // the target, an engine, takes the entire graph as one program

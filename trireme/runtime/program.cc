@@ -64,7 +64,8 @@ class Builder {
     };
     for (size_t i = 0; i < graph.inputs().size(); ++i) {
       const Value& v = graph.inputs()[i];
-      program_->inputs.push_back(add(v, i < input_strides.size() ? input_strides[i] : dense_strides(v.shape()), nullptr));
+      program_->inputs.push_back(
+          add(v, i < input_strides.size() ? input_strides[i] : dense_strides(v.shape()), nullptr));
     }
     for (const Node* node : graph.nodes()) {
       if (number_.contains(Key{node, 0})) continue;
@@ -113,8 +114,8 @@ class Builder {
     if (slot.constant == nullptr) return false;
     const auto view = apply_view(node, {slot.type.shape, slot.strides, 0});
     if (!view) return false;
-    const auto* data = static_cast<const std::byte*>(slot.constant) +
-                       view->offset * static_cast<int64_t>(size_of(slot.type.dtype));
+    const auto* data =
+        static_cast<const std::byte*>(slot.constant) + view->offset * static_cast<int64_t>(size_of(slot.type.dtype));
     add(value, view->strides, data);
     return true;
   }
@@ -260,13 +261,11 @@ const TrmProgramReader kReader = {
           return n < p->steps.size() ? static_cast<uint32_t>(p->steps[n].node->attributes().size()) : 0u;
         },
     .attr_at = read_attribute,
-    .attr =
-        [](const TrmProgram* p, uint32_t n, const char* name, TrmAttr* out) -> int32_t {
-          if (n >= p->steps.size()) return TRM_INVALID;
-          const int index = p->steps[n].node->op().attribute_index(name);
-          return index < 0 ? static_cast<int32_t>(TRM_INVALID)
-                           : read_attribute(p, n, static_cast<uint32_t>(index), out);
-        },
+    .attr = [](const TrmProgram* p, uint32_t n, const char* name, TrmAttr* out) -> int32_t {
+      if (n >= p->steps.size()) return TRM_INVALID;
+      const int index = p->steps[n].node->op().attribute_index(name);
+      return index < 0 ? static_cast<int32_t>(TRM_INVALID) : read_attribute(p, n, static_cast<uint32_t>(index), out);
+    },
     .body = read_body,
     .retain = retain,
     .release = release,
@@ -326,18 +325,17 @@ const TrmEvaluate kEvaluate = {
     .struct_size = sizeof(TrmEvaluate),
     .reserved = 0,
     .run = evaluate_program,
-    .cost =
-        [](const TrmProgram* program, double* flops, double* bytes) -> int32_t {
-          Work total;
-          for (const auto& step : program->steps) {
-            const Work work = work_of(*step.node);
-            total.flops += work.flops;
-            total.bytes += work.bytes;
-          }
-          *flops = total.flops;
-          *bytes = total.bytes;
-          return TRM_OK;
-        },
+    .cost = [](const TrmProgram* program, double* flops, double* bytes) -> int32_t {
+      Work total;
+      for (const auto& step : program->steps) {
+        const Work work = work_of(*step.node);
+        total.flops += work.flops;
+        total.bytes += work.bytes;
+      }
+      *flops = total.flops;
+      *bytes = total.bytes;
+      return TRM_OK;
+    },
     .can_run = [](const TrmProgram* program) -> int32_t { return reference::can_evaluate(program->graph); },
 };
 

@@ -59,9 +59,9 @@ class Former {
   struct Group {
     Device* device;
     std::vector<const Node*> nodes;
-    Shape shape;          // of the elementwise run
-    bool open = false;    // elementwise nodes may still join
-    Bits needs;           // groups it waits for, all the way back
+    Shape shape;        // of the elementwise run
+    bool open = false;  // elementwise nodes may still join
+    Bits needs;         // groups it waits for, all the way back
   };
 
   // Groups a value waits for: its producer's, seen through views.
@@ -163,7 +163,8 @@ class Former {
     for (const Node* node : region.nodes) accepted.push_back({region.device, {node}});
   }
 
-  // Producers before consumers; among the ready ones the earliest in the graph's own order, which keeps lifetimes short.
+  // Producers before consumers; among the ready ones the earliest in the graph's own order, which keeps lifetimes
+  // short.
   std::vector<Region> in_order(std::vector<Region> regions) const {
     std::unordered_map<const Node*, size_t> home;
     for (size_t r = 0; r < regions.size(); ++r) {

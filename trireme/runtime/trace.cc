@@ -23,7 +23,8 @@ std::vector<TraceRow>& rows() {
 
 uint64_t now_ns() {
   return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count());
 }
 
 bool tracing() { return active.load(std::memory_order_relaxed); }
@@ -41,8 +42,15 @@ void emit(TraceRow row) {
 }
 
 void emit_device_row(const TrmTraceRow* row) {
-  emit({row->name != nullptr ? row->name : "", "device", cat("device ", row->device), row->begin_ns, row->end_ns, 0, 0,
-        {}, {}});
+  emit({row->name != nullptr ? row->name : "",
+        "device",
+        cat("device ", row->device),
+        row->begin_ns,
+        row->end_ns,
+        0,
+        0,
+        {},
+        {}});
 }
 
 void write_trace(const std::string& path) {
@@ -63,8 +71,14 @@ void write_trace(const std::string& path) {
     nlohmann::json arguments = {{"shapes", row.shapes}, {"source", row.source}};
     if (row.flops > 0) arguments["GFLOP/s"] = row.flops / (us * 1e3);
     if (row.bytes > 0) arguments["GB/s"] = row.bytes / (us * 1e3);
-    events.push_back({{"name", row.name}, {"cat", row.category}, {"ph", "X"}, {"pid", at->second}, {"tid", 0},
-                      {"ts", static_cast<double>(row.begin_ns) * 1e-3}, {"dur", us}, {"args", arguments}});
+    events.push_back({{"name", row.name},
+                      {"cat", row.category},
+                      {"ph", "X"},
+                      {"pid", at->second},
+                      {"tid", 0},
+                      {"ts", static_cast<double>(row.begin_ns) * 1e-3},
+                      {"dur", us},
+                      {"args", arguments}});
   }
   const std::string text = nlohmann::json{{"traceEvents", events}, {"displayTimeUnit", "ms"}}.dump();
   write_file_atomically(path, text);

@@ -112,8 +112,8 @@ Compiled::Impl::Trace Compiled::Impl::trace(const std::vector<Tensor>& arguments
     if (owner && !(owner->value == pending.leaves[i])) owner = nullptr;  // an earlier value, kept by somebody else
     const auto assigned = std::find(out.assigned.begin(), out.assigned.end(), owner);
     const bool replaced = owner != nullptr && assigned != out.assigned.end();
-    out.donated.push_back(replaced ? static_cast<int>(out.results + static_cast<size_t>(assigned - out.assigned.begin()))
-                                   : -1);
+    out.donated.push_back(
+        replaced ? static_cast<int>(out.results + static_cast<size_t>(assigned - out.assigned.begin())) : -1);
     out.captured.push_back({owner, owner ? nullptr : pending.inputs[i]});
   }
   return out;

@@ -45,8 +45,9 @@ Literal Tensor::literal() const {
   checked(state_);
   const uint64_t trace = detail::current_trace();
   if (trace != 0 && (state_->trace == trace || detail::assigned_in_trace(state_))) {
-    throw Error(Code::kInvalidArgument, "a value cannot be read inside a compiled function: it has not been computed "
-                                        "yet; return it, or use where() instead of a host if");
+    throw Error(Code::kInvalidArgument,
+                "a value cannot be read inside a compiled function: it has not been computed "
+                "yet; return it, or use where() instead of a host if");
   }
   return detail::ready_buffer(state_)->read();
 }
@@ -62,9 +63,9 @@ void Tensor::assign(const Tensor& value, std::source_location where) {
   const SourceScope scope(where.file_name(), static_cast<int>(where.line()));
   checked(value.state_);
   if (checked(state_).value.type() != value.state_->value.type()) {
-    throw Error(Code::kInvalidArgument, cat("a variable of type ", state_->value.type(), " cannot take a value of type ",
-                                            value.state_->value.type(), " (at ", where.file_name(), ":", where.line(),
-                                            "); convert or reshape first"));
+    throw Error(Code::kInvalidArgument, cat("a variable of type ", state_->value.type(),
+                                            " cannot take a value of type ", value.state_->value.type(), " (at ",
+                                            where.file_name(), ":", where.line(), "); convert or reshape first"));
   }
   const Value next = value.value();
   if (detail::current_trace() != 0) detail::note_assignment(state_, state_->value);

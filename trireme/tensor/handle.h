@@ -16,8 +16,8 @@ namespace trireme {
 
 class Tensor {
  public:
-  Tensor() = default;             // holds nothing
-  explicit Tensor(Value value);   // a lazy value
+  Tensor() = default;            // holds nothing
+  explicit Tensor(Value value);  // a lazy value
   // A value from the host, placed on the current device (set_device).
   explicit Tensor(const Literal& literal);
   // A scalar of type f32.

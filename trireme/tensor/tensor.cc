@@ -94,7 +94,8 @@ Pending pending_graph(const std::vector<Value>& wanted, const std::vector<Value>
     }
     if (v.node().is("parameter")) {
       throw Error(Code::kInvalidArgument, cat("a value depends on an argument of a compiled function that has ended "
-                                              "(made at ", v.node().source(), "); return it from the function instead"));
+                                              "(made at ",
+                                              v.node().source(), "); return it from the function instead"));
     }
     if (!seen.insert(&v.node()).second) continue;
     for (auto input = v.node().inputs().rbegin(); input != v.node().inputs().rend(); ++input) {
@@ -274,8 +275,8 @@ Tensor operator>=(const Operand& x, const Operand& y) {
 }
 
 Tensor tensor(std::initializer_list<float> values) {
-  return Tensor(Literal::from(std::span<const float>(values.begin(), values.size()),
-                              Shape{static_cast<int64_t>(values.size())}));
+  return Tensor(
+      Literal::from(std::span<const float>(values.begin(), values.size()), Shape{static_cast<int64_t>(values.size())}));
 }
 
 // --- randomness ---------------------------------------------------------------------------------------------------

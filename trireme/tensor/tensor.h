@@ -45,8 +45,7 @@ struct Operand {
   Operand(const Tensor& t, std::source_location w = std::source_location::current()) : tensor(&t), where(w) {}
   Operand(double n, std::source_location w = std::source_location::current()) : number(n), where(w) {}
   Operand(float n, std::source_location w = std::source_location::current()) : number(n), where(w) {}
-  Operand(int n, std::source_location w = std::source_location::current())
-      : number(n), whole(true), where(w) {}
+  Operand(int n, std::source_location w = std::source_location::current()) : number(n), whole(true), where(w) {}
   const Tensor* tensor = nullptr;
   double number = 0.0;
   bool whole = false;  // an integer literal: an integer tensor stays integer
@@ -107,10 +106,11 @@ class CompiledFunction {
                   "a compiled function returns a Tensor or a std::vector<Tensor>");
     if (!engine_) {
       engine_.emplace([f = f_](const std::vector<Tensor>& list) -> std::vector<Tensor> {
-        return [&]<size_t... i>(std::index_sequence<i...>) -> std::vector<Tensor> {
+        return [&]<size_t... i>(std::index_sequence<i...>)->std::vector<Tensor> {
           if constexpr (std::is_same_v<Result, Tensor>) return {f(list[i]...)};
           else return f(list[i]...);
-        }(std::make_index_sequence<sizeof...(Arguments)>());
+        }
+        (std::make_index_sequence<sizeof...(Arguments)>());
       });
     }
     auto results = (*engine_)({arguments...});

@@ -39,7 +39,8 @@ class InterruptScope {
   InterruptScope& operator=(const InterruptScope&) = delete;
 
  private:
-  struct sigaction previous_int_ {}, previous_term_ {};
+  struct sigaction previous_int_ {
+  }, previous_term_{};
 };
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -86,15 +87,23 @@ class StepLog {
 }  // namespace
 
 std::string json(const Result& r) {
-  return nlohmann::json{{"loss", r.loss}, {"accuracy", r.accuracy}, {"best_loss", r.best_loss},
-                        {"best_accuracy", r.best_accuracy}, {"steps", r.steps}, {"seconds", r.seconds},
-                        {"chip", r.chip}, {"fallback_share", r.fallback_share}, {"stopped_early", r.stopped_early},
+  return nlohmann::json{{"loss", r.loss},
+                        {"accuracy", r.accuracy},
+                        {"best_loss", r.best_loss},
+                        {"best_accuracy", r.best_accuracy},
+                        {"steps", r.steps},
+                        {"seconds", r.seconds},
+                        {"chip", r.chip},
+                        {"fallback_share", r.fallback_share},
+                        {"stopped_early", r.stopped_early},
                         {"interrupted", r.interrupted}}
       .dump();
 }
 
 Trainer::Trainer(Model model, Loss loss, Options options)
-    : model_(std::move(model)), loss_(std::move(loss)), options_(std::move(options)),
+    : model_(std::move(model)),
+      loss_(std::move(loss)),
+      options_(std::move(options)),
       optimizer_(options_.method, model_.state, options_.optimizer) {
   const bool classify = options_.classify;
   evaluate_ = compile([this, classify](const Tensor& x, const Tensor& y) -> std::vector<Tensor> {
@@ -116,9 +125,13 @@ std::vector<nn::NamedTensor> Trainer::everything() const {
 
 void Trainer::save(int64_t step, const data::LoaderState& position, const std::string& folder) {
   checkpoint::Contents contents = checkpoint::collect(everything());
-  contents.facts = {{"step", cat(step)}, {"epoch", cat(position.epoch)}, {"batch", cat(position.batch)},
-                    {"best_loss", cat(best_loss_)}, {"best_accuracy", cat(best_accuracy_)},
-                    {"has_best", cat(has_best_)}, {"evaluations_without_gain", cat(evaluations_without_gain_)}};
+  contents.facts = {{"step", cat(step)},
+                    {"epoch", cat(position.epoch)},
+                    {"batch", cat(position.batch)},
+                    {"best_loss", cat(best_loss_)},
+                    {"best_accuracy", cat(best_accuracy_)},
+                    {"has_best", cat(has_best_)},
+                    {"evaluations_without_gain", cat(evaluations_without_gain_)}};
   checkpoint::save(folder, step, contents, options_.keep);
 }
 
@@ -130,7 +143,8 @@ bool Trainer::resume(data::DataLoader& train, int64_t* step) {
   const auto fact = [&](const std::string& name) {
     const auto at = found->contents.facts.find(name);
     if (at == found->contents.facts.end()) {
-      throw Error(Code::kDataLoss, cat(found->path, " lacks the fact '", name, "'; it was not written by a training run"));
+      throw Error(Code::kDataLoss,
+                  cat(found->path, " lacks the fact '", name, "'; it was not written by a training run"));
     }
     return at->second;
   };
@@ -214,7 +228,9 @@ Result Trainer::fit(data::DataLoader& train, data::DataLoader* validation) {
       result.loss = value;
       result.curve.emplace_back(step, value);
       progress.note("loss " + fixed(value, 4));
-      log.write({{"step", step}, {"loss", value}, {"learning_rate", optimizer_.learning_rate()},
+      log.write({{"step", step},
+                 {"loss", value},
+                 {"learning_rate", optimizer_.learning_rate()},
                  {"seconds", seconds_since(start)}});
     }
     const bool due = options_.evaluate_every > 0 ? step % options_.evaluate_every == 0 : last_of_epoch;
@@ -225,7 +241,8 @@ Result Trainer::fit(data::DataLoader& train, data::DataLoader* validation) {
     }
     if (interrupted) {
       result.interrupted = true;
-      log_warn(cat("interrupted at step ", step, options_.output_folder.empty() ? "" : "; run again to go on from here"));
+      log_warn(
+          cat("interrupted at step ", step, options_.output_folder.empty() ? "" : "; run again to go on from here"));
       break;
     }
   }
@@ -247,8 +264,9 @@ Result Trainer::fit(data::DataLoader& train, data::DataLoader* validation) {
 void Trainer::explain_anomaly(int64_t step, double loss, const Tensor& x, const Tensor& y) {
   const std::string head = cat("the loss is ", loss, " at step ", step);
   if (!options_.detect_anomaly) {
-    throw Error(Code::kInvalidArgument, head + "; lower the learning rate, clip gradients (clip_norm), or run with "
-                                               "--detect-anomaly to name the op");
+    throw Error(Code::kInvalidArgument, head +
+                                            "; lower the learning rate, clip gradients (clip_norm), or run with "
+                                            "--detect-anomaly to name the op");
   }
   const nn::TrainingMode training(true);
   const Tensor value = loss_(model_.forward(x), y);
@@ -257,12 +275,14 @@ void Trainer::explain_anomaly(int64_t step, double loss, const Tensor& x, const 
     const Literal found = Tensor(Value(*node)).literal();
     for (int64_t i = 0; i < found.elements(); ++i) {
       if (std::isfinite(found.at(i))) continue;
-      throw Error(Code::kInvalidArgument, cat(head, ": the first value that is not finite comes from ", node->name(), " ",
-                                              node->outputs()[0], " at ", node->source(), ", element ", i, " = ", found.at(i)));
+      throw Error(Code::kInvalidArgument,
+                  cat(head, ": the first value that is not finite comes from ", node->name(), " ", node->outputs()[0],
+                      " at ", node->source(), ", element ", i, " = ", found.at(i)));
     }
   }
-  throw Error(Code::kInvalidArgument, head + ": the parameters became non-finite in the update before this step; lower "
-                                             "the learning rate or clip gradients (clip_norm)");
+  throw Error(Code::kInvalidArgument, head +
+                                          ": the parameters became non-finite in the update before this step; lower "
+                                          "the learning rate or clip gradients (clip_norm)");
 }
 
 }  // namespace trireme::train

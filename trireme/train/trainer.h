@@ -31,18 +31,18 @@ using Loss = std::function<Tensor(const Tensor& output, const Tensor& target)>;
 
 struct Options {
   int64_t epochs = 1;
-  int64_t steps = 0;               // stop after so many; 0: by epochs
+  int64_t steps = 0;  // stop after so many; 0: by epochs
   optim::Method method = optim::Method::kAdamW;
   optim::Options optimizer;
-  optim::Schedule schedule;        // empty: the optimizer's rate throughout
-  std::string output_folder;       // checkpoints, log.jsonl; empty: none are written
-  int64_t save_every = 0;          // steps between checkpoints; 0: one at the end of each epoch
+  optim::Schedule schedule;   // empty: the optimizer's rate throughout
+  std::string output_folder;  // checkpoints, log.jsonl; empty: none are written
+  int64_t save_every = 0;     // steps between checkpoints; 0: one at the end of each epoch
   int keep = 3;
-  bool resume = true;              // from the newest checkpoint in the folder
-  int64_t evaluate_every = 0;      // steps; 0: at the end of each epoch
-  int patience = 0;                // evaluations without a better loss before stopping early; 0: never
-  bool detect_anomaly = false;     // name the op behind a loss that is not finite
-  bool classify = true;            // count how often the largest output is the target
+  bool resume = true;           // from the newest checkpoint in the folder
+  int64_t evaluate_every = 0;   // steps; 0: at the end of each epoch
+  int patience = 0;             // evaluations without a better loss before stopping early; 0: never
+  bool detect_anomaly = false;  // name the op behind a loss that is not finite
+  bool classify = true;         // count how often the largest output is the target
   int64_t log_every = 50;
   bool progress = true;
 };

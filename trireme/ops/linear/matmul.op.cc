@@ -4,8 +4,9 @@ namespace trireme {
 
 OpDecl matmul_decl{
     .name = "matmul",
-    .doc = "Matrix product of the last two axes, y[..., m, n] = sum_k x[..., m, k] w[..., k, n]; the leading axes "
-           "broadcast. A rank-1 operand is a row (x) or a column (w) whose axis is dropped again.",
+    .doc =
+        "Matrix product of the last two axes, y[..., m, n] = sum_k x[..., m, k] w[..., k, n]; the leading axes "
+        "broadcast. A rank-1 operand is a row (x) or a column (w) whose axis is dropped again.",
     .tier = Tier::kComposite,
     .kind = Kind::kContraction,
     .inputs = {{"x", numbers}, {"w", same_as_first}},

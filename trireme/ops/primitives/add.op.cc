@@ -17,9 +17,7 @@ OpDecl add_decl{
       p.dx(0) = p.dy();
       p.dx(1) = p.dy();
     }),
-    .meaning = elementwise([](auto x, auto w) {
-      return wrapping([](auto a, auto b) { return a + b; }, x, w);
-    }),
+    .meaning = elementwise([](auto x, auto w) { return wrapping([](auto a, auto b) { return a + b; }, x, w); }),
     .accuracy = correctly_rounded,
     .cost = flops_per_element(1),
     .cases = {"[2,3] [2,3]", "[] []", "[0,4] [0,4]", "[1] [1]", "[17] [17]"},

@@ -6,8 +6,7 @@ namespace trireme {
 namespace {
 // Sign bit of each element, seen by comparison: 1/-0 is below 0.
 Value is_negative(const Value& x) {
-  return ops::or_(ops::compare(x, 0.0, "lt"),
-                  ops::and_(ops::compare(x, 0.0, "eq"), ops::compare(1.0 / x, 0.0, "lt")));
+  return ops::or_(ops::compare(x, 0.0, "lt"), ops::and_(ops::compare(x, 0.0, "eq"), ops::compare(1.0 / x, 0.0, "lt")));
 }
 
 // The angle is folded to t = smaller / larger side in 0 .. 1 and, above tan(pi/8), once more by
@@ -21,11 +20,10 @@ Values atan2_by_parts(const Decompose& d) {
                                   ops::select(ops::compare(small, large, "eq"), 1.0, small / large));
   const Value steep = ops::compare(ratio, std::numbers::sqrt2 - 1.0, "gt");
   const Value t = ops::select(steep, (ratio - 1.0) / (ratio + 1.0), ratio);
-  const Value fan =
-      t * ops::polynomial(t * t, {1.0, -0.33333333333328434, 0.19999999998854167, -0.14285714180900645,
-                                  0.11111106177375227, -0.090907730032408278, 0.076899524882330162,
-                                  -0.066402251735395008, 0.056883034036332498, -0.04347919839046537,
-                                  0.021133752033748363});
+  const Value fan = t * ops::polynomial(t * t, {1.0, -0.33333333333328434, 0.19999999998854167, -0.14285714180900645,
+                                                0.11111106177375227, -0.090907730032408278, 0.076899524882330162,
+                                                -0.066402251735395008, 0.056883034036332498, -0.04347919839046537,
+                                                0.021133752033748363});
   constexpr double pi = std::numbers::pi;
   Value angle = ops::select(steep, fan + pi / 4.0, fan);
   angle = ops::select(ops::compare(height, width, "gt"), pi / 2.0 - angle, angle);

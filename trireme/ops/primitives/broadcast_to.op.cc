@@ -4,7 +4,8 @@ namespace trireme {
 
 OpDecl broadcast_to_decl{
     .name = "broadcast_to",
-    .doc = "x repeated to a larger shape: axes are aligned at the last one, sizes of 1 stretch, leading axes are added.",
+    .doc =
+        "x repeated to a larger shape: axes are aligned at the last one, sizes of 1 stretch, leading axes are added.",
     .tier = Tier::kHost,
     .kind = Kind::kView,
     .inputs = {{"x", any_dtype}},

@@ -15,7 +15,8 @@ bool takes(const Graph& graph, const Infer& i) {
 
 OpDecl cond_decl{
     .name = "cond",
-    .doc = "The results of then_graph(operands) where the condition is true, else of else_graph(operands). Only one runs.",
+    .doc =
+        "The results of then_graph(operands) where the condition is true, else of else_graph(operands). Only one runs.",
     .tier = Tier::kHost,
     .kind = Kind::kControl,
     .inputs = {{"condition", bools}, {"operands", any_dtype, {}, Arity::kVariadic}},

@@ -84,8 +84,8 @@ void evaluate_convolution(Evaluation& e) {
   });
 }
 
-// One strided view of the padded image per kernel element, side by side: columns [groups, C/groups K, N M] with K kernel
-// and M result elements; then w as [groups, O/groups, C/groups K] times the columns.
+// One strided view of the padded image per kernel element, side by side: columns [groups, C/groups K, N M] with K
+// kernel and M result elements; then w as [groups, O/groups, C/groups K] times the columns.
 Values convolution_by_columns(const Decompose& d) {
   const Plan p(d);
   Ints low = joined({0, 0}, p.low), high = joined({0, 0}, p.high), interior = {0, 0};
@@ -153,8 +153,8 @@ void convolution_pullback(Pullback& pull) {
   Value turned = ops::reshape(ops::reverse(w, spatial), joined({g, outputs, inputs}, p.kernel));
   turned = ops::reshape(ops::transpose(turned, swapped(rank + 1, 1, 2)), joined({p.channels, outputs}, p.kernel));
   pull.dx(0) = convolve(dy, turned, p.input_dilation, low_x, high_x, p.dilation, p.stride, g);
-  // dw: x as the image and dy, dilated by the stride, as the kernel, summed over the batch: the batch takes the place of
-  // the channels, and a group's channels that of the batch.
+  // dw: x as the image and dy, dilated by the stride, as the kernel, summed over the batch: the batch takes the place
+  // of the channels, and a group's channels that of the batch.
   Value image = ops::reshape(x, joined({p.batch, g, inputs}, p.image));
   image = ops::reshape(ops::transpose(image, swapped(rank + 1, 0, 2)), joined({inputs, g * p.batch}, p.image));
   const Value kernel = ops::transpose(dy, swapped(rank, 0, 1));
@@ -165,9 +165,11 @@ void convolution_pullback(Pullback& pull) {
 
 OpDecl convolution_decl{
     .name = "convolution",
-    .doc = "Cross-correlation of x [N, C, spatial...] with w [O, C/groups, kernel...] over 1 to 3 spatial axes: y[n, o, i] = "
-           "sum over c, k of padded x[n, c, i stride + k dilation] w[o, c, k]. input_dilation puts zeros between the "
-           "elements of x.",
+    .doc =
+        "Cross-correlation of x [N, C, spatial...] with w [O, C/groups, kernel...] over 1 to 3 spatial axes: y[n, o, "
+        "i] = "
+        "sum over c, k of padded x[n, c, i stride + k dilation] w[o, c, k]. input_dilation puts zeros between the "
+        "elements of x.",
     .tier = Tier::kExpected,
     .kind = Kind::kContraction,
     .inputs = {{"x", floats}, {"w", same_as_first}},
@@ -193,15 +195,16 @@ OpDecl convolution_decl{
       return 2.0 * static_cast<double>(v.y().shape().elements()) *
              static_cast<double>(w[0] == 0 ? 0 : w.elements() / w[0]);
     }),
-    .cases = {"[1,2,7] [3,2,3] strides=[1] low=[1] high=[1] dilation=[1] input_dilation=[1]",
-              "[2,2,9] [2,2,3] strides=[2] low=[0] high=[1] dilation=[2] input_dilation=[1]",
-              "[1,4,5] [6,2,2] strides=[2] low=[3] high=[0] dilation=[1] input_dilation=[1] groups=2",
-              "[2,2,5,4] [3,2,3,2] strides=[2,1] low=[1,0] high=[0,2] dilation=[1,2] input_dilation=[1,1]",
-              "[1,2,4,3] [4,1,2,2] strides=[1,1] low=[1,0] high=[1,1] dilation=[1,1] input_dilation=[2,3] groups=2",
-              "[1,1,3,3,3] [2,1,2,2,2] strides=[1,1,2] low=[0,1,0] high=[0,0,0] dilation=[1,1,1] input_dilation=[1,1,1]",
-              "[1,1,1] [1,1,1] strides=[10] low=[5] high=[0] dilation=[1] input_dilation=[1]",
-              "[0,2,5] [3,2,3] strides=[1] low=[0] high=[0] dilation=[1] input_dilation=[1]",
-              "[2,3,6] [3,1,3] strides=[4] low=[2] high=[0] dilation=[1] input_dilation=[2] groups=3"},
+    .cases =
+        {"[1,2,7] [3,2,3] strides=[1] low=[1] high=[1] dilation=[1] input_dilation=[1]",
+         "[2,2,9] [2,2,3] strides=[2] low=[0] high=[1] dilation=[2] input_dilation=[1]",
+         "[1,4,5] [6,2,2] strides=[2] low=[3] high=[0] dilation=[1] input_dilation=[1] groups=2",
+         "[2,2,5,4] [3,2,3,2] strides=[2,1] low=[1,0] high=[0,2] dilation=[1,2] input_dilation=[1,1]",
+         "[1,2,4,3] [4,1,2,2] strides=[1,1] low=[1,0] high=[1,1] dilation=[1,1] input_dilation=[2,3] groups=2",
+         "[1,1,3,3,3] [2,1,2,2,2] strides=[1,1,2] low=[0,1,0] high=[0,0,0] dilation=[1,1,1] input_dilation=[1,1,1]",
+         "[1,1,1] [1,1,1] strides=[10] low=[5] high=[0] dilation=[1] input_dilation=[1]",
+         "[0,2,5] [3,2,3] strides=[1] low=[0] high=[0] dilation=[1] input_dilation=[1]",
+         "[2,3,6] [3,1,3] strides=[4] low=[2] high=[0] dilation=[1] input_dilation=[2] groups=3"},
     .rejects = {"1: [1,2] [3,2] strides=[] low=[] high=[] dilation=[] input_dilation=[]",
                 "2: [1,2,7] [3,2,3] strides=[1,1] low=[1] high=[1] dilation=[1] input_dilation=[1]",
                 "3: [1,2,7] [3,2,3] strides=[1] low=[-1] high=[1] dilation=[1] input_dilation=[1]",

@@ -29,8 +29,9 @@ Values sums_by_doubling(const Decompose& d) {
 
 OpDecl cumsum_decl{
     .name = "cumsum",
-    .doc = "Running sum along an axis, y[i] = sum of x[0 .. i]; exclusive leaves x[i] out, reverse sums from the end. "
-           "16-bit floats accumulate in f32, integers wrap.",
+    .doc =
+        "Running sum along an axis, y[i] = sum of x[0 .. i]; exclusive leaves x[i] out, reverse sums from the end. "
+        "16-bit floats accumulate in f32, integers wrap.",
     .tier = Tier::kExpected,
     .kind = Kind::kReduction,
     .inputs = {{"x", numbers}},
@@ -45,9 +46,8 @@ OpDecl cumsum_decl{
           i.axis(1, i.integer("axis"), i.rank(0));
           i.output(i.dtype(0), i.shape(0));
         },
-    .gradient = pullback([](Pullback& p) {
-      p.dx(0) = ops::cumsum(p.dy(), p.integer("axis"), p.flag("exclusive"), !p.flag("reverse"));
-    }),
+    .gradient = pullback(
+        [](Pullback& p) { p.dx(0) = ops::cumsum(p.dy(), p.integer("axis"), p.flag("exclusive"), !p.flag("reverse")); }),
     .meaning = evaluate(
         [](Evaluation& e) {
           const auto [outer, size, inner] = around_axis(e.x(0).shape(), e.integer("axis"));

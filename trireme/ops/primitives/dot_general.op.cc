@@ -4,8 +4,9 @@ namespace trireme {
 
 OpDecl dot_general_decl{
     .name = "dot_general",
-    .doc = "Batched matrix product, y[b,m,n] = sum_k x[b,m,k] w[b,k,n]. Every contraction becomes this one, by views. "
-           "f16 and bf16 accumulate in f32, integers wrap.",
+    .doc =
+        "Batched matrix product, y[b,m,n] = sum_k x[b,m,k] w[b,k,n]. Every contraction becomes this one, by views. "
+        "f16 and bf16 accumulate in f32, integers wrap.",
     .tier = Tier::kBringUp,
     .kind = Kind::kContraction,
     .inputs = {{"x", numbers}, {"w", same_as_first}},

@@ -4,7 +4,8 @@ namespace trireme {
 
 OpDecl dynamic_slice_decl{
     .name = "dynamic_slice",
-    .doc = "A box of x at a position known only when running: y[i] = x[start + i]. start is clamped so that the box fits.",
+    .doc =
+        "A box of x at a position known only when running: y[i] = x[start + i]. start is clamped so that the box fits.",
     .tier = Tier::kExpected,
     .kind = Kind::kIndexing,
     .inputs = {{"x", any_dtype}, {"start", index_ints, {-1, 3}}},
@@ -22,9 +23,8 @@ OpDecl dynamic_slice_decl{
           }
           i.output(i.dtype(0), sizes);
         },
-    .gradient = pullback([](Pullback& p) {
-      p.dx(0) = ops::dynamic_update_slice(ops::filled_like(p.x(0), 0.0), p.dy(), p.x(1));
-    }),
+    .gradient = pullback(
+        [](Pullback& p) { p.dx(0) = ops::dynamic_update_slice(ops::filled_like(p.x(0), 0.0), p.dy(), p.x(1)); }),
     .meaning = evaluate(
         [](Evaluation& e) {
           const Strides strides = dense_strides(e.x(0).shape());

@@ -14,8 +14,7 @@ Values update_by_gathers(const Decompose& d) {
     if (box == size) continue;
     const Value first = ops::clamped_start(d.x(2), a, size - box);
     const Value place = ops::iota({size}, first.dtype(), 0) - first;
-    const Value within = ops::and_(ops::compare(place, 0.0, "ge"),
-                                   ops::compare(place, static_cast<double>(box), "lt"));
+    const Value within = ops::and_(ops::compare(place, 0.0, "ge"), ops::compare(place, static_cast<double>(box), "lt"));
     Ints aligned(static_cast<size_t>(x.shape().rank()), 1);
     aligned[static_cast<size_t>(a)] = size;
     const Value here = ops::broadcast_to(ops::reshape(within, aligned), x.shape().vector());
@@ -28,7 +27,8 @@ Values update_by_gathers(const Decompose& d) {
 
 OpDecl dynamic_update_slice_decl{
     .name = "dynamic_update_slice",
-    .doc = "A copy of x in which a box holds `update`, y[start + i] = update[i]. start is clamped so that the box fits.",
+    .doc =
+        "A copy of x in which a box holds `update`, y[start + i] = update[i]. start is clamped so that the box fits.",
     .tier = Tier::kExpected,
     .kind = Kind::kIndexing,
     .inputs = {{"x", any_dtype}, {"update", same_as_first}, {"start", index_ints, {-1, 3}}},

@@ -4,8 +4,9 @@ namespace trireme {
 
 OpDecl gather_decl{
     .name = "gather",
-    .doc = "Picks slices of x along an axis: y = x[..., indices, ...], of shape x.shape[:axis] + indices.shape + "
-           "x.shape[axis+1:]. An index outside 0 .. size-1 is clamped.",
+    .doc =
+        "Picks slices of x along an axis: y = x[..., indices, ...], of shape x.shape[:axis] + indices.shape + "
+        "x.shape[axis+1:]. An index outside 0 .. size-1 is clamped.",
     .tier = Tier::kBringUp,
     .kind = Kind::kIndexing,
     .inputs = {{"x", any_dtype}, {"indices", index_ints, {-1, 5}}},

@@ -17,12 +17,11 @@ OpDecl mul_decl{
       p.dx(0) = p.dy() * p.x(1);
       p.dx(1) = p.dy() * p.x(0);
     }),
-    .meaning = elementwise([](auto x, auto w) {
-      return wrapping([](auto a, auto b) { return a * b; }, x, w);
-    }),
+    .meaning = elementwise([](auto x, auto w) { return wrapping([](auto a, auto b) { return a * b; }, x, w); }),
     .accuracy = correctly_rounded,
     .cost = flops_per_element(1),
-    .cases = {"[2,3] [2,3]", "[] []", "[0,4] [0,4]", "[1] [1]", "[17] [17]", "i32[5]:-99999..99999 i32[5]:-99999..99999"},
+    .cases = {"[2,3] [2,3]", "[] []", "[0,4] [0,4]", "[1] [1]", "[17] [17]",
+              "i32[5]:-99999..99999 i32[5]:-99999..99999"},
     .rejects = {"1: [2,3] [3,2]"},
 };
 

@@ -14,9 +14,7 @@ OpDecl not_decl{
     .rules = {},
     .infer = infer_same,
     .gradient = none("integers and bools have no derivative"),
-    .meaning = elementwise([](uint64_t x, const Evaluation& e) {
-      return e.x(0).type.dtype == boolean ? x ^ 1 : ~x;
-    }),
+    .meaning = elementwise([](uint64_t x, const Evaluation& e) { return e.x(0).type.dtype == boolean ? x ^ 1 : ~x; }),
     .accuracy = exact,
     .cost = flops_per_element(1),
     .cases = {"[2,3]", "[]", "[0]", "u8[33]:0..255"},

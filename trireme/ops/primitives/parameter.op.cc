@@ -16,9 +16,8 @@ OpDecl parameter_decl{
     .rules = {},
     .infer = [](Infer& i) { i.output(i.type("dtype"), i.integers("shape")); },
     .gradient = none("an input has no inputs"),
-    .meaning = evaluate([](Evaluation&) {
-      throw Error(Code::kInternal, "a parameter is bound by the caller, never evaluated");
-    }),
+    .meaning = evaluate(
+        [](Evaluation&) { throw Error(Code::kInternal, "a parameter is bound by the caller, never evaluated"); }),
     .accuracy = exact,
     .cost = no_flops,
     .cases = {},

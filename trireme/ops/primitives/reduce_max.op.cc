@@ -4,7 +4,9 @@ namespace trireme {
 
 OpDecl reduce_max_decl{
     .name = "reduce_max",
-    .doc = "Largest element over axes (all axes when the list is empty); NaN wins. Of nothing: -inf, or the lowest integer.",
+    .doc =
+        "Largest element over axes (all axes when the list is empty); NaN wins. Of nothing: -inf, or the lowest "
+        "integer.",
     .tier = Tier::kBringUp,
     .kind = Kind::kReduction,
     .inputs = {{"x", numbers}},

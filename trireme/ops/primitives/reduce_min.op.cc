@@ -4,7 +4,9 @@ namespace trireme {
 
 OpDecl reduce_min_decl{
     .name = "reduce_min",
-    .doc = "Smallest element over axes (all axes when the list is empty); NaN wins. Of nothing: +inf, or the highest integer.",
+    .doc =
+        "Smallest element over axes (all axes when the list is empty); NaN wins. Of nothing: +inf, or the highest "
+        "integer.",
     .tier = Tier::kMandatory,
     .kind = Kind::kReduction,
     .inputs = {{"x", numbers}},

@@ -26,9 +26,7 @@ OpDecl reduce_sum_decl{
     .coerce = Coerce::kNone,
     .rules = {kAxesInRange},
     .infer = infer_reduction,
-    .gradient = pullback([](Pullback& p) {
-      p.dx(0) = ops::restore_axes(p.dy(), p.integers("axes"), p.x(0).shape());
-    }),
+    .gradient = pullback([](Pullback& p) { p.dx(0) = ops::restore_axes(p.dy(), p.integers("axes"), p.x(0).shape()); }),
     .meaning = evaluate([](Evaluation& e) { evaluate_reduction(e, Sum{}); }),
     .accuracy = accumulated,
     .cost = flops([](const OpView& v) { return static_cast<double>(v.x(0).shape().elements()); }),

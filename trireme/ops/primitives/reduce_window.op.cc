@@ -41,7 +41,7 @@ Values window_by_slices(const Decompose& d) {
   if (d.y().shape().elements() == 0) return ops::filled_like(d.y(), 0.0);
   Value x = sum ? ops::widen(d.x(0)) : d.x(0);
   const DType type = x.dtype();
-  const double identity = sum ? 0.0
+  const double identity = sum              ? 0.0
                           : is_float(type) ? (kind == 0 ? -1 : 1) * std::numeric_limits<double>::infinity()
                           : kind == 0      ? lowest(type)
                                            : highest(type);
@@ -95,8 +95,9 @@ void evaluate_window(Evaluation& e) {
 
 OpDecl reduce_window_decl{
     .name = "reduce_window",
-    .doc = "Max, min or sum of the elements in a window that slides along all axes; the padding is the identity. "
-           "y.size = (x.size + low + high - ((window - 1) dilation + 1)) / stride + 1, or 0.",
+    .doc =
+        "Max, min or sum of the elements in a window that slides along all axes; the padding is the identity. "
+        "y.size = (x.size + low + high - ((window - 1) dilation + 1)) / stride + 1, or 0.",
     .tier = Tier::kExpected,
     .kind = Kind::kReduction,
     .inputs = {{"x", numbers}},
@@ -119,13 +120,14 @@ OpDecl reduce_window_decl{
       for (int64_t n : v.integers("window")) work *= static_cast<double>(n);
       return work;
     }),
-    .cases = {"[7] kind=\"max\" window=[3] strides=[2] low=[1] high=[1] dilation=[1]",
-              "[5,6] kind=\"sum\" window=[2,3] strides=[1,2] low=[0,1] high=[1,0] dilation=[2,1]",
-              "[5,6] kind=\"min\" window=[2,2] strides=[2,2] low=[0,0] high=[0,0] dilation=[1,1]",
-              "[1,2,4,4] kind=\"max\" window=[1,1,2,2] strides=[1,1,2,2] low=[0,0,0,0] high=[0,0,0,0] dilation=[1,1,1,1]",
-              "[] kind=\"max\" window=[] strides=[] low=[] high=[] dilation=[]",
-              "[0,3] kind=\"sum\" window=[1,2] strides=[1,1] low=[0,0] high=[0,0] dilation=[1,1]",
-              "[2] kind=\"max\" window=[3] strides=[1] low=[0] high=[0] dilation=[1]"},
+    .cases =
+        {"[7] kind=\"max\" window=[3] strides=[2] low=[1] high=[1] dilation=[1]",
+         "[5,6] kind=\"sum\" window=[2,3] strides=[1,2] low=[0,1] high=[1,0] dilation=[2,1]",
+         "[5,6] kind=\"min\" window=[2,2] strides=[2,2] low=[0,0] high=[0,0] dilation=[1,1]",
+         "[1,2,4,4] kind=\"max\" window=[1,1,2,2] strides=[1,1,2,2] low=[0,0,0,0] high=[0,0,0,0] dilation=[1,1,1,1]",
+         "[] kind=\"max\" window=[] strides=[] low=[] high=[] dilation=[]",
+         "[0,3] kind=\"sum\" window=[1,2] strides=[1,1] low=[0,0] high=[0,0] dilation=[1,1]",
+         "[2] kind=\"max\" window=[3] strides=[1] low=[0] high=[0] dilation=[1]"},
     .rejects = {"1: [3] kind=\"mean\" window=[1] strides=[1] low=[0] high=[0] dilation=[1]",
                 "2: [3] kind=\"sum\" window=[1,1] strides=[1] low=[0] high=[0] dilation=[1]",
                 "3: [3] kind=\"sum\" window=[1] strides=[0] low=[0] high=[0] dilation=[1]",

@@ -44,8 +44,10 @@ Values philox_by_digits(const Decompose& d) {
 
 OpDecl rng_bits_decl{
     .name = "rng_bits",
-    .doc = "Random words, a pure function of the state: element i is word i of the Philox 4x32-10 stream of state = {key0, "
-           "key1, stream0, stream1}; every chip gives the same bits.",
+    .doc =
+        "Random words, a pure function of the state: element i is word i of the Philox 4x32-10 stream of state = "
+        "{key0, "
+        "key1, stream0, stream1}; every chip gives the same bits.",
     .tier = Tier::kExpected,
     .kind = Kind::kRandom,
     .inputs = {{"state", only(u32), {0, 4e9}}},

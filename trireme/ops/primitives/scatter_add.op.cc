@@ -4,8 +4,10 @@ namespace trireme {
 
 OpDecl scatter_add_decl{
     .name = "scatter_add",
-    .doc = "A copy of x with updates added to the slices that indices name along an axis: y[..., indices, ...] += updates. "
-           "updates has the shape of gather(x, indices, axis); indices outside 0 .. size-1 are ignored.",
+    .doc =
+        "A copy of x with updates added to the slices that indices name along an axis: y[..., indices, ...] += "
+        "updates. "
+        "updates has the shape of gather(x, indices, axis); indices outside 0 .. size-1 are ignored.",
     .tier = Tier::kBringUp,
     .kind = Kind::kIndexing,
     .inputs = {{"x", numbers}, {"indices", index_ints, {-1, 5}}, {"updates", same_as_first}},
@@ -19,9 +21,8 @@ OpDecl scatter_add_decl{
       p.dx(2) = ops::gather_in_range(p.dy(), p.x(1), p.integer("axis"));
     }),
     .meaning = evaluate([](Evaluation& e) {
-      evaluate_scatter(e, [](auto old, auto update) {
-        return wrapping([](auto a, auto b) { return a + b; }, old, update);
-      });
+      evaluate_scatter(
+          e, [](auto old, auto update) { return wrapping([](auto a, auto b) { return a + b; }, old, update); });
     }),
     .accuracy = accumulated,
     .cost = flops([](const OpView& v) { return static_cast<double>(v.x(2).shape().elements()); }),

@@ -4,8 +4,9 @@ namespace trireme {
 
 OpDecl scatter_max_decl{
     .name = "scatter_max",
-    .doc = "A copy of x whose slices that indices name along an axis are raised to the updates: y[..., indices, ...] = "
-           "max(y, updates). updates has the shape of gather(x, indices, axis); indices outside 0 .. size-1 are ignored.",
+    .doc =
+        "A copy of x whose slices that indices name along an axis are raised to the updates: y[..., indices, ...] = "
+        "max(y, updates). updates has the shape of gather(x, indices, axis); indices outside 0 .. size-1 are ignored.",
     .tier = Tier::kExpected,
     .kind = Kind::kIndexing,
     .inputs = {{"x", numbers}, {"indices", index_ints, {-1, 5}}, {"updates", same_as_first}},
@@ -17,7 +18,8 @@ OpDecl scatter_max_decl{
     .gradient = pullback(ops::share_of_scattered_extreme),
     .meaning = evaluate([](Evaluation& e) { evaluate_scatter(e, larger); },
                         [](const Decompose& d) -> Values {
-                          const Value best = ops::reduce_max(ops::scatter_candidates(d, ops::lowest_like(d.x(2))), {1}, false);
+                          const Value best =
+                              ops::reduce_max(ops::scatter_candidates(d, ops::lowest_like(d.x(2))), {1}, false);
                           return ops::max(d.x(0), ops::reshape(best, d.x(0).shape().vector()));
                         }),
     .accuracy = exact,

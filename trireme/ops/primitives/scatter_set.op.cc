@@ -4,9 +4,10 @@ namespace trireme {
 
 OpDecl scatter_set_decl{
     .name = "scatter_set",
-    .doc = "A copy of x whose slices that indices name along an axis hold the updates: y[..., indices, ...] = updates. "
-           "updates has the shape of gather(x, indices, axis); indices outside 0 .. size-1 are ignored, and of equal "
-           "indices the last in row-major order wins.",
+    .doc =
+        "A copy of x whose slices that indices name along an axis hold the updates: y[..., indices, ...] = updates. "
+        "updates has the shape of gather(x, indices, axis); indices outside 0 .. size-1 are ignored, and of equal "
+        "indices the last in row-major order wins.",
     .tier = Tier::kMandatory,
     .kind = Kind::kIndexing,
     .inputs = {{"x", any_dtype}, {"indices", index_ints, {-1, 5}}, {"updates", same_as_first}},
@@ -26,14 +27,12 @@ OpDecl scatter_set_decl{
       const Value flat = ops::reshape(indices, {count}), number = ops::iota({count}, i32, 0);
       const Value winners = ops::scatter_set(ops::filled(i32, {size}, -1.0), flat, number, 0);
       const Value nobody = ops::filled(i32, {count}, -1.0);
-      const Value winner = size == 0 ? nobody
-                                     : ops::select(ops::in_range(winners, flat, 0), ops::gather(winners, flat, 0), nobody);
+      const Value winner =
+          size == 0 ? nobody : ops::select(ops::in_range(winners, flat, 0), ops::gather(winners, flat, 0), nobody);
       const Value won = ops::reshape(ops::compare(winner, number, "eq"), indices.shape().vector());
       p.dx(2) = ops::select(ops::over_slices(won, shape, axis), ops::gather_in_range(p.dy(), indices, axis), 0.0);
     }),
-    .meaning = evaluate([](Evaluation& e) {
-      evaluate_scatter(e, [](auto, auto update) { return update; });
-    }),
+    .meaning = evaluate([](Evaluation& e) { evaluate_scatter(e, [](auto, auto update) { return update; }); }),
     .accuracy = exact,
     .cost = no_flops,
     .cases = {"[5,3] i32[4]:0..4 [4,3]", "[5,3] i64[2,2]:-3..7 [2,2,3]", "[2,5,3] i32[4]:0..4 [2,4,3] axis=1",

@@ -14,14 +14,12 @@ OpDecl shift_left_decl{
     .rules = {kEqualShapes},
     .infer = infer_same,
     .gradient = none("integers have no derivative"),
-    .meaning = elementwise(
-        [](uint64_t x, uint64_t amount, const Evaluation& e) -> uint64_t {
-          return amount < 8 * size_of(e.x(0).type.dtype) ? x << amount : 0;
-        },
-        [](const Decompose& d) -> Values {
-          const auto [power, inside] = ops::shift_factor(d.x(1), d.x(0).dtype());
-          return ops::select(inside, d.x(0) * power, 0.0);
-        }),
+    .meaning = elementwise([](uint64_t x, uint64_t amount, const Evaluation& e)
+                               -> uint64_t { return amount < 8 * size_of(e.x(0).type.dtype) ? x << amount : 0; },
+                           [](const Decompose& d) -> Values {
+                             const auto [power, inside] = ops::shift_factor(d.x(1), d.x(0).dtype());
+                             return ops::select(inside, d.x(0) * power, 0.0);
+                           }),
     .accuracy = exact,
     .cost = flops_per_element(1),
     .cases = {"[2,3] [2,3]", "[] []", "[0] [0]", "i32[65]:-2e9..2e9 i32[65]:-3..35", "u64[65]:0..1e18 u64[65]:0..70",

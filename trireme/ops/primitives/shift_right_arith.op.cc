@@ -4,8 +4,9 @@ namespace trireme {
 
 OpDecl shift_right_arith_decl{
     .name = "shift_right_arith",
-    .doc = "Bits of x moved to lower places by the amount in w, copies of the sign follow; all sign where the amount is "
-           "negative or not below the bits. The sign of an unsigned type is 0.",
+    .doc =
+        "Bits of x moved to lower places by the amount in w, copies of the sign follow; all sign where the amount is "
+        "negative or not below the bits. The sign of an unsigned type is 0.",
     .tier = Tier::kExpected,
     .kind = Kind::kElementwise,
     .inputs = {{"x", ints, {-99, 99}}, {"w", same_as_first, {-1, 9}}},

@@ -4,8 +4,9 @@ namespace trireme {
 
 OpDecl shift_right_logical_decl{
     .name = "shift_right_logical",
-    .doc = "Bits of x moved to lower places by the amount in w, zeros follow; 0 where the amount is negative or not below "
-           "the bits.",
+    .doc =
+        "Bits of x moved to lower places by the amount in w, zeros follow; 0 where the amount is negative or not below "
+        "the bits.",
     .tier = Tier::kExpected,
     .kind = Kind::kElementwise,
     .inputs = {{"x", ints, {-99, 99}}, {"w", same_as_first, {-1, 9}}},

@@ -4,7 +4,8 @@ namespace trireme {
 
 OpDecl strided_copy_decl{
     .name = "strided_copy",
-    .doc = "A dense copy of x, whatever its strides: what transposes, slices and broadcasts become when bytes must move.",
+    .doc =
+        "A dense copy of x, whatever its strides: what transposes, slices and broadcasts become when bytes must move.",
     .tier = Tier::kBringUp,
     .kind = Kind::kMovement,
     .inputs = {{"x", any_dtype}},

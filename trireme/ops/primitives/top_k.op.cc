@@ -4,8 +4,10 @@ namespace trireme {
 
 OpDecl top_k_decl{
     .name = "top_k",
-    .doc = "The k largest (or smallest) elements along the last axis, best first, and their indices. Among equals the lower "
-           "index comes first; NaN comes after every number.",
+    .doc =
+        "The k largest (or smallest) elements along the last axis, best first, and their indices. Among equals the "
+        "lower "
+        "index comes first; NaN comes after every number.",
     .tier = Tier::kExpected,
     .kind = Kind::kOrder,
     .inputs = {{"x", numbers}},
