@@ -3,7 +3,7 @@
 
 usage: make_nn_vectors.py [OUT.json]        needs torch
 
-The format is that of make_vectors.py. Gradients are PyTorch's own, by autograd through its implementation of the op
+The format is that of make_vectors.py. Gradients are PyTorch's own, by autograd through its implementation (not
 through a formula of ours) wherever it has one; `reference` says so where a case is written out from its definition.
 """
 
