@@ -47,7 +47,7 @@ def tensor(t):
 
 def case(op, inputs, f, gradients=None, reference="", **attributes):
     """f takes the inputs and gives one tensor or several; gradients names the inputs to differentiate (default: all
-    inputs). None stands for an absent optional input."""
+    float inputs). None stands for an absent optional input."""
     if gradients is None:
         gradients = [k for k, x in enumerate(inputs) if x is not None and x.is_floating_point()]
     inputs = [None if x is None else x.detach().clone().requires_grad_(k in gradients) for k, x in enumerate(inputs)]
