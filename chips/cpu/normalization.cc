@@ -1,5 +1,5 @@
-// softmax, log_softmax, layer_norm and rms_norm whole: each line is loaded once, widened to the register type, worked on
-// tile by tile while it sits in the cache, and stored.
+// softmax, log_softmax, layer_norm and rms_norm whole: each line is loaded once, widened to the register type, worked
+// on tile by tile while it sits in the cache, and stored.
 #include <algorithm>
 #include <cmath>
 
@@ -157,17 +157,19 @@ Run prepare_norm(const Program& program, const NodeView& node, bool centred) {
     return f;
   };
   const Factor weight = factor(1), bias = centred ? factor(2) : Factor{};
-  for (const Factor& f : {weight, bias}) {
-    if (f.given && !chip::is_dense(f.v)) throw Failure(TRM_UNSUPPORTED, "weight and bias must be dense");
-  }
   const TrmValue x = program.value(node.inputs()[0]);
   return run_lines(program, node, trailing(x, node.integer("axes")),
                    [=](const auto& ops, auto* line, int64_t count, void* const* values) {
                      const double n = static_cast<double>(count);
                      if (centred) ops.with_number(ops.sub, line, count, ops.sum_of(line, count) / n);
                      ops.with_number(ops.mul, line, count, 1.0 / std::sqrt(ops.squares_of(line, count) / n + epsilon));
-                     if (weight.given) ops.with_line(ops.mul, line, count, values[weight.value], dtype_of(weight.v));
-                     if (bias.given) ops.with_line(ops.add, line, count, values[bias.value], dtype_of(bias.v));
+                     const auto apply = [&](TileFunction f, const Factor& factor) {
+                       if (!factor.given) return;
+                       const DenseInput dense(factor.v, values[factor.value]);
+                       ops.with_line(f, line, count, dense.data(), dtype_of(factor.v));
+                     };
+                     apply(ops.mul, weight);
+                     apply(ops.add, bias);
                    });
 }
 Run prepare_layer_norm(const Program& program, const NodeView& node) { return prepare_norm(program, node, true); }
