@@ -91,6 +91,7 @@ function(trireme_ops)
   add_dependencies(trireme_ops trireme_opgen)
   target_precompile_headers(trireme_ops PRIVATE ${PROJECT_SOURCE_DIR}/trireme/ops/declare.h)
   target_link_libraries(trireme_ops PUBLIC trireme_options ${ARG_LINK})
+  target_link_options(trireme_ops INTERFACE LINKER:--undefined=trireme_ops_installed)
   target_link_libraries(trireme_all INTERFACE trireme_ops)
 
   set(TRIREME_TENSOR_FUNCTIONS ${generated}/tensor/ops.gen.cc PARENT_SCOPE)

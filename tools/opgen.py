@@ -200,7 +200,10 @@ def value_source(ops):
     out += [f"    &{op.name}_decl," for op in ops]
     out.append("};\nconstexpr std::string_view kFamilies[] = {")
     out += [f'    "{op.family}",' for op in ops]
-    out.append("};\n[[maybe_unused]] const bool installed = install_ops(kOps, kFamilies);\n}  // namespace\n")
+    out.append("};\n}  // namespace\n")
+    # A name the linker is told to look for (cmake/trireme.cmake): a program that calls no op still has them all.
+    out.append('extern "C" {\nextern const bool trireme_ops_installed;')
+    out.append("const bool trireme_ops_installed = install_ops(kOps, kFamilies);\n}\n")
     out.append("namespace ops {\n")
     for op in ops:
         result = "Value" if op.single() else "Values"
