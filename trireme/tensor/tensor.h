@@ -42,10 +42,12 @@ Tensor tensor(std::initializer_list<float> values);
 // An operand of + - * / and of the comparisons: a tensor, or a plain number that takes the other operand's type. It
 // also carries the user's line, which operators cannot take as an argument.
 struct Operand {
+  // NOLINTBEGIN(google-explicit-constructor): meant to be implicit
   Operand(const Tensor& t, std::source_location w = std::source_location::current()) : tensor(&t), where(w) {}
   Operand(double n, std::source_location w = std::source_location::current()) : number(n), where(w) {}
   Operand(float n, std::source_location w = std::source_location::current()) : number(n), where(w) {}
   Operand(int n, std::source_location w = std::source_location::current()) : number(n), whole(true), where(w) {}
+  // NOLINTEND(google-explicit-constructor)
   const Tensor* tensor = nullptr;
   double number = 0.0;
   bool whole = false;  // an integer literal: an integer tensor stays integer
