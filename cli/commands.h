@@ -21,5 +21,6 @@ void add_ops(CLI::App& app);
 void add_run(CLI::App& app);
 void add_explain(CLI::App& app);
 void add_report(CLI::App& app);
+void add_train(CLI::App& app);
 
 }  // namespace trireme::cli

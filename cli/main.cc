@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   trireme::cli::add_run(app);
   trireme::cli::add_explain(app);
   trireme::cli::add_report(app);
+  trireme::cli::add_train(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& failure) {

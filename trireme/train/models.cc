@@ -1,0 +1,162 @@
+#include "trireme/train/models.h"
+
+#include <filesystem>
+
+#include "trireme/base/error.h"
+#include "trireme/base/strings.h"
+#include "trireme/data/csv.h"
+#include "trireme/data/find.h"
+#include "trireme/data/image_sets.h"
+#include "trireme/data/mnist.h"
+#include "trireme/nn/layers.h"
+
+namespace trireme::train {
+
+namespace {
+
+Tensor as_float(const Tensor& x) { return x.dtype() == u8 ? convert(x, f32) * (1.0 / 127.5) - 1.0 : x; }
+
+struct Mlp {
+  std::vector<nn::Linear> layers;
+  nn::Dropout dropout;
+  Mlp(int64_t in, const std::vector<int64_t>& hidden, int64_t out, double drop) : dropout{drop} {
+    for (const int64_t features : hidden) {
+      layers.emplace_back(in, features);
+      in = features;
+    }
+    layers.emplace_back(in, out);
+  }
+  Tensor operator()(const Tensor& input) {
+    Tensor x = as_float(input);
+    if (x.rank() > 2) x = flatten(x, 1);
+    for (size_t i = 0; i + 1 < layers.size(); ++i) x = dropout(relu(layers[i](x)));
+    return layers.back()(x);
+  }
+  template <class V>
+  void each(V& v) {
+    v("layers", layers);
+  }
+};
+
+struct LeNet {
+  nn::Conv2d first, second;
+  nn::BatchNorm first_norm{16}, second_norm{32};
+  nn::Linear hidden, output;
+  nn::Dropout dropout;
+  LeNet(const Shape& image, int64_t out, double drop)
+      : first(image[0], 16, 5, {.padding = 2, .bias = false}),
+        second(16, 32, 5, {.padding = 2, .bias = false}),
+        hidden(32 * (image[1] / 4) * (image[2] / 4), 128),
+        output(128, out),
+        dropout{drop} {}
+  Tensor operator()(const Tensor& images) {
+    Tensor x = as_float(images);
+    x = max_pool2d(relu(first_norm(first(x))), {2});
+    x = max_pool2d(relu(second_norm(second(x))), {2});
+    return output(dropout(relu(hidden(flatten(x, 1)))));
+  }
+  template <class V>
+  void each(V& v) {
+    v("first", first), v("first_norm", first_norm), v("second", second), v("second_norm", second_norm);
+    v("hidden", hidden), v("output", output);
+  }
+};
+
+template <class M>
+Model owned(std::shared_ptr<M> module) {
+  return {[module](const Tensor& x) { return (*module)(x); }, nn::state_of(*module)};
+}
+
+}  // namespace
+
+data::Split load_data(const Config& config) {
+  const auto& loader = config.data_loader;
+  const auto path = [&] { return std::filesystem::exists(loader.path) ? loader.path : data::find_data(loader.path); };
+  const bool classes = config.loss.name == "cross_entropy";
+  data::DatasetPointer all;
+  if (loader.dataset == "mnist") {
+    all = data::load_mnist().train;
+  } else if (loader.dataset == "csv") {
+    all = data::read_csv(path(), {.label = loader.label, .label_is_class = classes, .ignore = loader.ignore}).dataset;
+  } else {
+    all = data::image_folder(path(), {.height = loader.size, .width = loader.size});
+  }
+  if (!classes && loader.dataset != "csv") {
+    throw Error(Code::kInvalidArgument,
+                cat("Loss.name mse takes numbers to predict; ", loader.dataset, " has classes: use cross_entropy"));
+  }
+  if (loader.hold_back == 0) return {all, nullptr};
+  if (loader.hold_back >= all->size()) {
+    throw Error(Code::kInvalidArgument, cat("DataLoader.hold_back is ", loader.hold_back, " of ", all->size(),
+                                            " examples; keep some to train on"));
+  }
+  return loader.dataset == "mnist"
+             ? data::hold_back_last(all, loader.hold_back)
+             : data::hold_back_random(all, loader.hold_back, static_cast<uint64_t>(config.global.seed));
+}
+
+Model make_model(const Config& config, const data::Dataset& dataset) {
+  const auto& arch = config.arch;
+  const Shape& input = dataset.fields()[0].shape;
+  const auto found = static_cast<int64_t>(dataset.classes().size());
+  int64_t outputs = 1;
+  if (config.loss.name == "cross_entropy") {
+    outputs = arch.classes > 0 ? arch.classes : found;
+    if (outputs == 0) throw Error(Code::kInvalidArgument, "the data set does not name its classes; set Arch.classes");
+    if (outputs < found) {
+      throw Error(Code::kInvalidArgument, cat("Arch.classes is ", outputs, "; the data set has ", found));
+    }
+  } else if (arch.classes > 1) {
+    throw Error(Code::kInvalidArgument,
+                cat("Arch.classes is ", arch.classes, "; mse predicts one number: remove the key"));
+  }
+  if (arch.name == "mlp") return owned(std::make_shared<Mlp>(input.elements(), arch.hidden, outputs, arch.dropout));
+  if (input.rank() != 3 || input[1] < 4 || input[2] < 4) {
+    throw Error(Code::kInvalidArgument,
+                cat("Arch.name lenet takes images [channels, height, width] of at least 4 x 4; ",
+                    config.data_loader.dataset, " gives ", input, ": use mlp"));
+  }
+  return owned(std::make_shared<LeNet>(input, outputs, arch.dropout));
+}
+
+Loss make_loss(const Config& config) {
+  if (config.loss.name == "mse") {
+    return [](const Tensor& output, const Tensor& target) { return mse_loss(flatten(output), target); };
+  }
+  const double smoothing = config.loss.label_smoothing;
+  return [smoothing](const Tensor& output, const Tensor& target) {
+    // Smoothing is for training; validation losses stay comparable.
+    return cross_entropy(output, target, -1, nn::training() ? smoothing : 0.0);
+  };
+}
+
+Options make_options(const Config& config, int64_t steps_per_epoch) {
+  const auto& optimizer = config.optimizer;
+  const auto& schedule = optimizer.schedule;
+  Options out;
+  out.epochs = config.global.epochs;
+  out.method = optim::parse_method(optimizer.name);
+  out.optimizer.learning_rate = optimizer.learning_rate;
+  out.optimizer.weight_decay = optimizer.weight_decay;
+  out.optimizer.clip_norm = optimizer.clip_norm;
+  out.optimizer.momentum = optimizer.momentum;
+  const int64_t total = config.global.epochs * steps_per_epoch;
+  const int64_t length = schedule.steps > 0 ? schedule.steps : std::max<int64_t>(total - optimizer.warm_up, 1);
+  const double rate = optimizer.learning_rate;
+  if (schedule.name == "step") out.schedule = optim::step_decay(rate, schedule.period, schedule.gamma);
+  else if (schedule.name == "cosine") out.schedule = optim::cosine_decay(rate, length, schedule.last);
+  else if (schedule.name == "polynomial")
+    out.schedule = optim::polynomial_decay(rate, length, schedule.power, schedule.last);
+  else out.schedule = optim::constant_rate(rate);
+  if (optimizer.warm_up > 0) out.schedule = optim::linear_warm_up(optimizer.warm_up, 0.0, out.schedule);
+  out.output_folder = config.global.output_dir;
+  out.save_every = config.global.save_interval;
+  out.log_every = config.global.print_interval;
+  out.resume = config.global.resume;
+  out.detect_anomaly = config.global.detect_anomaly;
+  out.patience = static_cast<int>(config.global.patience);
+  out.classify = config.loss.name == "cross_entropy";
+  return out;
+}
+
+}  // namespace trireme::train
