@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "trireme/base/error.h"
@@ -15,6 +16,44 @@ namespace trireme::checkpoint {
 namespace {
 
 constexpr std::string_view kPrefix = "step-", kSuffix = ".safetensors";
+constexpr const char* kDigest = "digest";  // the fact that holds digest_of the rest
+
+// FNV-1a over 64-bit words (Fowler, Noll, Vo). Each step is a bijection, so a change within one word always shows.
+class Digest {
+ public:
+  void add(const void* data, size_t size) {
+    word(size);
+    const char* at = static_cast<const char*>(data);
+    for (; size >= 8; at += 8, size -= 8) word(read(at, 8));
+    if (size > 0) word(read(at, size));
+  }
+  void add(const std::string& text) { add(text.data(), text.size()); }
+  std::string text() const { return std::to_string(value_); }
+
+ private:
+  static uint64_t read(const char* at, size_t size) {
+    uint64_t out = 0;
+    std::memcpy(&out, at, size);
+    return out;
+  }
+  void word(uint64_t w) { value_ = (value_ ^ w) * 0x100000001b3u; }
+  uint64_t value_ = 0xcbf29ce484222325u;
+};
+
+// Of names, types, values and facts: a safetensors file has no check of its own payload.
+std::string digest_of(const Contents& contents) {
+  Digest digest;
+  for (const auto& [name, value] : contents.tensors) {
+    digest.add(name);
+    digest.add(cat(value.dtype(), value.shape()));
+    digest.add(value.data(), value.bytes());
+  }
+  for (const auto& [name, text] : contents.facts) {
+    digest.add(name);
+    digest.add(text);
+  }
+  return digest.text();
+}
 
 // (step, path) of every checkpoint in the folder, oldest first.
 std::vector<std::pair<int64_t, std::string>> listed(const std::string& folder) {
@@ -77,7 +116,9 @@ std::string save(const std::string& folder, int64_t step, const Contents& conten
   char name[64];
   std::snprintf(name, sizeof name, "step-%08lld.safetensors", static_cast<long long>(step));
   const std::string path = folder + "/" + name;
-  formats::write_safetensors(path, {contents.tensors, contents.facts});
+  auto facts = contents.facts;
+  facts[kDigest] = digest_of(contents);
+  formats::write_safetensors(path, {contents.tensors, facts});
   auto all = listed(folder);
   while (static_cast<int>(all.size()) > std::max(keep, 1)) {
     std::error_code ignored;
@@ -89,7 +130,15 @@ std::string save(const std::string& folder, int64_t step, const Contents& conten
 
 Contents load(const std::string& path) {
   auto file = formats::read_safetensors(path);
-  return {std::move(file.tensors), std::move(file.metadata)};
+  Contents out{std::move(file.tensors), std::move(file.metadata)};
+  const auto digest = out.facts.extract(kDigest);
+  if (digest.empty() || digest.mapped() != digest_of(out)) {
+    throw Error(Code::kDataLoss, cat(path,
+                                     digest.empty() ? " has no digest: it is no checkpoint"
+                                                    : " does not match its digest: bytes in it have changed",
+                                     "; take an older checkpoint"));
+  }
+  return out;
 }
 
 std::optional<Found> load_latest(const std::string& folder) {
