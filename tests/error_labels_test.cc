@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -153,6 +154,60 @@ TEST_P(ErrorLabels, KindsOfAttributes) {
   more.push_back(true);
   const auto error = error_of([&] { make_node(op(), instance->operands, more); });
   EXPECT_TRUE(error && error->code() == Code::kInvalidArgument);
+}
+
+// Numbers no sane caller gives: the node is made or refused as the caller's mistake, nothing overflows (the sanitizer
+// builds see that), nothing is allocated.
+TEST_P(ErrorLabels, ExtremeAttributes) {
+  const auto instance = fullest();
+  if (!instance) GTEST_SKIP() << "no cases";
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min(), kMost = std::numeric_limits<int64_t>::max();
+  const auto tried = [&](const std::vector<Attribute>& attributes, std::string_view name) {
+    try {
+      make_node(op(), instance->operands, attributes);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kInvalidArgument) << name << ": " << error.what();
+    } catch (const std::exception& other) {
+      ADD_FAILURE() << name << ": " << other.what();
+    }
+  };
+  for (size_t i = 0; i < op().attributes.list.size(); ++i) {
+    const AttributeSpec& spec = op().attributes.list[i];
+    for (const int64_t extreme : {kLeast, kLeast + 1, -(int64_t{1} << 40), int64_t{-1}, int64_t{0}, int64_t{1} << 31,
+                                  int64_t{1} << 47, int64_t{1} << 62, kMost - 1, kMost}) {
+      auto attributes = instance->attributes;
+      if (spec.kind == AttributeKind::kInt) {
+        attributes[i] = extreme;
+        tried(attributes, spec.name);
+      }
+      if (spec.kind != AttributeKind::kInts) continue;
+      const Ints given = std::get<Ints>(attributes[i]);
+      for (size_t k = 0; k < given.size(); ++k) {
+        Ints changed = given;
+        changed[k] = extreme;
+        attributes[i] = changed;
+        tried(attributes, spec.name);
+      }
+      for (const size_t length : {0, 1, 2, 9, 1000}) {
+        attributes[i] = Ints(length, extreme);
+        tried(attributes, spec.name);
+      }
+    }
+    for (const double extreme : {-std::numeric_limits<double>::infinity(), -1e308, -1.0, 0.0, 5e-324, 1e308,
+                                 std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+      auto attributes = instance->attributes;
+      if (spec.kind != AttributeKind::kFloat) continue;
+      attributes[i] = extreme;
+      tried(attributes, spec.name);
+    }
+    if (spec.kind == AttributeKind::kString) {
+      auto attributes = instance->attributes;
+      for (const char* word : {"", "no_such_word"}) {
+        attributes[i] = std::string(word);
+        tried(attributes, spec.name);
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Ops, ErrorLabels, ::testing::ValuesIn(registered_ops()), OpName());

@@ -76,6 +76,22 @@ TEST(Compile, KeepsOldValuesOthersHold) {
   EXPECT_EQ(w.literal().to_doubles(), (std::vector<double>{21, 22}));
 }
 
+TEST(Compile, SeesWhatIsAssignedFromOutside) {
+  Tensor rate = tensor({1}), w = tensor({0});
+  rate.assign(tensor({2}));  // before the trace
+  auto step = compile([&](const Tensor& x) {
+    w.assign(w + rate * x);
+    return sum(w);
+  });
+  EXPECT_DOUBLE_EQ(step(tensor({1})).item(), 2);
+  rate.assign(tensor({5}));
+  EXPECT_DOUBLE_EQ(step(tensor({1})).item(), 7);
+  w.assign(tensor({100}));
+  EXPECT_DOUBLE_EQ(step(tensor({1})).item(), 105);
+  rate.assign(rate * 2);  // a lazy value
+  EXPECT_DOUBLE_EQ(step(tensor({1})).item(), 115);
+}
+
 TEST(Compile, RefusesToReadInside) {
   auto f = compile([&](const Tensor& x) { return x * (x * 2).item(); });
   EXPECT_THROW(f(tensor({1})), Error);

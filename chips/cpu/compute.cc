@@ -14,8 +14,8 @@
 struct TrmKernel {
   trireme::cpu::Program program;
   trireme::cpu::Run run;
-  std::vector<void*> known;         // by value
-  std::vector<uint32_t> operands;   // value of each operand
+  std::vector<void*> known;        // by value
+  std::vector<uint32_t> operands;  // value of each operand
 };
 
 namespace trireme::cpu {
@@ -36,7 +36,8 @@ const KernelEntry* find_entry(std::string_view op) {
     std::sort(all.begin(), all.end(), [](const KernelEntry& a, const KernelEntry& b) { return a.op < b.op; });
     return all;
   }();
-  const auto at = std::lower_bound(table.begin(), table.end(), op, [](const KernelEntry& e, std::string_view n) { return e.op < n; });
+  const auto at = std::lower_bound(table.begin(), table.end(), op,
+                                   [](const KernelEntry& e, std::string_view n) { return e.op < n; });
   return at != table.end() && at->op == op ? &*at : nullptr;
 }
 
@@ -74,14 +75,17 @@ double bytes_of(const Program& program) {
   for (uint32_t i = 0; i < program.operand_count(); ++i) {
     const TrmValue v = program.operand(i);
     double touched = static_cast<double>(chip::size_of(v.dtype));
-    for (uint32_t axis = 0; axis < v.rank; ++axis) touched *= v.strides[axis] == 0 ? 1.0 : static_cast<double>(v.dims[axis]);
+    for (uint32_t axis = 0; axis < v.rank; ++axis)
+      touched *= v.strides[axis] == 0 ? 1.0 : static_cast<double>(v.dims[axis]);
     bytes += touched;
   }
   return bytes;
 }
 
 double flops_of(const Program& program, const KernelEntry* entry) {
-  const auto elements = [&](const NodeView& node) { return static_cast<double>(chip::elements(program.value(node.outputs()[0]))); };
+  const auto elements = [&](const NodeView& node) {
+    return static_cast<double>(chip::elements(program.value(node.outputs()[0])));
+  };
   if (entry) {
     const NodeView node = program.node(0);
     return entry->flops ? entry->flops(program, node) : entry->flops_per_element * elements(node);
@@ -155,7 +159,8 @@ TrmAnswer answer_for(const Program& program) {
   const KernelEntry& entry = *find_entry(node.op());
   const TrmValue typed = program.value(node.inputs().empty() ? node.outputs()[0] : node.inputs()[0]);
   if (!entry.dtypes.has(dtype_of(typed))) {
-    throw Refusal{TRM_REASON_DTYPE, "no " + std::string(name(dtype_of(typed))) + " kernel for " + std::string(node.op())};
+    throw Refusal{TRM_REASON_DTYPE,
+                  "no " + std::string(name(dtype_of(typed))) + " kernel for " + std::string(node.op())};
   }
   ask_conversions(program, entry, answer);
   answer.estimated_ns = estimate(flops_of(program, &entry), bytes_of(program), entry.flops != nullptr);
@@ -169,7 +174,8 @@ Run evaluator_run(const Program& program) {
     for (uint32_t i = 0; i < program.input_count(); ++i) inputs.push_back(values[program.input(i)]);
     for (uint32_t i = 0; i < program.output_count(); ++i) outputs.push_back(values[program.output(i)]);
     TrmErr err = sized<TrmErr>();
-    if (evaluator()->run(program.get(), inputs.data(), outputs.data(), &err) != TRM_OK) throw Failure(TRM_FAULT, err.text);
+    if (evaluator()->run(program.get(), inputs.data(), outputs.data(), &err) != TRM_OK)
+      throw Failure(TRM_FAULT, err.text);
   };
 }
 
@@ -233,7 +239,8 @@ int32_t enqueue(TrmDev*, TrmKernel* kernel, const TrmMem* operands, uint32_t ope
   return guarded(
       err,
       [&] {
-        if (operand_count != kernel->operands.size()) throw Failure(TRM_INVALID, "a kernel got the wrong number of operands");
+        if (operand_count != kernel->operands.size())
+          throw Failure(TRM_INVALID, "a kernel got the wrong number of operands");
         thread_local std::vector<void*> values;
         values = kernel->known;
         for (uint32_t i = 0; i < operand_count; ++i) {

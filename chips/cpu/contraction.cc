@@ -13,7 +13,7 @@ struct Product {
   uint32_t in_a, in_b, out;  // values
   DType type;
   int64_t batch, m, n, k;
-  Strides a, b;  // [batch, row, column]
+  Strides a, b;       // [batch, row, column]
   int64_t parts = 1;  // slices of k summed in order, for small results of long sums
 };
 
@@ -33,13 +33,15 @@ class FloatProduct {
     // Pieces of C: enough for the threads, cut where packing the operands again costs least.
     const double flops = 2.0 * static_cast<double>(p_.m) * static_cast<double>(p_.n) * static_cast<double>(p_.k);
     const auto threads = static_cast<int64_t>(host->threads());
-    int64_t pieces = threads == 1 ? 1 : (2 * threads + p_.batch * p_.parts - 1) / std::max<int64_t>(1, p_.batch * p_.parts);
+    int64_t pieces =
+        threads == 1 ? 1 : (2 * threads + p_.batch * p_.parts - 1) / std::max<int64_t>(1, p_.batch * p_.parts);
     pieces = std::clamp<int64_t>(static_cast<int64_t>(flops / 2e6), 1, std::max<int64_t>(1, pieces));
     double best = 1e300;
     for (int64_t rows = 1; rows <= pieces; ++rows) {
       const int64_t columns = (pieces + rows - 1) / rows;
-      const double cost = static_cast<double>(rows) * static_cast<double>(packed_ ? 0 : p_.n) + static_cast<double>(columns * p_.m) +
-                          1e9 * ((rows > 1 && p_.m / rows < kernel_.rows) || (columns > 1 && p_.n / columns < kernel_.columns));
+      const double cost =
+          static_cast<double>(rows) * static_cast<double>(packed_ ? 0 : p_.n) + static_cast<double>(columns * p_.m) +
+          1e9 * ((rows > 1 && p_.m / rows < kernel_.rows) || (columns > 1 && p_.n / columns < kernel_.columns));
       if (cost < best) best = cost, row_pieces_ = rows, column_pieces_ = columns;
     }
   }
@@ -55,17 +57,19 @@ class FloatProduct {
       return;
     }
     if (thin_rows_) {
-      return run_thin({p_.m, p_.n, p_.a, p_.b, p_.n, 1}, static_cast<const T*>(a), static_cast<const T*>(b), reinterpret_cast<T*>(c));
+      return run_thin({p_.m, p_.n, p_.a, p_.b, p_.n, 1}, static_cast<const T*>(a), static_cast<const T*>(b),
+                      reinterpret_cast<T*>(c));
     }
     if (thin_columns_) {  // the transposed product
-      return run_thin({p_.n, p_.m, {p_.b[0], p_.b[2], p_.b[1]}, {p_.a[0], p_.a[2], p_.a[1]}, 1, p_.n}, static_cast<const T*>(b),
-                      static_cast<const T*>(a), reinterpret_cast<T*>(c));
+      return run_thin({p_.n, p_.m, {p_.b[0], p_.b[2], p_.b[1]}, {p_.a[0], p_.a[2], p_.a[1]}, 1, p_.n},
+                      static_cast<const T*>(b), static_cast<const T*>(a), reinterpret_cast<T*>(c));
     }
     const int64_t row_step = round_up((p_.m + row_pieces_ - 1) / row_pieces_, kernel_.rows);
     const int64_t column_step = round_up((p_.n + column_pieces_ - 1) / column_pieces_, kernel_.columns);
     const int64_t pieces = row_pieces_ * column_pieces_;
     std::vector<T> partial(p_.parts > 1 ? static_cast<size_t>(p_.parts * p_.batch * size) : 0);
-    const double flops = 2.0 * static_cast<double>(size) * static_cast<double>(p_.k) / static_cast<double>(pieces * p_.parts);
+    const double flops =
+        2.0 * static_cast<double>(size) * static_cast<double>(p_.k) / static_cast<double>(pieces * p_.parts);
     const auto grain = static_cast<int64_t>(5e5 / std::max(1.0, flops)) + 1;
     parallel_for(p_.batch * p_.parts * pieces, grain, [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
@@ -78,9 +82,11 @@ class FloatProduct {
         const int64_t to = std::min(p_.k, slices * (part + 1) / p_.parts * kInner);
         const int64_t at = batch * size + row * p_.n + column;
         if (p_.parts > 1) {
-          multiply(a, b, batch, row, rows, column, columns, from, to, partial.data() + part * p_.batch * size + at, p_.n);
+          multiply(a, b, batch, row, rows, column, columns, from, to, partial.data() + part * p_.batch * size + at,
+                   p_.n);
         } else if (p_.type == f16 || p_.type == bf16) {
-          auto* block = reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(rows * columns) * sizeof(T)));
+          auto* block =
+              reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(rows * columns) * sizeof(T)));
           multiply(a, b, batch, row, rows, column, columns, from, to, block, columns);
           for (int64_t r = 0; r < rows; ++r) store_run(c, at + r * p_.n, block + r * columns, columns);
         } else {
@@ -92,7 +98,8 @@ class FloatProduct {
     const int64_t total = p_.batch * size;
     parallel_for(total, kGrainElements / p_.parts, [&](int64_t begin, int64_t end) {
       for (int64_t part = 1; part < p_.parts; ++part) {
-        for (int64_t i = begin; i < end; ++i) partial[static_cast<size_t>(i)] += partial[static_cast<size_t>(part * total + i)];
+        for (int64_t i = begin; i < end; ++i)
+          partial[static_cast<size_t>(i)] += partial[static_cast<size_t>(part * total + i)];
       }
       store_run(c, begin, partial.data() + begin, end - begin);
     });
@@ -115,13 +122,15 @@ class FloatProduct {
     const MatrixView left = matrix(a, p_.a, batch).at(row, from).transposed();
     const MatrixView right = matrix(b, p_.b, batch).at(from, column);
     const auto a_source = [&](int64_t r, int64_t count, int64_t p, int64_t inner) {
-      auto* panels = reinterpret_cast<T*>(thread_scratch(kPackScratchA, static_cast<size_t>((kBlockRows + kernel_.rows) * kInner) * sizeof(T)));
+      auto* panels = reinterpret_cast<T*>(
+          thread_scratch(kPackScratchA, static_cast<size_t>((kBlockRows + kernel_.rows) * kInner) * sizeof(T)));
       pack_panels(left.at(p, r), inner, count, kernel_.rows, panels);
       return static_cast<const T*>(panels);
     };
     const auto b_source = [&](int64_t s, int64_t count, int64_t p, int64_t inner) {
       if (packed_) return packed_->slice(from + p, column + s);
-      auto* panels = reinterpret_cast<T*>(thread_scratch(kPackScratchB, static_cast<size_t>((kBlockColumns + kernel_.columns) * kInner) * sizeof(T)));
+      auto* panels = reinterpret_cast<T*>(
+          thread_scratch(kPackScratchB, static_cast<size_t>((kBlockColumns + kernel_.columns) * kInner) * sizeof(T)));
       pack_panels(right.at(p, s), inner, count, kernel_.columns, panels);
       return static_cast<const T*>(panels);
     };
@@ -131,7 +140,7 @@ class FloatProduct {
   // A few rows times a matrix: nothing is worth packing. With columns of b contiguous, dot products; else sums of rows.
   struct Thin {
     int64_t rows, columns;
-    Strides a, b;  // [batch, row, column]
+    Strides a, b;             // [batch, row, column]
     int64_t c_row, c_column;  // strides
   };
   void run_thin(const Thin& t, const T* a, const T* b, T* c) const {
@@ -170,7 +179,8 @@ class FloatProduct {
       const T* rows = b + p * t.b[1];
       int64_t stride = t.b[1];
       if (t.b[2] != 1) {
-        auto* dense = reinterpret_cast<T*>(thread_scratch(kPackScratchB, static_cast<size_t>(kRows * columns) * sizeof(T)));
+        auto* dense =
+            reinterpret_cast<T*>(thread_scratch(kPackScratchB, static_cast<size_t>(kRows * columns) * sizeof(T)));
         for (int64_t i = 0; i < here; ++i) {
           for (int64_t j = 0; j < columns; ++j) dense[i * columns + j] = rows[i * t.b[1] + j * t.b[2]];
         }
@@ -212,14 +222,16 @@ void multiply_integers(const Product& p, const U* a, const U* b, U* c) {
 
 Run prepare_dot_general(const Program& program, const NodeView& node) {
   const TrmValue a = program.value(node.inputs()[0]), b = program.value(node.inputs()[1]);
-  Product p{node.inputs()[0], node.inputs()[1], node.outputs()[0], dtype_of(a), a.dims[0], a.dims[1], b.dims[2], a.dims[2], {}, {}};
+  Product p{node.inputs()[0], node.inputs()[1], node.outputs()[0], dtype_of(a), a.dims[0],
+            a.dims[1],        b.dims[2],        a.dims[2],         {},          {}};
   std::copy_n(a.strides, 3, p.a.begin());
   std::copy_n(b.strides, 3, p.b.begin());
   if (p.type == f64) return [product = FloatProduct<double>(p, b)](void* const* values) { product.run(values); };
   if (is_float(p.type)) return [product = FloatProduct<float>(p, b)](void* const* values) { product.run(values); };
   const auto integers = [&]<class U>() -> Run {
     return [p](void* const* v) {
-      multiply_integers(p, static_cast<const U*>(v[p.in_a]), static_cast<const U*>(v[p.in_b]), static_cast<U*>(v[p.out]));
+      multiply_integers(p, static_cast<const U*>(v[p.in_a]), static_cast<const U*>(v[p.in_b]),
+                        static_cast<U*>(v[p.out]));
     };
   };
   switch (size_of(p.type)) {

@@ -28,11 +28,27 @@ struct Geometry {
 };
 
 Geometry geometry_of(const Program& program, const NodeView& node) {
-  const TrmValue x = program.value(node.inputs()[0]), w = program.value(node.inputs()[1]), y = program.value(node.outputs()[0]);
-  Geometry g{node.inputs()[0], node.inputs()[1], node.outputs()[0], dtype_of(x), x.dims[0], x.dims[1], w.dims[0],
-             node.integer("groups"), {}, {}, {}, {}, {}, {}, {}, {}};
+  const TrmValue x = program.value(node.inputs()[0]), w = program.value(node.inputs()[1]),
+                 y = program.value(node.outputs()[0]);
+  Geometry g{node.inputs()[0],
+             node.inputs()[1],
+             node.outputs()[0],
+             dtype_of(x),
+             x.dims[0],
+             x.dims[1],
+             w.dims[0],
+             node.integer("groups"),
+             {},
+             {},
+             {},
+             {},
+             {},
+             {},
+             {},
+             {}};
   const uint32_t spatial = x.rank - 2, missing = 3 - spatial;
-  g.size.fill(1), g.kernel.fill(1), g.pixels.fill(1), g.stride.fill(1), g.low.fill(0), g.dilation.fill(1), g.spread.fill(1);
+  g.size.fill(1), g.kernel.fill(1), g.pixels.fill(1), g.stride.fill(1), g.low.fill(0), g.dilation.fill(1),
+      g.spread.fill(1);
   g.x_strides = {x.strides[0], x.strides[1], 0, 0, 0};
   const auto strides = node.integers("strides"), low = node.integers("low"), dilation = node.integers("dilation"),
              spread = node.integers("input_dilation");
@@ -70,7 +86,8 @@ void load_row(T* to, const std::byte* from, DType type, int64_t stride, int64_t 
   }
   const T* items = reinterpret_cast<const T*>(from);
   if (stride == 1) std::memcpy(to, items, static_cast<size_t>(count) * sizeof(T));
-  else for (int64_t i = 0; i < count; ++i) to[i] = items[i * stride];
+  else
+    for (int64_t i = 0; i < count; ++i) to[i] = items[i * stride];
 }
 
 // A run of neighbouring pixels of one image row: columns [column, column + count) of the right-hand matrix.
@@ -90,7 +107,8 @@ class Convolution {
     column_step_ = blocks_ == 0 ? width : round_up((columns_ + blocks_ - 1) / blocks_, width);
     const int64_t tasks = g_.groups * (flat_ ? 1 : g_.images) * blocks_;
     const int64_t wanted = 2 * static_cast<int64_t>(host->threads());
-    row_pieces_ = std::clamp<int64_t>(tasks >= wanted ? 1 : wanted / std::max<int64_t>(1, tasks), 1, (g_.group_outputs() + rows - 1) / rows);
+    row_pieces_ = std::clamp<int64_t>(tasks >= wanted ? 1 : wanted / std::max<int64_t>(1, tasks), 1,
+                                      (g_.group_outputs() + rows - 1) / rows);
     row_step_ = round_up((g_.group_outputs() + row_pieces_ - 1) / row_pieces_, rows);
   }
 
@@ -105,15 +123,18 @@ class Convolution {
     const auto* x = static_cast<const std::byte*>(values[g_.in_x]);
     const int64_t images = flat_ ? 1 : g_.images;
     const double flops = 2.0 * static_cast<double>(row_step_ * column_step_) * static_cast<double>(g_.inner());
-    parallel_for(g_.groups * images * blocks_ * row_pieces_, static_cast<int64_t>(5e5 / flops) + 1, [&](int64_t begin, int64_t end) {
-      for (int64_t task = begin; task < end; ++task) {
-        const int64_t piece = task % row_pieces_, block = task / row_pieces_ % blocks_;
-        const int64_t image = task / row_pieces_ / blocks_ % images, group = task / row_pieces_ / blocks_ / images;
-        const int64_t row = piece * row_step_, rows = std::min(row_step_, g_.group_outputs() - row);
-        const int64_t column = block * column_step_, columns = std::min(column_step_, columns_ - column);
-        if (rows > 0 && columns > 0) compute(x, y, *(*weights)[static_cast<size_t>(group)], group, image, row, rows, column, columns);
-      }
-    });
+    parallel_for(g_.groups * images * blocks_ * row_pieces_, static_cast<int64_t>(5e5 / flops) + 1,
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t task = begin; task < end; ++task) {
+                     const int64_t piece = task % row_pieces_, block = task / row_pieces_ % blocks_;
+                     const int64_t image = task / row_pieces_ / blocks_ % images,
+                                   group = task / row_pieces_ / blocks_ / images;
+                     const int64_t row = piece * row_step_, rows = std::min(row_step_, g_.group_outputs() - row);
+                     const int64_t column = block * column_step_, columns = std::min(column_step_, columns_ - column);
+                     if (rows > 0 && columns > 0)
+                       compute(x, y, *(*weights)[static_cast<size_t>(group)], group, image, row, rows, column, columns);
+                   }
+                 });
   }
 
  private:
@@ -124,20 +145,23 @@ class Convolution {
     auto weights = std::make_shared<Weights>();
     for (int64_t group = 0; group < g_.groups; ++group) {
       const MatrixView left = MatrixView{dense.data(), g_.type, g_.inner(), 1}.at(group * g_.group_outputs(), 0);
-      weights->push_back(std::make_unique<PackedMatrix<T>>(left.transposed(), g_.inner(), g_.group_outputs(), micro_kernel<T>().rows));
+      weights->push_back(
+          std::make_unique<PackedMatrix<T>>(left.transposed(), g_.inner(), g_.group_outputs(), micro_kernel<T>().rows));
     }
     return weights;
   }
 
-  void compute(const std::byte* x, std::byte* y, const PackedMatrix<T>& weights, int64_t group, int64_t image, int64_t row,
-               int64_t rows, int64_t column, int64_t columns) const {
+  void compute(const std::byte* x, std::byte* y, const PackedMatrix<T>& weights, int64_t group, int64_t image,
+               int64_t row, int64_t rows, int64_t column, int64_t columns) const {
     thread_local std::vector<PixelRun> runs;
     list_runs(runs, image, column, columns);
-    const std::byte* channels = x + group * g_.group_channels() * g_.x_strides[1] * static_cast<int64_t>(size_of(g_.type));
+    const std::byte* channels =
+        x + group * g_.group_channels() * g_.x_strides[1] * static_cast<int64_t>(size_of(g_.type));
     const int64_t width = micro_kernel<T>().columns;
     const auto a_source = [&](int64_t r, int64_t, int64_t p, int64_t) { return weights.slice(p, row + r); };
     const auto b_source = [&](int64_t, int64_t, int64_t p, int64_t inner) {
-      auto* panels = reinterpret_cast<T*>(thread_scratch(kPackScratchB, static_cast<size_t>((kBlockColumns + width) * kInner) * sizeof(T)));
+      auto* panels = reinterpret_cast<T*>(
+          thread_scratch(kPackScratchB, static_cast<size_t>((kBlockColumns + width) * kInner) * sizeof(T)));
       gather(channels, runs, columns, p, inner, width, panels);
       return static_cast<const T*>(panels);
     };
@@ -151,7 +175,8 @@ class Convolution {
     auto* block = reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(rows * columns) * sizeof(T)));
     multiply_blocks<T>(rows, columns, g_.inner(), a_source, b_source, block, columns);
     for (int64_t at = 0; at < columns;) {
-      const int64_t n = flat_ ? (column + at) / pixel_count : image, pixel = flat_ ? (column + at) % pixel_count : column + at;
+      const int64_t n = flat_ ? (column + at) / pixel_count : image,
+                    pixel = flat_ ? (column + at) % pixel_count : column + at;
       const int64_t here = std::min(columns - at, pixel_count - pixel);
       for (int64_t r = 0; r < rows; ++r) {
         store_run(y, (n * g_.outputs + first_output + r) * pixel_count + pixel, block + r * columns + at, here);
@@ -191,7 +216,8 @@ class Convolution {
     const auto [kd, kh, kw] = g_.kernel;
     T row[kBlockColumns];
     for (int64_t k = 0; k < inner; ++k) {
-      const int64_t w = (p + k) % kw, h = (p + k) / kw % kh, d = (p + k) / kw / kh % kd, channel = (p + k) / kw / kh / kd;
+      const int64_t w = (p + k) % kw, h = (p + k) / kw % kh, d = (p + k) / kw / kh % kd,
+                    channel = (p + k) / kw / kh / kd;
       for (const PixelRun& run : runs) {
         const int64_t depth = source_index(g_, 0, run.depth, d), height = source_index(g_, 1, run.height, h);
         T* to = row + run.column;
@@ -219,7 +245,8 @@ class Convolution {
     T line[kInner];
     if (columns % width != 0) std::fill_n(panels + columns / width * width * inner, width * inner, T{0});
     for (int64_t k = 0; k < inner;) {
-      const int64_t w = (p + k) % kw, h = (p + k) / kw % kh, d = (p + k) / kw / kh % kd, channel = (p + k) / kw / kh / kd;
+      const int64_t w = (p + k) % kw, h = (p + k) / kw % kh, d = (p + k) / kw / kh % kd,
+                    channel = (p + k) / kw / kh / kd;
       const int64_t run_length = std::min(inner - k, kw - w);
       for (const PixelRun& run : runs) {
         const int64_t depth = source_index(g_, 0, run.depth, d), height = source_index(g_, 1, run.height, h);
@@ -231,7 +258,8 @@ class Convolution {
           const int64_t last = std::clamp<int64_t>(g_.size[2] - start, first, run_length);
           std::fill_n(line, first, T{0});
           if (last > first) {
-            load_row(line + first, from + (start + first) * g_.x_strides[4] * item, g_.type, g_.x_strides[4], last - first);
+            load_row(line + first, from + (start + first) * g_.x_strides[4] * item, g_.type, g_.x_strides[4],
+                     last - first);
           }
           std::fill_n(line + last, run_length - last, T{0});
           const int64_t column = run.column + i;
@@ -258,7 +286,8 @@ class Convolution {
     // at = start + i stride must lie in [0, size).
     const int64_t stride = g_.stride[2], start = run.width * stride - g_.low[2] + w * g_.dilation[2];
     const int64_t first = std::clamp<int64_t>(start >= 0 ? 0 : (-start + stride - 1) / stride, 0, run.count);
-    const int64_t last = std::clamp<int64_t>(start >= g_.size[2] ? 0 : (g_.size[2] - start + stride - 1) / stride, first, run.count);
+    const int64_t last =
+        std::clamp<int64_t>(start >= g_.size[2] ? 0 : (g_.size[2] - start + stride - 1) / stride, first, run.count);
     std::fill_n(to, first, T{0});
     load_row(to + first, line + (start + first * stride) * step * item, g_.type, stride * step, last - first);
     std::fill_n(to + last, run.count - last, T{0});
@@ -291,17 +320,20 @@ Run depthwise(const Geometry& g, const TrmValue& w) {
           for (int64_t oh = 0; oh < g.pixels[1]; ++oh) {
             T* line = target + (od * g.pixels[1] + oh) * g.pixels[2];
             for (int64_t position = 0; position < g.positions(); ++position) {
-              const int64_t kw = position % g.kernel[2], kh = position / g.kernel[2] % g.kernel[1], kd = position / g.kernel[2] / g.kernel[1];
+              const int64_t kw = position % g.kernel[2], kh = position / g.kernel[2] % g.kernel[1],
+                            kd = position / g.kernel[2] / g.kernel[1];
               const int64_t depth = source_index(g, 0, od, kd), height = source_index(g, 1, oh, kh);
               if (depth < 0 || height < 0) continue;
               const T scale = weights[output * w.strides[0] + kd * w_stride(0) + kh * w_stride(1) + kw * w_stride(2)];
               const int64_t stride = g.stride[2], start = kw * g.dilation[2] - g.low[2];
               const int64_t first = std::min(g.pixels[2], start >= 0 ? 0 : (-start + stride - 1) / stride);
-              const int64_t last = start >= g.size[2] ? 0 : std::min(g.pixels[2], (g.size[2] - start + stride - 1) / stride);
+              const int64_t last =
+                  start >= g.size[2] ? 0 : std::min(g.pixels[2], (g.size[2] - start + stride - 1) / stride);
               const T* from = source + depth * g.x_strides[2] + height * g.x_strides[3] + start * g.x_strides[4];
               const int64_t step = stride * g.x_strides[4];
               if (step == 1 && last > first) kernel.add_scaled(last - first, scale, from + first, line + first);
-              else for (int64_t i = first; i < last; ++i) line[i] += scale * from[i * step];
+              else
+                for (int64_t i = first; i < last; ++i) line[i] += scale * from[i * step];
             }
           }
         }

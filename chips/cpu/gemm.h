@@ -19,7 +19,7 @@ struct MicroKernel {
   void (*run)(int64_t used_rows, int64_t inner, const T* a, const T* b, T* c, int64_t c_stride, bool add);
   // y[0..n) += sum over i < k of x[i x_stride] b[i b_stride + 0..n): a row times a matrix with contiguous rows.
   void (*row_times)(int64_t k, int64_t n, const T* x, int64_t x_stride, const T* b, int64_t b_stride, T* y);
-  T (*dot)(int64_t k, const T* x, const T* y);  // both contiguous
+  T (*dot)(int64_t k, const T* x, const T* y);           // both contiguous
   void (*add_scaled)(int64_t n, T w, const T* x, T* y);  // y[i] += w x[i]
   // One full panel of `width` = R or W from T in memory: to[p width + s] = from[p k_stride + s n_stride], where one of
   // the strides is 1.
@@ -43,7 +43,8 @@ struct MatrixView {
   int64_t row_stride, column_stride;  // in elements
   MatrixView at(int64_t row, int64_t column) const {
     const int64_t offset = row * row_stride + column * column_stride;
-    return {static_cast<const std::byte*>(data) + offset * static_cast<int64_t>(size_of(type)), type, row_stride, column_stride};
+    return {static_cast<const std::byte*>(data) + offset * static_cast<int64_t>(size_of(type)), type, row_stride,
+            column_stride};
   }
   MatrixView transposed() const { return {data, type, column_stride, row_stride}; }
 };

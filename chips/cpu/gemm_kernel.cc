@@ -25,7 +25,8 @@ constexpr int64_t kRows = 6;
 #endif
 
 template <class T, int64_t kUsed>
-void block(int64_t inner, const T* HWY_RESTRICT a, const T* HWY_RESTRICT b, T* HWY_RESTRICT c, int64_t c_stride, bool add) {
+void block(int64_t inner, const T* HWY_RESTRICT a, const T* HWY_RESTRICT b, T* HWY_RESTRICT c, int64_t c_stride,
+           bool add) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -174,8 +175,9 @@ void pack_columns(const T* from, int64_t n_stride, int64_t k, int64_t width, T* 
 template <class T>
 MicroKernel<T> kernel() {
   const hn::ScalableTag<T> d;
-  return {kRows, 2 * static_cast<int64_t>(hn::Lanes(d)), run<T>, row_times<T>, dot<T>, add_scaled<T>, pack_rows<T>,
-          pack_columns<T>};
+  return {
+      kRows,          2 * static_cast<int64_t>(hn::Lanes(d)), run<T>, row_times<T>, dot<T>, add_scaled<T>, pack_rows<T>,
+      pack_columns<T>};
 }
 MicroKernel<float> kernel_f32() { return kernel<float>(); }
 MicroKernel<double> kernel_f64() { return kernel<double>(); }

@@ -60,7 +60,9 @@ Run prepare_gather(const Program& program, const NodeView& node) {
     const std::vector<int64_t> indices = read_indices(list, values[index]);
     const auto* source = static_cast<const std::byte*>(values[in]);
     auto* target = static_cast<std::byte*>(values[out]);
-    const auto clamped = [&](int64_t k) { return std::clamp<int64_t>(indices[static_cast<size_t>(k)], 0, view.size - 1); };
+    const auto clamped = [&](int64_t k) {
+      return std::clamp<int64_t>(indices[static_cast<size_t>(k)], 0, view.size - 1);
+    };
     if (!rows) {
       for (int64_t k = 0; k < count; ++k) {
         copy_items(item, dims, target + k * view.inner * static_cast<int64_t>(item), to,

@@ -44,7 +44,7 @@ using Run = std::function<void(void* const* values)>;
 
 struct KernelEntry {
   std::string_view op;
-  DTypeSet dtypes;  // of the first input (of the first output where there are no inputs)
+  DTypeSet dtypes;       // of the first input (of the first output where there are no inputs)
   bool strided_outputs;  // false: outputs row-major; inputs may have any strides
   // Prepares the program's one node. Throws Failure (TRM_UNSUPPORTED) when this form of the op is not done.
   Run (*prepare)(const Program&, const NodeView&);
@@ -94,6 +94,8 @@ inline int64_t axis_of(const NodeView& node, const char* name, uint32_t rank) {
 
 // Elements a piece of parallel work should have to pay for waking a thread.
 constexpr int64_t kGrainElements = 16384;
-inline int64_t grain_for(int64_t work_per_item) { return std::max<int64_t>(1, kGrainElements / std::max<int64_t>(1, work_per_item)); }
+inline int64_t grain_for(int64_t work_per_item) {
+  return std::max<int64_t>(1, kGrainElements / std::max<int64_t>(1, work_per_item));
+}
 
 }  // namespace trireme::cpu

@@ -34,8 +34,12 @@ HWY_INLINE V power_of_two(D d, V n) {
 // x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1.
 template <class D, class V>
 HWY_INLINE V reduced_expm1(D d, V x, V& n) {
-  constexpr float kSeries[] = {0.5f, 0.16666666682534345f, 0.04166645680967604f, 0.008333310024231795f,
-                               0.0013934541928436522f, 0.00019891981310453516f};  // (e^r - 1 - r) / r^2
+  constexpr float kSeries[] = {0.5f,
+                               0.16666666682534345f,
+                               0.04166645680967604f,
+                               0.008333310024231795f,
+                               0.0013934541928436522f,
+                               0.00019891981310453516f};  // (e^r - 1 - r) / r^2
   n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
   V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
   r = hn::NegMulAdd(n, hn::Set(d, -0.00021219444f), r);
@@ -54,8 +58,8 @@ struct Exp {
     const V p = reduced_expm1(d, clamp(d, x, -104.5f, 89.0f), n);
     // In two steps, so that results below 2^-126 and near 2^128 come out right.
     const V half = hn::Floor(hn::Mul(n, hn::Set(d, 0.5f)));
-    const V e = hn::Mul(hn::Mul(hn::Add(p, hn::Set(d, 1.0f)), power_of_two(d, half)),
-                        power_of_two(d, hn::Sub(n, half)));
+    const V e =
+        hn::Mul(hn::Mul(hn::Add(p, hn::Set(d, 1.0f)), power_of_two(d, half)), power_of_two(d, hn::Sub(n, half)));
     return hn::IfThenElse(hn::IsNaN(x), x, e);
   }
 };
@@ -91,7 +95,8 @@ struct Logistic {
   }
 };
 
-struct Log {  // m in [sqrt 1/2, sqrt 2), x = m 2^k, f = m - 1, s = f / (2 + f): log m = f - (f^2/2 - s (f^2/2 + R(s^2)))
+struct Log {  // m in [sqrt 1/2, sqrt 2), x = m 2^k, f = m - 1, s = f / (2 + f): log m = f - (f^2/2 - s (f^2/2 +
+              // R(s^2)))
   template <class D, class V>
   static HWY_INLINE V run(D d, V x) {
     constexpr float kSeries[] = {0.666666665519635f, 0.4000012390615411f, 0.2855058703611435f, 0.2333681103404383f};
@@ -130,11 +135,12 @@ struct Log1p {  // u = 1 + x rounded; log u plus what the rounding lost
 struct Erf {
   template <class D, class V>
   static HWY_INLINE V run(D d, V x) {
-    constexpr float kNear[] = {1.1283791658483509f,   -0.3761262666672013f,   0.11283594715157845f, -0.02685421201052372f,
-                               0.005189087423235487f, -0.0008016864285412523f, 7.875875056904539e-05f};  // erf(x)/x
-    constexpr float kFar[] = {-0.0003139770930344461f, 1.1302080297430235f,    0.6318707642924898f,
-                              0.11003628458654524f,    -0.02639505450810385f,  0.004749935117309352f,
-                              -0.0005946317950159844f, 4.5786246989173e-05f,   -1.6226791704519755e-06f};  // -log erfc
+    constexpr float kNear[] = {1.1283791658483509f,   -0.3761262666672013f,  0.11283594715157845f,
+                               -0.02685421201052372f, 0.005189087423235487f, -0.0008016864285412523f,
+                               7.875875056904539e-05f};  // erf(x)/x
+    constexpr float kFar[] = {-0.0003139770930344461f, 1.1302080297430235f,   0.6318707642924898f,
+                              0.11003628458654524f,    -0.02639505450810385f, 0.004749935117309352f,
+                              -0.0005946317950159844f, 4.5786246989173e-05f,  -1.6226791704519755e-06f};  // -log erfc
     const V a = hn::Abs(x);
     const V near = hn::Mul(a, polynomial(d, hn::Mul(x, x), kNear));
     const V capped = hn::Min(a, hn::Set(d, 4.05f));
@@ -157,8 +163,8 @@ struct Angle {
     r = hn::NegMulAdd(turns, hn::Set(d, 0x1.1a62633145c07p-54), r);
     const V z = hn::Mul(r, r);
     const V s = hn::MulAdd(hn::Mul(z, r), polynomial(d, z, kSine), r);
-    const V c = hn::MulAdd(hn::Mul(z, z), polynomial(d, z, kCosine),
-                           hn::NegMulAdd(z, hn::Set(d, 0.5), hn::Set(d, 1.0)));
+    const V c =
+        hn::MulAdd(hn::Mul(z, z), polynomial(d, z, kCosine), hn::NegMulAdd(z, hn::Set(d, 0.5), hn::Set(d, 1.0)));
     // turns mod 4, by halves: odd swaps sine and cosine, two turns negate both.
     const V half = hn::Floor(hn::Mul(turns, hn::Set(d, 0.5)));
     const auto odd = hn::Ne(hn::Sub(turns, hn::Add(half, half)), hn::Zero(d));

@@ -73,7 +73,8 @@ Run prepare_pad(const Program& program, const NodeView& node) {
   const auto item = element_of(node.number("value"), y.dtype);
   return [=](void* const* values) {
     const std::array<int64_t, TRM_MAX_RANK> zeros{};
-    copy_items(chip::size_of(y.dtype), chip::dims(y), values[out], chip::strides(y), item.data(), {zeros.data(), y.rank});
+    copy_items(chip::size_of(y.dtype), chip::dims(y), values[out], chip::strides(y), item.data(),
+               {zeros.data(), y.rank});
     copy_block(chip::dims(x), y, values[out], offset, {spread.data(), x.rank}, x, values[in], 0);
   };
 }
@@ -83,7 +84,8 @@ int64_t start_offset(const TrmValue& whole, std::span<const int64_t> block, cons
   int64_t offset = 0;
   for (uint32_t axis = 0; axis < whole.rank; ++axis) {
     const int64_t at = static_cast<int64_t>(axis) * start.strides[0];
-    const int64_t wanted = start.dtype == TRM_I32 ? static_cast<const int32_t*>(memory)[at] : static_cast<const int64_t*>(memory)[at];
+    const int64_t wanted =
+        start.dtype == TRM_I32 ? static_cast<const int32_t*>(memory)[at] : static_cast<const int64_t*>(memory)[at];
     offset += std::clamp<int64_t>(wanted, 0, whole.dims[axis] - block[axis]) * whole.strides[axis];
   }
   return offset;

@@ -66,8 +66,8 @@ Run prepare_sort(const Program& program, const NodeView& node) {
             auto* to = static_cast<std::byte*>(values[columns[c].out]);
             for (int64_t k = 0; k < view.size; ++k) {
               const int64_t source = base + line[static_cast<size_t>(k)].second * view.inner;
-              move_item(to + static_cast<size_t>(base + k * view.inner) * bytes, from + static_cast<size_t>(source) * bytes,
-                        bytes);
+              move_item(to + static_cast<size_t>(base + k * view.inner) * bytes,
+                        from + static_cast<size_t>(source) * bytes, bytes);
             }
           }
         }

@@ -61,7 +61,9 @@ void pack(const S* source, int64_t k_stride, int64_t n_stride, int64_t k, int64_
 
 template <>
 void pack_panels<float>(const MatrixView& b, int64_t k, int64_t n, int64_t width, float* panels) {
-  const auto as = [&]<class S>() { pack(static_cast<const S*>(b.data), b.row_stride, b.column_stride, k, n, width, panels); };
+  const auto as = [&]<class S>() {
+    pack(static_cast<const S*>(b.data), b.row_stride, b.column_stride, k, n, width, panels);
+  };
   if (b.type == f16) as.operator()<Half>();
   else if (b.type == bf16) as.operator()<BFloat16>();
   else as.operator()<float>();

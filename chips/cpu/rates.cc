@@ -14,8 +14,10 @@ const Rates& machine_rates() {
     // Two fused multiply-adds per cycle on vectors of 16, 8 or 4 lanes at about 2.5 GHz.
     const double lanes = wide ? 16 : medium ? 8 : 4;
     const double threads = host->threads();
-    return Rates{wide ? "cpu avx512" : medium ? "cpu avx2" : "cpu", threads * lanes * 4 * 2.5e9,
-                 12e9 * std::min(threads, 8.0), 100.0};
+    return Rates{wide     ? "cpu avx512"
+                 : medium ? "cpu avx2"
+                          : "cpu",
+                 threads * lanes * 4 * 2.5e9, 12e9 * std::min(threads, 8.0), 100.0};
   }();
   return rates;
 }

@@ -27,7 +27,8 @@ const ReductionOp* find_reduction(std::string_view op) {
 // ---- elementwise ----------------------------------------------------------------------------------------------------
 
 Run prepare_elementwise(const Program& program) {
-  auto tiles = std::make_shared<TileProgram>(program, program.node_count(), chip::dims(program.value(program.output(0))));
+  auto tiles =
+      std::make_shared<TileProgram>(program, program.node_count(), chip::dims(program.value(program.output(0))));
   Loops& loops = tiles->loops;
   const int64_t elements = loops.elements();
   if (elements == 0) return [](void* const*) {};
@@ -147,7 +148,8 @@ struct Reduction {
     for (int64_t b = 0; b < blocks; ++b) {
       const int64_t count = std::min(block, kept - b * block);
       double* first = partial.data() + b * block * chunks;
-      for (int64_t chunk = 1; chunk < chunks; ++chunk) merge.columns(first, first + chunk * count, static_cast<size_t>(count));
+      for (int64_t chunk = 1; chunk < chunks; ++chunk)
+        merge.columns(first, first + chunk * count, static_cast<size_t>(count));
       write(values, first, b * block, count);
     }
   }
@@ -193,7 +195,8 @@ Run prepare_reduction(const Program& program, const NodeView& node, Fold fold) {
     for (int axis = 0; axis < loops.rank; ++axis) {
       if (reduced[axis] != want) continue;
       ordered.dims[place] = loops.dims[axis];
-      for (size_t slot = 0; slot < loops.strides.size(); ++slot) ordered.strides[slot][place] = loops.strides[slot][axis];
+      for (size_t slot = 0; slot < loops.strides.size(); ++slot)
+        ordered.strides[slot][place] = loops.strides[slot][axis];
       ++place;
       if (!want) ++kept_axes;
     }
@@ -215,7 +218,8 @@ Run prepare_reduction(const Program& program, const NodeView& node, Fold fold) {
   // Columns when the contiguous axis is kept; but tiles shorter than 32 lose to strided loads along the other side.
   const Strides& lead = loops.strides[TileProgram::kLeader];
   const bool has_kept = r->fence > 0, has_reduced = r->fence < loops.rank;
-  r->columns = has_kept && (!has_reduced || (std::llabs(lead[r->fence - 1]) == 1 && std::llabs(lead[loops.rank - 1]) != 1));
+  r->columns =
+      has_kept && (!has_reduced || (std::llabs(lead[r->fence - 1]) == 1 && std::llabs(lead[loops.rank - 1]) != 1));
   if (r->columns && r->kept < 32 && r->reduced > r->kept) r->columns = false;
   else if (has_kept && !r->columns && r->reduced < 32 && r->kept > r->reduced) r->columns = true;
   // Chunks of at least 32768 elements when there are too few results to share out.
@@ -233,7 +237,8 @@ Run prepare_region(const Program& program) {
   const uint32_t nodes = program.node_count();
   if (nodes == 0) throw Failure(TRM_UNSUPPORTED, "a program without nodes");
   const NodeView last = program.node(nodes - 1);
-  if (const ReductionOp* reduction = find_reduction(last.op())) return prepare_reduction(program, last, reduction->fold);
+  if (const ReductionOp* reduction = find_reduction(last.op()))
+    return prepare_reduction(program, last, reduction->fold);
   return prepare_elementwise(program);
 }
 

@@ -97,25 +97,33 @@ void angle(void* out, Inputs in, size_t count, const TileParameters& parameters)
 #endif
 }
 
-#define TRIREME_UNARY(Name, expression)                                     \
-  struct Name {                                                             \
-    template <class D, class V>                                             \
-    static HWY_INLINE V run([[maybe_unused]] D d, V x) { return expression; } \
+#define TRIREME_UNARY(Name, expression)                  \
+  struct Name {                                          \
+    template <class D, class V>                          \
+    static HWY_INLINE V run([[maybe_unused]] D d, V x) { \
+      return expression;                                 \
+    }                                                    \
   }
-#define TRIREME_BINARY(Name, expression)                                         \
-  struct Name {                                                                  \
-    template <class D, class V>                                                  \
-    static HWY_INLINE V run([[maybe_unused]] D d, V a, V b) { return expression; } \
+#define TRIREME_BINARY(Name, expression)                      \
+  struct Name {                                               \
+    template <class D, class V>                               \
+    static HWY_INLINE V run([[maybe_unused]] D d, V a, V b) { \
+      return expression;                                      \
+    }                                                         \
   }
-#define TRIREME_SCALAR(Name, expression)        \
-  struct Name {                                 \
-    template <class T>                          \
-    static auto scalar(T x) { return expression; } \
+#define TRIREME_SCALAR(Name, expression) \
+  struct Name {                          \
+    template <class T>                   \
+    static auto scalar(T x) {            \
+      return expression;                 \
+    }                                    \
   }
-#define TRIREME_SCALAR_PAIR(Name, expression)        \
-  struct Name {                                      \
-    template <class T>                               \
-    static auto scalar(T a, T b) { return expression; } \
+#define TRIREME_SCALAR_PAIR(Name, expression) \
+  struct Name {                               \
+    template <class T>                        \
+    static auto scalar(T a, T b) {            \
+      return expression;                      \
+    }                                         \
   }
 
 TRIREME_UNARY(Neg, hn::Neg(x));
@@ -185,7 +193,8 @@ void reduce_precision(void* out, Inputs in, size_t count, const TileParameters& 
     }
     const int exponent = std::max(std::ilogb(value), 1 - bias);
     const double rounded = std::ldexp(std::nearbyint(std::ldexp(value, mantissa - exponent)), exponent - mantissa);
-    y[i] = std::fabs(rounded) > largest ? std::copysign(std::numeric_limits<T>::infinity(), x[i]) : static_cast<T>(rounded);
+    y[i] = std::fabs(rounded) > largest ? std::copysign(std::numeric_limits<T>::infinity(), x[i])
+                                        : static_cast<T>(rounded);
   }
 }
 

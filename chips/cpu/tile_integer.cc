@@ -41,15 +41,19 @@ void select(void* out, Inputs in, size_t count, const TileParameters&) {
   for (size_t i = 0; i < count; ++i) y[i] = condition[i] ? a[i] : b[i];
 }
 
-#define TRIREME_UNARY(Name, expression)     \
-  struct Name {                             \
-    template <class T>                      \
-    static HWY_INLINE T run(T x) { return static_cast<T>(expression); } \
+#define TRIREME_UNARY(Name, expression)  \
+  struct Name {                          \
+    template <class T>                   \
+    static HWY_INLINE T run(T x) {       \
+      return static_cast<T>(expression); \
+    }                                    \
   }
-#define TRIREME_BINARY(Name, expression)         \
-  struct Name {                                  \
-    template <class T>                           \
-    static HWY_INLINE auto run(T a, T b) { return expression; } \
+#define TRIREME_BINARY(Name, expression)   \
+  struct Name {                            \
+    template <class T>                     \
+    static HWY_INLINE auto run(T a, T b) { \
+      return expression;                   \
+    }                                      \
   }
 
 template <class T>
@@ -66,7 +70,7 @@ TRIREME_UNARY(CountLeadingZeros, std::countl_zero(x));
 
 TRIREME_BINARY(Add, a + b);
 TRIREME_BINARY(Sub, a - b);
-TRIREME_BINARY(And, a & b);
+TRIREME_BINARY(And, a& b);
 TRIREME_BINARY(Or, a | b);
 TRIREME_BINARY(Xor, a ^ b);
 TRIREME_BINARY(Max, a > b ? a : b);
@@ -79,7 +83,9 @@ TRIREME_BINARY(Gt, a > b);
 TRIREME_BINARY(Ge, a >= b);
 struct Mul {  // u16 times u16 would be a signed int product
   template <class T>
-  static HWY_INLINE T run(T a, T b) { return static_cast<T>(uint64_t{a} * b); }
+  static HWY_INLINE T run(T a, T b) {
+    return static_cast<T>(uint64_t{a} * b);
+  }
 };
 struct Div {
   template <class T>

@@ -16,17 +16,57 @@ namespace trireme::cpu {
 std::span<const TileOpName> tile_op_names() {
   constexpr DTypeSet bits = ints | bools;
   static constexpr TileOpName kNames[] = {
-      {"fill", any_dtype}, {"iota", numbers}, {"convert", any_dtype}, {"optimization_barrier", any_dtype},
-      {"select", any_dtype}, {"compare", any_dtype}, {"is_finite", floats}, {"reduce_precision", floats},
-      {"neg", numbers}, {"abs", numbers}, {"sign", numbers}, {"not", bits}, {"popcount", ints}, {"clz", ints},
-      {"exp", floats}, {"log", floats}, {"expm1", floats}, {"log1p", floats}, {"sqrt", floats}, {"rsqrt", floats},
-      {"cbrt", floats}, {"sin", floats}, {"cos", floats}, {"tan", floats}, {"tanh", floats}, {"erf", floats},
-      {"logistic", floats}, {"floor", floats}, {"ceil", floats}, {"round_even", floats},
-      {"add", numbers}, {"sub", numbers}, {"mul", numbers}, {"div", numbers}, {"rem", numbers}, {"pow", numbers},
-      {"max", numbers}, {"min", numbers}, {"atan2", floats}, {"and", bits}, {"or", bits}, {"xor", bits},
-      {"shift_left", ints}, {"shift_right_logical", ints}, {"shift_right_arith", ints},
-      {"reduce_sum", numbers}, {"reduce_prod", numbers}, {"reduce_max", numbers}, {"reduce_min", numbers},
-      {"reduce_and", bools}, {"reduce_or", bools},
+      {"fill", any_dtype},
+      {"iota", numbers},
+      {"convert", any_dtype},
+      {"optimization_barrier", any_dtype},
+      {"select", any_dtype},
+      {"compare", any_dtype},
+      {"is_finite", floats},
+      {"reduce_precision", floats},
+      {"neg", numbers},
+      {"abs", numbers},
+      {"sign", numbers},
+      {"not", bits},
+      {"popcount", ints},
+      {"clz", ints},
+      {"exp", floats},
+      {"log", floats},
+      {"expm1", floats},
+      {"log1p", floats},
+      {"sqrt", floats},
+      {"rsqrt", floats},
+      {"cbrt", floats},
+      {"sin", floats},
+      {"cos", floats},
+      {"tan", floats},
+      {"tanh", floats},
+      {"erf", floats},
+      {"logistic", floats},
+      {"floor", floats},
+      {"ceil", floats},
+      {"round_even", floats},
+      {"add", numbers},
+      {"sub", numbers},
+      {"mul", numbers},
+      {"div", numbers},
+      {"rem", numbers},
+      {"pow", numbers},
+      {"max", numbers},
+      {"min", numbers},
+      {"atan2", floats},
+      {"and", bits},
+      {"or", bits},
+      {"xor", bits},
+      {"shift_left", ints},
+      {"shift_right_logical", ints},
+      {"shift_right_arith", ints},
+      {"reduce_sum", numbers},
+      {"reduce_prod", numbers},
+      {"reduce_max", numbers},
+      {"reduce_min", numbers},
+      {"reduce_and", bools},
+      {"reduce_or", bools},
   };
   return kNames;
 }
@@ -122,7 +162,8 @@ TileFunction find_tile_conversion(DType from, DType to) {
     if (to == boolean) return convert_to_bool<T>;
     if (to == f16 || to == bf16) {
       if (register_type(from) == f32) {
-        if (to == f16) return [](void* o, const void* const* in, size_t n, const TileParameters&) { round_halves(o, in, n, false); };
+        if (to == f16)
+          return [](void* o, const void* const* in, size_t n, const TileParameters&) { round_halves(o, in, n, false); };
         return [](void* o, const void* const* in, size_t n, const TileParameters&) { round_halves(o, in, n, true); };
       }
       return to == f16 ? convert_to_half<T, Half> : convert_to_half<T, BFloat16>;
@@ -141,14 +182,16 @@ void load_items(void* tile, const void* memory, int64_t stride, size_t count) {
   const T* x = static_cast<const T*>(memory);
   if (stride == 1) std::memcpy(y, x, count * sizeof(T));
   else if (stride == 0) std::fill_n(y, count, *x);
-  else for (size_t i = 0; i < count; ++i) y[i] = x[static_cast<int64_t>(i) * stride];
+  else
+    for (size_t i = 0; i < count; ++i) y[i] = x[static_cast<int64_t>(i) * stride];
 }
 template <class T>
 void store_items(void* memory, int64_t stride, const void* tile, size_t count) {
   T* y = static_cast<T*>(memory);
   const T* x = static_cast<const T*>(tile);
   if (stride == 1) std::memcpy(y, x, count * sizeof(T));
-  else for (size_t i = 0; i < count; ++i) y[static_cast<int64_t>(i) * stride] = x[i];
+  else
+    for (size_t i = 0; i < count; ++i) y[static_cast<int64_t>(i) * stride] = x[i];
 }
 template <bool kBrain>
 void load_16(void* tile, const void* memory, int64_t stride, size_t count) {

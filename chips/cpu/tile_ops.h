@@ -35,7 +35,6 @@ TileFunction find_tile_function(std::string_view op, std::string_view kind, DTyp
 // Conversion between element types; the result is rounded to `to` even where the register is wider.
 TileFunction find_tile_conversion(DType from, DType to);
 
-
 // A strided run of memory to a tile and back. Stride 0 repeats the first element.
 using TileLoad = void (*)(void* tile, const void* memory, int64_t stride, size_t count);
 using TileStore = void (*)(void* memory, int64_t stride, const void* tile, size_t count);

@@ -221,9 +221,11 @@ void TileProgram::finish() {
   }
   // A step may write straight to memory when its result is stored once and needs no conversion.
   for (Sink& sink : sinks_) {
-    const bool computed = std::any_of(steps_.begin(), steps_.end(), [&](const Step& s) { return s.target == sink.source; });
+    const bool computed =
+        std::any_of(steps_.begin(), steps_.end(), [&](const Step& s) { return s.target == sink.source; });
     const auto same = [&](const Sink& other) { return other.source == sink.source; };
-    sink.in_place = computed && register_type(sink.type) == sink.type && std::count_if(sinks_.begin(), sinks_.end(), same) == 1;
+    sink.in_place =
+        computed && register_type(sink.type) == sink.type && std::count_if(sinks_.begin(), sinks_.end(), same) == 1;
   }
 }
 
@@ -232,7 +234,8 @@ TileProgram::Frame TileProgram::frame(void* const* values) const {
   frame.values = values;
   frame.tiles = thread_scratch(kTileScratch, static_cast<size_t>(tile_count_) * kTile * 8);
   frame.at.resize(registers_.size());
-  for (size_t r = 0; r < registers_.size(); ++r) frame.at[r] = frame.tiles + static_cast<int64_t>(registers_[r].tile) * kTile * 8;
+  for (size_t r = 0; r < registers_.size(); ++r)
+    frame.at[r] = frame.tiles + static_cast<int64_t>(registers_[r].tile) * kTile * 8;
   for (const Source& source : sources_) {
     if (!source.everywhere) continue;
     void* tile = frame.at[static_cast<size_t>(source.target)];
@@ -254,7 +257,8 @@ void TileProgram::load(const Source& source, const Frame& frame, const Position&
   const int inner = high - 1;
   const auto item = static_cast<int64_t>(size_of(source.type));
   const auto register_item = static_cast<int64_t>(size_of(register_type(source.type)));
-  const auto* memory = source.from == From::kMemory ? static_cast<const std::byte*>(frame.values[source.value]) : nullptr;
+  const auto* memory =
+      source.from == From::kMemory ? static_cast<const std::byte*>(frame.values[source.value]) : nullptr;
   int64_t numbers[kTile];
   Position at = start;
   for (int64_t done = 0; done < count;) {
@@ -278,7 +282,9 @@ void TileProgram::load(const Source& source, const Frame& frame, const Position&
 void TileProgram::evaluate(Frame& frame, const Position& start, int low, int high, int64_t count) const {
   const int inner = high - 1;
   const bool one_run = start.index[inner] + count <= loops.dims[inner];
-  const auto tile_of = [&](int r) { return frame.tiles + static_cast<int64_t>(registers_[static_cast<size_t>(r)].tile) * kTile * 8; };
+  const auto tile_of = [&](int r) {
+    return frame.tiles + static_cast<int64_t>(registers_[static_cast<size_t>(r)].tile) * kTile * 8;
+  };
   for (const Source& source : sources_) {
     if (source.everywhere) continue;
     void*& at = frame.at[static_cast<size_t>(source.target)];

@@ -1,9 +1,9 @@
 // TileProgram: the elementwise nodes of a program, compiled to a list of tile operations over one iteration space.
 //
-// Evaluating a tile loads each source (a strided run of memory, an index, a constant), runs the steps on tiles that stay
-// in the first-level cache and stores the sinks. Sources that need no conversion and lie contiguous are read in place;
-// results that can be are written in place. 16-bit floats are held as f32 between steps and rounded when stored, and
-// where an op asks for the rounding (convert, is_finite).
+// Evaluating a tile loads each source (a strided run of memory, an index, a constant), runs the steps on tiles that
+// stay in the first-level cache and stores the sinks. Sources that need no conversion and lie contiguous are read in
+// place; results that can be are written in place. 16-bit floats are held as f32 between steps and rounded when stored,
+// and where an op asks for the rounding (convert, is_finite).
 #pragma once
 
 #include <cstddef>
@@ -42,18 +42,19 @@ class TileProgram {
     std::vector<void*> at;  // address of each register's tile
   };
   Frame frame(void* const* values) const;
-  // The tile of `count` <= kTile elements that starts at `start` and runs through the axes [low, high), the last fastest.
+  // The tile of `count` <= kTile elements that starts at `start` and runs through the axes [low, high), the last
+  // fastest.
   void evaluate(Frame& frame, const Position& start, int low, int high, int64_t count) const;
 
  private:
   enum class From : uint8_t { kMemory, kIndex, kNumber };
   struct Source {
     From from;
-    int target;            // register
+    int target;  // register
     DType type;
-    uint32_t value = 0;    // kMemory
-    size_t slot = 0;       // kMemory, kIndex
-    double number = 0.0;   // kNumber
+    uint32_t value = 0;   // kMemory
+    size_t slot = 0;      // kMemory, kIndex
+    double number = 0.0;  // kNumber
     TileLoad load = nullptr;
     TileFunction convert = nullptr;  // kIndex: from i64; kNumber: from f64
     bool in_place = false;           // the memory's type is the register's

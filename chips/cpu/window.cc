@@ -115,7 +115,8 @@ Run window_run(const Program& program, const NodeView& node) {
     if (window[axis] == 1 && x.dims[axis] == y.dims[axis] && strides[axis] == 1 && low[axis] == 0) continue;
     int64_t outer = 1;
     for (int64_t a = 0; a < axis; ++a) outer *= x.dims[a];
-    passes.push_back({outer, x.dims[axis], inner, y.dims[axis], window[axis], strides[axis], low[axis], dilation[axis]});
+    passes.push_back(
+        {outer, x.dims[axis], inner, y.dims[axis], window[axis], strides[axis], low[axis], dilation[axis]});
   }
   if (passes.empty()) passes.push_back({1, 1, chip::elements(x), 1, 1, 1, 0, 1});
   const DType type = dtype_of(x);

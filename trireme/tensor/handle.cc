@@ -68,8 +68,15 @@ void Tensor::assign(const Tensor& value, std::source_location where) {
                                             where.file_name(), ":", where.line(), "); convert or reshape first"));
   }
   const Value next = value.value();
-  if (detail::current_trace() != 0) detail::note_assignment(state_, state_->value);
-  state_->value = next;
+  if (detail::current_trace() != 0) {
+    detail::note_assignment(state_, state_->value);
+    state_->value = next;
+  } else if (auto buffer = detail::buffer_of(next)) {
+    detail::set_leaf(state_,
+                     std::move(buffer));  // a leaf of its own: compiled functions find variables by their leaves
+  } else {
+    state_->value = next;
+  }
 }
 
 Tensor Tensor::detach() const { return Tensor(ops::stop_gradient(value())); }
@@ -77,9 +84,14 @@ Tensor Tensor::detach() const { return Tensor(ops::stop_gradient(value())); }
 Value Tensor::value() const {
   checked(state_);
   const uint64_t trace = detail::current_trace();
-  // Inside a trace, a variable from outside must be a leaf: its later values are read at each call.
+  // Inside a trace, a variable from outside must be a leaf of its own: its later values are read at each call. A value
+  // assigned from another tensor is that tensor's leaf, or nobody's when the tensor is gone.
   const bool outside = trace != 0 && state_->trace != trace && !detail::assigned_in_trace(state_);
-  if (outside && !detail::buffer_of(state_->value)) detail::ready_buffer(state_);
+  if (outside) {
+    auto buffer = detail::ready_buffer(state_);
+    const auto held = std::static_pointer_cast<detail::Attachment>(state_->value.node().attachment());
+    if (!held || held->owner.lock() != state_) detail::set_leaf(state_, std::move(buffer));
+  }
   return state_->value;
 }
 
