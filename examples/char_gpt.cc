@@ -66,7 +66,8 @@ int main(int argc, char** argv) try {
   train::Options options;
   options.steps = steps;
   options.optimizer = {.weight_decay = 0.1, .beta2 = 0.99, .clip_norm = 1.0};
-  options.schedule = optim::linear_warm_up(100, 1e-5, optim::cosine_decay(2e-3, std::max<int64_t>(steps - 100, 1), 1e-4));
+  options.schedule =
+      optim::linear_warm_up(100, 1e-5, optim::cosine_decay(2e-3, std::max<int64_t>(steps - 100, 1), 1e-4));
   options.output_folder = output;
   options.evaluate_every = 500;
   train::Trainer trainer(
