@@ -94,7 +94,7 @@ TEST(Node, FourThreadsShareNodes) {
 
 // All threads make one new node at the same moment, many times: the losers' copies must vanish without harm.
 TEST(Node, ThreadsRacingForOneNode) {
-  constexpr int kThreads = 4, kRounds = 2000;
+  constexpr int kThreads = 4, kRounds = 500;
   const Value x = parameter(f32, {4});
   std::vector<std::vector<Value>> made(kThreads, std::vector<Value>(kRounds));
   std::atomic<int> arrived{0};
@@ -104,8 +104,6 @@ TEST(Node, ThreadsRacingForOneNode) {
       for (int round = 0; round < kRounds; ++round) {
         ++arrived;
         while (arrived < kThreads * (round + 1)) std::this_thread::yield();
-        made[static_cast<size_t>(t)][static_cast<size_t>(round)] =
-            ops::reshape(x, Ints(static_cast<size_t>(round % 4) + 1, 1).size() == 1 ? Ints{4} : Ints{2, 2});
         made[static_cast<size_t>(t)][static_cast<size_t>(round)] = ops::mul(x, ops::scalar(f32, round));
       }
     });

@@ -1,4 +1,5 @@
 #include "trireme/ops/declare.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -27,7 +28,7 @@ struct Plan {
 };
 
 // Elements from the first to the last of `count` elements that lie `step` apart.
-int64_t extent(int64_t count, int64_t step) { return count == 0 ? 0 : (count - 1) * step + 1; }
+int64_t extent(int64_t count, int64_t step) { return count == 0 ? 0 : bounded(Wide{count - 1} * step + 1); }
 
 Ints joined(Ints front, const Ints& back) {
   front.insert(front.end(), back.begin(), back.end());
@@ -47,12 +48,13 @@ void infer_convolution(Infer& i) {
              &dilation = i.integers("dilation"), &input_dilation = i.integers("input_dilation");
   for (const Ints* list : {&stride, &low, &high, &dilation, &input_dilation}) i.require(2, list->size() == axes);
   const int64_t groups = i.integer("groups");
-  i.require(4, groups >= 1 && i.shape(0)[1] == i.shape(1)[1] * groups && i.shape(1)[0] % groups == 0);
+  i.require(4, groups >= 1 && i.shape(0)[1] == bounded(Wide{i.shape(1)[1]} * groups) && i.shape(1)[0] % groups == 0);
   Ints sizes = {i.shape(0)[0], i.shape(1)[0]};
   for (size_t a = 0; a < axes; ++a) {
     i.require(3, stride[a] >= 1 && dilation[a] >= 1 && input_dilation[a] >= 1 && low[a] >= 0 && high[a] >= 0);
     const int64_t image = i.shape(0)[static_cast<int>(a) + 2], kernel = i.shape(1)[static_cast<int>(a) + 2];
-    const int64_t room = extent(image, input_dilation[a]) + low[a] + high[a] - extent(kernel, dilation[a]);
+    const int64_t room =
+        bounded(Wide{extent(image, input_dilation[a])} + low[a] + high[a] - extent(kernel, dilation[a]));
     i.require(5, image >= 1 && kernel >= 1 && room >= 0, "pad the image, or use a smaller kernel");
     sizes.push_back(room / stride[a] + 1);
   }

@@ -1,4 +1,5 @@
 #include "trireme/ops/declare.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -24,7 +25,7 @@ OpDecl pad_decl{
           for (size_t a = 0; a < rank; ++a) {
             i.require(2, low[a] >= 0 && high[a] >= 0 && interior[a] >= 0, "use slice to cut");
             const int64_t size = i.shape(0)[static_cast<int>(a)];
-            sizes.push_back(low[a] + high[a] + (size == 0 ? 0 : size + (size - 1) * interior[a]));
+            sizes.push_back(bounded(Wide{low[a]} + high[a] + (size == 0 ? 0 : size + Wide{size - 1} * interior[a])));
           }
           i.output(i.dtype(0), sizes);
         },

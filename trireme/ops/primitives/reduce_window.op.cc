@@ -1,5 +1,6 @@
 #include "trireme/ops/declare.h"
 #include "trireme/ops/numerics.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -14,7 +15,7 @@ struct Window {
         high(r.integers("high")),
         dilation(r.integers("dilation")) {}
   // Elements from the first to the last of the window along an axis.
-  int64_t extent(size_t axis) const { return (size[axis] - 1) * dilation[axis] + 1; }
+  int64_t extent(size_t axis) const { return bounded(Wide{size[axis] - 1} * dilation[axis] + 1); }
 };
 
 int window_kind(std::string_view kind) { return kind == "max" ? 0 : kind == "min" ? 1 : kind == "sum" ? 2 : -1; }
@@ -27,7 +28,7 @@ void infer_window(Infer& i) {
   Ints sizes;
   for (size_t a = 0; a < rank; ++a) {
     i.require(3, w.size[a] >= 1 && w.stride[a] >= 1 && w.dilation[a] >= 1 && w.low[a] >= 0 && w.high[a] >= 0);
-    const int64_t room = i.shape(0)[static_cast<int>(a)] + w.low[a] + w.high[a] - w.extent(a);
+    const int64_t room = bounded(Wide{i.shape(0)[static_cast<int>(a)]} + w.low[a] + w.high[a] - w.extent(a));
     sizes.push_back(room < 0 ? 0 : room / w.stride[a] + 1);
   }
   i.output(i.dtype(0), sizes);

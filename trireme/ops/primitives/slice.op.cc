@@ -24,7 +24,7 @@ OpDecl slice_decl{
           for (size_t a = 0; a < rank; ++a) {
             i.require(2, 0 <= begin[a] && begin[a] <= end[a] && end[a] <= i.shape(0)[static_cast<int>(a)]);
             i.require(3, step[a] >= 1);
-            sizes.push_back((end[a] - begin[a] + step[a] - 1) / step[a]);
+            sizes.push_back((end[a] - begin[a]) / step[a] + ((end[a] - begin[a]) % step[a] != 0));
           }
           i.output(i.dtype(0), sizes);
         },

@@ -1,4 +1,5 @@
 #include "trireme/ops/declare.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -16,7 +17,7 @@ OpDecl repeat_interleave_decl{
         [](Infer& i) {
           const int axis = i.axis(1, i.integer("axis"), i.rank(0));
           i.require(2, i.integer("repeats") >= 0);
-          i.output(i.dtype(0), i.shape(0).with(axis, i.shape(0)[axis] * i.integer("repeats")));
+          i.output(i.dtype(0), i.shape(0).with(axis, bounded(Wide{i.shape(0)[axis]} * i.integer("repeats"))));
         },
     .gradient = gradient_of_decomposition,
     .meaning = decompose([](const Decompose& d) -> Values {

@@ -1,4 +1,5 @@
 #include "trireme/ops/declare.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -20,7 +21,10 @@ OpDecl tile_decl{
           i.require(1, std::all_of(repeats.begin(), repeats.end(), [](int64_t n) { return n >= 0; }));
           Ints sizes = i.shape(0).vector();
           if (repeats.size() > sizes.size()) sizes.insert(sizes.begin(), repeats.size() - sizes.size(), 1);
-          for (size_t k = 0; k < repeats.size(); ++k) sizes[sizes.size() - repeats.size() + k] *= repeats[k];
+          for (size_t k = 0; k < repeats.size(); ++k) {
+            int64_t& size = sizes[sizes.size() - repeats.size() + k];
+            size = bounded(Wide{size} * repeats[k]);
+          }
           i.output(i.dtype(0), sizes);
         },
     .gradient = gradient_of_decomposition,
