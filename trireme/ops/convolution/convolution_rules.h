@@ -4,6 +4,7 @@
 
 #include "trireme/ops/convolution/spatial_lists.h"
 #include "trireme/ops/numerics.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -32,8 +33,8 @@ inline void infer_convolution(Infer& i, int spatial) {
   for (int a = 0; a < spatial; ++a) {
     const auto at = static_cast<size_t>(a);
     const int64_t kernel = i.shape(1)[a + 2];
-    const int64_t covered = per_axis(dilation, spatial)[at] * (kernel - 1) + 1;
-    const int64_t room = i.shape(0)[a + 2] + 2 * per_axis(padding, spatial)[at] - covered;
+    const Wide covered = Wide{per_axis(dilation, spatial)[at]} * (kernel - 1) + 1;
+    const int64_t room = bounded(i.shape(0)[a + 2] + 2 * Wide{per_axis(padding, spatial)[at]} - covered);
     i.require(5, i.shape(0)[a + 2] >= 1 && kernel >= 1 && room >= 0);
     sizes.push_back(room / per_axis(stride, spatial)[at] + 1);
   }
@@ -74,13 +75,14 @@ inline void infer_transposed(Infer& i, int spatial) {
   const int64_t groups = i.integer("groups"), channels = i.shape(0)[1];
   i.require(3, groups >= 1 && channels % groups == 0);
   i.require(4, i.shape(1)[0] == channels);
-  Ints sizes = {i.shape(0)[0], i.shape(1)[1] * groups};
+  Ints sizes = {i.shape(0)[0], bounded(Wide{i.shape(1)[1]} * groups)};
   for (int a = 0; a < spatial; ++a) {
     const auto at = static_cast<size_t>(a);
     const int64_t kernel = i.shape(1)[a + 2], size = i.shape(0)[a + 2];
     const int64_t step = per_axis(stride, spatial)[at], hole = per_axis(dilation, spatial)[at];
     const int64_t more = per_axis(extra, spatial)[at];
-    const int64_t result = (size - 1) * step - 2 * per_axis(padding, spatial)[at] + hole * (kernel - 1) + more + 1;
+    const int64_t result = bounded(Wide{size - 1} * step - 2 * Wide{per_axis(padding, spatial)[at]} +
+                                   Wide{hole} * (kernel - 1) + more + 1);
     i.require(5, size >= 1 && kernel >= 1 && result >= 1);
     i.require(6, more < std::max(step, hole));
     sizes.push_back(result);

@@ -1,5 +1,6 @@
 #include "trireme/ops/convolution/convolution_rules.h"
 #include "trireme/ops/declare.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -29,8 +30,8 @@ OpDecl depthwise_conv2d_decl{
           for (int a = 0; a < 2; ++a) {
             const auto at = static_cast<size_t>(a);
             const int64_t kernel = i.shape(1)[a + 2];
-            const int64_t room =
-                i.shape(0)[a + 2] + 2 * per_axis(padding, 2)[at] - per_axis(dilation, 2)[at] * (kernel - 1) - 1;
+            const Wide covered = Wide{per_axis(dilation, 2)[at]} * (kernel - 1) + 1;
+            const int64_t room = bounded(i.shape(0)[a + 2] + 2 * Wide{per_axis(padding, 2)[at]} - covered);
             i.require(3, i.shape(0)[a + 2] >= 1 && kernel >= 1 && room >= 0);
             sizes.push_back(room / per_axis(stride, 2)[at] + 1);
           }

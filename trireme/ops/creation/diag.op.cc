@@ -1,4 +1,5 @@
 #include "trireme/ops/declare.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -17,7 +18,8 @@ OpDecl diag_decl{
     .infer =
         [](Infer& i) {
           i.require(1, i.rank(0) == 1);
-          const int64_t side = i.shape(0)[0] + std::abs(i.integer("offset"));
+          const Wide offset = i.integer("offset");
+          const int64_t side = bounded(i.shape(0)[0] + (offset < 0 ? -offset : offset));
           i.output(i.dtype(0), {side, side});
         },
     .gradient = gradient_of_decomposition,

@@ -1,5 +1,6 @@
 #include "trireme/ops/declare.h"
 #include "trireme/ops/numerics.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -94,7 +95,8 @@ OpDecl max_pool_gradient_decl{
           i.require(1, has_rank(low, rank, 0) && has_rank(high, rank, 0));
           Ints sizes;
           for (size_t a = 0; a < window.size(); ++a) {
-            const int64_t room = i.shape(0)[static_cast<int>(a)] + low[a] + high[a] - dilation[a] * (window[a] - 1) - 1;
+            const Wide covered = Wide{dilation[a]} * (window[a] - 1) + 1;
+            const int64_t room = bounded(Wide{i.shape(0)[static_cast<int>(a)]} + low[a] + high[a] - covered);
             sizes.push_back(room < 0 ? 0 : room / strides[a] + 1);
           }
           i.require(2, i.shape(1) == Shape(sizes) && i.shape(2) == Shape(sizes));

@@ -3,6 +3,7 @@
 
 #include "trireme/ops/convolution/spatial_lists.h"
 #include "trireme/ops/numerics.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -25,13 +26,14 @@ inline Pool pool_of(const AttributeReader& a, const Shape& x, int spatial, bool 
   const Ints dilation = dilated ? per_axis(a.integers("dilation"), spatial) : Ints(static_cast<size_t>(spatial), 1);
   Pool p{{1, 1}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, {0, 0}, {x[0], x[1]}};
   for (size_t s = 0; s < window.size(); ++s) {
-    const int64_t size = x[static_cast<int>(s) + 2], covered = dilation[s] * (window[s] - 1) + 1;
-    const int64_t room = size + 2 * padding[s] - covered;
+    const int64_t size = x[static_cast<int>(s) + 2], covered = bounded(Wide{dilation[s]} * (window[s] - 1) + 1);
+    const int64_t room = bounded(Wide{size} + 2 * Wide{padding[s]} - covered);
     int64_t windows = room < 0 ? 0 : room / stride[s] + 1, high = padding[s];
     if (a.flag("ceil_mode") && room >= 0) {
-      windows = (room + stride[s] - 1) / stride[s] + 1;
-      if ((windows - 1) * stride[s] >= size + padding[s]) --windows;  // it would lie in the padding altogether
-      high = std::max<int64_t>((windows - 1) * stride[s] + covered - size - padding[s], 0);
+      windows = room / stride[s] + (room % stride[s] != 0) + 1;
+      if (Wide{windows - 1} * stride[s] >= Wide{size} + padding[s])
+        --windows;  // it would lie in the padding altogether
+      high = std::max<int64_t>(bounded(Wide{windows - 1} * stride[s] + covered - size - padding[s]), 0);
     }
     p.window.push_back(window[s]);
     p.stride.push_back(stride[s]);
@@ -52,7 +54,7 @@ inline void infer_pool(Infer& i, int spatial, bool dilated) {
   i.require(2, is_per_axis(padding, spatial, 0));
   i.require(2, !dilated || is_per_axis(i.integers("dilation"), spatial, 1));
   for (size_t s = 0; s < static_cast<size_t>(spatial); ++s) {
-    i.require(2, 2 * per_axis(padding, spatial)[s] <= per_axis(window, spatial)[s]);
+    i.require(2, per_axis(padding, spatial)[s] <= per_axis(window, spatial)[s] / 2);
   }
   const Pool p = pool_of(i, i.shape(0), spatial, dilated);
   for (size_t s = 2; s < p.sizes.size(); ++s) i.require(3, p.sizes[s] >= 1);

@@ -1,4 +1,5 @@
 #include "trireme/ops/declare.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -29,14 +30,14 @@ OpDecl fold_decl{
           const Ints &padding = i.integers("padding"), &dilation = i.integers("dilation");
           i.require(2, size.size() == 2 && kernel.size() == 2 && strides.size() == 2 && padding.size() == 2 &&
                            dilation.size() == 2);
-          int64_t patches = 1;
+          Wide patches = 1;
           for (size_t a = 0; a < 2; ++a) {
             i.require(2, size[a] >= 0 && kernel[a] >= 1 && strides[a] >= 1 && padding[a] >= 0 && dilation[a] >= 1);
-            const int64_t room = size[a] + 2 * padding[a] - ((kernel[a] - 1) * dilation[a] + 1);
+            const int64_t room = bounded(size[a] + 2 * Wide{padding[a]} - (Wide{kernel[a] - 1} * dilation[a] + 1));
             i.require(3, room >= 0);
-            patches *= room / strides[a] + 1;
+            patches = bounded(patches * (room / strides[a] + 1));
           }
-          const int64_t places = kernel[0] * kernel[1];
+          const int64_t places = bounded(Wide{kernel[0]} * kernel[1]);
           i.require(4, i.shape(0)[1] % places == 0 && i.shape(0)[2] == patches);
           i.output(i.dtype(0), {i.shape(0)[0], i.shape(0)[1] / places, size[0], size[1]});
         },

@@ -1,4 +1,5 @@
 #include "trireme/ops/declare.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -20,8 +21,8 @@ OpDecl pad_edge_decl{
           i.require(1, low.size() == rank && high.size() == rank);
           Ints sizes = i.shape(0).vector();
           for (size_t a = 0; a < rank; ++a) {
-            i.require(2, low[a] >= 0 && high[a] >= 0 && (sizes[a] > 0 || low[a] + high[a] == 0));
-            sizes[a] += low[a] + high[a];
+            i.require(2, low[a] >= 0 && high[a] >= 0 && (sizes[a] > 0 || (low[a] == 0 && high[a] == 0)));
+            sizes[a] = bounded(Wide{sizes[a]} + low[a] + high[a]);
           }
           i.output(i.dtype(0), sizes);
         },

@@ -1,4 +1,5 @@
 #include "trireme/ops/declare.h"
+#include "trireme/ops/sizes.h"
 
 namespace trireme {
 
@@ -28,12 +29,13 @@ OpDecl unfold_decl{
           int64_t patches = 1;
           for (size_t a = 0; a < 2; ++a) {
             i.require(2, kernel[a] >= 1 && strides[a] >= 1 && padding[a] >= 0 && dilation[a] >= 1);
-            const int64_t room =
-                i.shape(0)[static_cast<int>(a) + 2] + 2 * padding[a] - ((kernel[a] - 1) * dilation[a] + 1);
+            const Wide covered = Wide{kernel[a] - 1} * dilation[a] + 1;
+            const int64_t room = bounded(i.shape(0)[static_cast<int>(a) + 2] + 2 * Wide{padding[a]} - covered);
             i.require(3, room >= 0);
-            patches *= room / strides[a] + 1;
+            patches = bounded(Wide{patches} * (room / strides[a] + 1));
           }
-          i.output(i.dtype(0), {i.shape(0)[0], i.shape(0)[1] * kernel[0] * kernel[1], patches});
+          i.output(i.dtype(0),
+                   {i.shape(0)[0], bounded(bounded(Wide{i.shape(0)[1]} * kernel[0]) * Wide{kernel[1]}), patches});
         },
     .gradient = gradient_of_decomposition,
     .meaning = decompose([](const Decompose& d) -> Values {
