@@ -206,15 +206,20 @@ class FloatProduct {
 // Integers wrap, so they may be multiplied as unsigned in any order.
 template <class U>
 void multiply_integers(const Product& p, const U* a, const U* b, U* c) {
+  using Wide = std::conditional_t<(sizeof(U) < 4), uint32_t, U>;  // small types would multiply as signed int
   parallel_for(p.batch * p.m, grain_for(p.n * p.k), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t batch = i / p.m, row = i % p.m;
       U* target = c + i * p.n;
       std::fill_n(target, p.n, U{0});
       for (int64_t k = 0; k < p.k; ++k) {
-        const uint64_t x = a[batch * p.a[0] + row * p.a[1] + k * p.a[2]];
+        const Wide x = a[batch * p.a[0] + row * p.a[1] + k * p.a[2]];
         const U* y = b + batch * p.b[0] + k * p.b[1];
-        for (int64_t j = 0; j < p.n; ++j) target[j] = static_cast<U>(target[j] + x * y[j * p.b[2]]);
+        if (p.b[2] == 1) {
+          for (int64_t j = 0; j < p.n; ++j) target[j] = static_cast<U>(target[j] + x * y[j]);
+        } else {
+          for (int64_t j = 0; j < p.n; ++j) target[j] = static_cast<U>(target[j] + x * y[j * p.b[2]]);
+        }
       }
     }
   });

@@ -1,13 +1,18 @@
 // The CPU as a chip: one device, one flat memory that is the host's own, every command finished when its call returns.
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "chips/cpu/compute.h"
 #include "chips/cpu/kernel.h"
 #include "chips/cpu/loops.h"
 #include "chips/cpu/rates.h"
+#include "chips/cpu/targets.h"
+
+#include <hwy/highway.h>
 
 #if defined(__linux__)
 #include <unistd.h>
@@ -160,11 +165,26 @@ const TrmDeviceBank kDeviceBank = [] {
   return bank;
 }();
 
+// TRIREME_CPU_ISA=portable or avx2 keeps the chip from using more than that: to test every path on one machine.
+bool choose_instruction_set() {
+  const char* wanted = std::getenv("TRIREME_CPU_ISA");
+  if (!wanted) return true;
+  const std::string_view isa = wanted;
+  if (isa == "portable") hwy::DisableTargets(HWY_AVX3 | HWY_AVX2);
+  else if (isa == "avx2") hwy::DisableTargets(HWY_AVX3);
+  else if (isa != "avx512") return false;
+  return true;
+}
+
 }  // namespace
 }  // namespace trireme::cpu
 
 extern "C" TRM_EXPORT int32_t TRIREME_CHIP_ENTRY(const TrmHost* host, TrmChip* chip) {
   trireme::cpu::host = host;
+  if (!trireme::cpu::choose_instruction_set()) {
+    host->log(TRM_LOG_ERROR, "TRIREME_CPU_ISA is avx512, avx2 or portable");
+    return TRM_INVALID;
+  }
   TrmChip filled = trireme::chip::sized<TrmChip>();
   filled.abi_minor = TRM_ABI_MINOR;
   filled.vendor = "Trireme";

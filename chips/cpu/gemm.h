@@ -19,8 +19,9 @@ struct MicroKernel {
   void (*run)(int64_t used_rows, int64_t inner, const T* a, const T* b, T* c, int64_t c_stride, bool add);
   // y[0..n) += sum over i < k of x[i x_stride] b[i b_stride + 0..n): a row times a matrix with contiguous rows.
   void (*row_times)(int64_t k, int64_t n, const T* x, int64_t x_stride, const T* b, int64_t b_stride, T* y);
-  T (*dot)(int64_t k, const T* x, const T* y);           // both contiguous
-  void (*add_scaled)(int64_t n, T w, const T* x, T* y);  // y[i] += w x[i]
+  T (*dot)(int64_t k, const T* x, const T* y);  // both contiguous
+  // y[i] = sum over t of w[t] x[i + offsets[t]], i < n rounded up to whole vectors: x and y must reach that far.
+  void (*correlate)(int64_t n, int64_t taps, const T* w, const int64_t* offsets, const T* x, T* y);
   // One full panel of `width` = R or W from T in memory: to[p width + s] = from[p k_stride + s n_stride], where one of
   // the strides is 1.
   void (*pack_rows)(const T* from, int64_t k_stride, int64_t k, int64_t width, T* to);     // n_stride 1

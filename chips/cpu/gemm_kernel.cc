@@ -4,6 +4,7 @@
 #define HWY_TARGET_INCLUDE "chips/cpu/gemm_kernel.cc"
 #include <hwy/foreach_target.h>
 // After foreach_target:
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <utility>
@@ -30,6 +31,11 @@ void block(int64_t inner, const T* HWY_RESTRICT a, const T* HWY_RESTRICT b, T* H
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  // C is needed only at the end: ask for its lines now.
+  for (int64_t r = 0; r < kUsed; ++r) {
+    hwy::Prefetch(c + r * c_stride);
+    hwy::Prefetch(c + r * c_stride + lanes);
+  }
   V left[kUsed], right[kUsed];
 #pragma GCC unroll 12
   for (int64_t r = 0; r < kUsed; ++r) left[r] = right[r] = hn::Zero(d);
@@ -119,14 +125,29 @@ T dot(int64_t k, const T* x, const T* y) {
   return sum;
 }
 
-template <class T>
-void add_scaled(int64_t n, T w, const T* x, T* y) {
+template <class T, int64_t kVectors>
+void correlate_vectors(int64_t taps, const T* w, const int64_t* offsets, const T* x, T* y) {
   const hn::ScalableTag<T> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto scale = hn::Set(d, w);
+  hn::Vec<decltype(d)> sums[kVectors];
+#pragma GCC unroll 4
+  for (int64_t v = 0; v < kVectors; ++v) sums[v] = hn::Zero(d);
+  for (int64_t t = 0; t < taps; ++t) {
+    const auto scale = hn::Set(d, w[t]);
+#pragma GCC unroll 4
+    for (int64_t v = 0; v < kVectors; ++v) {
+      sums[v] = hn::MulAdd(scale, hn::LoadU(d, x + offsets[t] + v * lanes), sums[v]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int64_t v = 0; v < kVectors; ++v) hn::StoreU(sums[v], d, y + v * lanes);
+}
+template <class T>
+void correlate(int64_t n, int64_t taps, const T* w, const int64_t* offsets, const T* x, T* y) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) hn::StoreU(hn::MulAdd(scale, hn::LoadU(d, x + i), hn::LoadU(d, y + i)), d, y + i);
-  for (; i < n; ++i) y[i] += w * x[i];
+  for (; i + 4 * lanes <= n; i += 4 * lanes) correlate_vectors<T, 4>(taps, w, offsets, x + i, y + i);
+  for (; i < n; i += lanes) correlate_vectors<T, 1>(taps, w, offsets, x + i, y + i);
 }
 
 template <class T, int64_t kWidth>
@@ -176,7 +197,7 @@ template <class T>
 MicroKernel<T> kernel() {
   const hn::ScalableTag<T> d;
   return {
-      kRows,          2 * static_cast<int64_t>(hn::Lanes(d)), run<T>, row_times<T>, dot<T>, add_scaled<T>, pack_rows<T>,
+      kRows,          2 * static_cast<int64_t>(hn::Lanes(d)), run<T>, row_times<T>, dot<T>, correlate<T>, pack_rows<T>,
       pack_columns<T>};
 }
 MicroKernel<float> kernel_f32() { return kernel<float>(); }

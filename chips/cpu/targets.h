@@ -7,3 +7,7 @@
 #undef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS \
   (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+
+// Inside a file compiled per instruction set: true for the baseline, which has no fused multiply-add and no conversion
+// of 16-bit floats, and whose rounding goes through integers.
+#define TRIREME_PORTABLE_TARGET (HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128)

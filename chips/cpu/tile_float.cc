@@ -28,6 +28,11 @@ void unary(void* out, Inputs in, size_t count, const TileParameters&) {
   T* y = static_cast<T*>(out);
   const size_t lanes = hn::Lanes(d);
   size_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {  // two at a time hide the latency of long functions
+    const auto first = Op::run(d, hn::LoadU(d, x + i)), second = Op::run(d, hn::LoadU(d, x + i + lanes));
+    hn::StoreU(first, d, y + i);
+    hn::StoreU(second, d, y + i + lanes);
+  }
   for (; i + lanes <= count; i += lanes) hn::StoreU(Op::run(d, hn::LoadU(d, x + i)), d, y + i);
   if (i < count) {
     HWY_ALIGN T padded[hn::MaxLanes(d)] = {};
@@ -72,7 +77,7 @@ void each_pair(void* out, Inputs in, size_t count, const TileParameters&) {
 // multiply-add, the C library.
 template <class Op>
 void angle(void* out, Inputs in, size_t count, const TileParameters& parameters) {
-#if HWY_TARGET == HWY_EMU128
+#if TRIREME_PORTABLE_TARGET
   each<float, float, Op>(out, in, count, parameters);
 #else
   (void)parameters;
@@ -82,17 +87,22 @@ void angle(void* out, Inputs in, size_t count, const TileParameters& parameters)
   float* y = static_cast<float*>(out);
   const size_t lanes = hn::Lanes(dd);
   const auto limit = hn::Set(df, 0x1p50f);
-  for (size_t i = 0; i < count; i += lanes) {
-    HWY_ALIGN float padded[hn::MaxLanes(dd)] = {};
-    const size_t here = count - i < lanes ? count - i : lanes;
-    for (size_t k = 0; k < here; ++k) padded[k] = x[i + k];
-    const auto v = hn::Load(df, padded);
+  // One vector of arguments that lies in memory whole.
+  const auto one = [&](const float* from, float* to) HWY_ATTR {
+    const auto v = hn::LoadU(df, from);
     if (hn::AllFalse(df, hn::Ge(hn::Abs(v), limit))) {
-      hn::Store(hn::DemoteTo(df, Op::run(dd, hn::PromoteTo(dd, v))), df, padded);
+      hn::StoreU(hn::DemoteTo(df, Op::run(dd, hn::PromoteTo(dd, v))), df, to);
     } else {
-      for (size_t k = 0; k < here; ++k) padded[k] = Op::scalar(padded[k]);
+      for (size_t k = 0; k < lanes; ++k) to[k] = Op::scalar(from[k]);
     }
-    for (size_t k = 0; k < here; ++k) y[i + k] = padded[k];
+  };
+  size_t i = 0;
+  for (; i + lanes <= count; i += lanes) one(x + i, y + i);
+  if (i < count) {
+    HWY_ALIGN float padded[hn::MaxLanes(dd)] = {};
+    for (size_t k = i; k < count; ++k) padded[k - i] = x[k];
+    one(padded, padded);
+    for (size_t k = i; k < count; ++k) y[k] = padded[k - i];
   }
 #endif
 }
@@ -212,7 +222,8 @@ struct Row {
   TileFunction f32, f64;
 };
 
-#if HWY_TARGET == HWY_EMU128
+#undef TRIREME_ROUNDING
+#if TRIREME_PORTABLE_TARGET
 #define TRIREME_ROUNDING(Name) each<float, float, Name##One>, each<double, double, Name##One>
 #else
 #define TRIREME_ROUNDING(Name) unary<float, Name>, unary<double, Name>
@@ -274,6 +285,11 @@ TileFunction find(std::string_view op, std::string_view kind, DType type) {
 // Sum of a tile: f32 lanes over at most kTile values, then double.
 template <class T>
 void sum_row(void* accumulator, const void* tile, size_t count) {
+#if TRIREME_PORTABLE_TARGET  // few lanes would be long sums: all in double
+  double total = *static_cast<double*>(accumulator);
+  for (size_t k = 0; k < count; ++k) total += static_cast<double>(static_cast<const T*>(tile)[k]);
+  *static_cast<double*>(accumulator) = total;
+#else
   const hn::ScalableTag<T> d;
   const T* x = static_cast<const T*>(tile);
   const size_t lanes = hn::Lanes(d);
@@ -292,6 +308,7 @@ void sum_row(void* accumulator, const void* tile, size_t count) {
   for (size_t k = 0; k < lanes; ++k) sum += lane[k];
   for (; i < count; ++i) sum += x[i];
   *static_cast<double*>(accumulator) += sum;
+#endif
 }
 template <class T>
 void sum_columns(void* accumulator, const void* tile, size_t count) {
@@ -345,7 +362,7 @@ FoldFunctions find_fold_kernels(Fold fold, DType type) {
 
 void load_halves(float* y, const Half* x, size_t count) {
   size_t i = 0;
-#if HWY_TARGET != HWY_EMU128
+#if !TRIREME_PORTABLE_TARGET
   const hn::ScalableTag<float> d;
   const hn::Rebind<hwy::float16_t, decltype(d)> dh;
   const size_t lanes = hn::Lanes(d);
@@ -357,7 +374,7 @@ void load_halves(float* y, const Half* x, size_t count) {
 }
 void store_halves(Half* y, const float* x, size_t count) {
   size_t i = 0;
-#if HWY_TARGET != HWY_EMU128
+#if !TRIREME_PORTABLE_TARGET
   const hn::ScalableTag<float> d;
   const hn::Rebind<hwy::float16_t, decltype(d)> dh;
   const size_t lanes = hn::Lanes(d);
