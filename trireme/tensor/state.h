@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "trireme/ir/graph.h"
 #include "trireme/runtime/buffer.h"
 #include "trireme/runtime/ledger.h"
 #include "trireme/tensor/handle.h"
