@@ -546,46 +546,50 @@ TEST(CpuProduct, SizesAtTheEdges) {
 
 // ---- convolutions ---------------------------------------------------------------------------------------------------
 
+struct ConvolutionForm {
+  Shape x, w;
+  Ints strides, low, high, dilation, spread;
+  int64_t groups;
+
+  Value of(const Value& image, const Value& weights) const {
+    return op("convolution", {image, weights},
+              {{"strides", strides},
+               {"low", low},
+               {"high", high},
+               {"dilation", dilation},
+               {"input_dilation", spread},
+               {"groups", groups}});
+  }
+};
+const ConvolutionForm kConvolutionForms[] = {
+    {{2, 3, 9, 11}, {5, 3, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {{1, 8, 14, 14}, {20, 8, 1, 1}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, {1, 1}, 1},
+    {{1, 3, 23, 23}, {16, 3, 7, 7}, {2, 2}, {3, 3}, {3, 3}, {1, 1}, {1, 1}, 1},
+    {{2, 6, 10, 13}, {6, 1, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 6},
+    {{2, 6, 10, 13}, {12, 1, 3, 5}, {2, 2}, {1, 2}, {0, 2}, {1, 1}, {1, 1}, 6},
+    {{2, 6, 10, 13}, {9, 2, 3, 3}, {1, 2}, {1, 0}, {2, 1}, {2, 1}, {1, 1}, 3},
+    {{2, 4, 5, 6}, {3, 4, 3, 3}, {1, 1}, {2, 2}, {2, 3}, {1, 1}, {2, 2}, 1},
+    {{1, 4, 5, 6}, {4, 1, 3, 3}, {1, 1}, {2, 2}, {2, 3}, {1, 1}, {2, 3}, 4},
+    {{2, 4, 9, 9}, {4, 1, 5, 5}, {1, 1}, {2, 2}, {2, 2}, {1, 1}, {1, 1}, 4},
+    {{1, 3, 7, 90}, {6, 1, 3, 3}, {2, 1}, {0, 1}, {1, 1}, {1, 2}, {1, 1}, 3},
+    {{1, 2, 4, 5, 6}, {4, 1, 2, 3, 3}, {1, 1, 2}, {1, 1, 0}, {0, 1, 1}, {2, 1, 1}, {1, 1, 1}, 2},
+    {{3, 5, 13, 17}, {30, 5, 5, 3}, {1, 1}, {4, 1}, {0, 1}, {1, 1}, {1, 1}, 1},
+    {{2, 5, 13, 17}, {30, 5, 3, 7}, {1, 1}, {2, 3}, {1, 3}, {2, 1}, {1, 1}, 1},
+    {{3, 4, 31}, {7, 4, 5}, {2}, {2}, {2}, {3}, {1}, 1},
+    {{2, 3, 4, 5, 6}, {4, 3, 2, 3, 2}, {1, 2, 1}, {0, 1, 1}, {1, 1, 0}, {1, 1, 2}, {1, 1, 1}, 1},
+    {{8, 16, 4, 4}, {24, 16, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {{3, 5, 20, 20}, {7, 5, 18, 18}, {1, 1}, {1, 0}, {0, 1}, {1, 1}, {1, 1}, 1},
+    {{1, 3, 23, 40}, {13, 3, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+};
+
 TEST(CpuConvolution, ManyForms) {
-  if (!find_op("convolution")) GTEST_SKIP() << "the op is not declared";
   const Cpu cpu;
-  struct Given {
-    Shape x, w;
-    Ints strides, low, high, dilation, spread;
-    int64_t groups;
-  };
-  const Given list[] = {
-      {{2, 3, 9, 11}, {5, 3, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
-      {{1, 8, 14, 14}, {20, 8, 1, 1}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, {1, 1}, 1},
-      {{1, 3, 23, 23}, {16, 3, 7, 7}, {2, 2}, {3, 3}, {3, 3}, {1, 1}, {1, 1}, 1},
-      {{2, 6, 10, 13}, {6, 1, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 6},
-      {{2, 6, 10, 13}, {12, 1, 3, 5}, {2, 2}, {1, 2}, {0, 2}, {1, 1}, {1, 1}, 6},
-      {{2, 6, 10, 13}, {9, 2, 3, 3}, {1, 2}, {1, 0}, {2, 1}, {2, 1}, {1, 1}, 3},
-      {{2, 4, 5, 6}, {3, 4, 3, 3}, {1, 1}, {2, 2}, {2, 3}, {1, 1}, {2, 2}, 1},
-      {{1, 4, 5, 6}, {4, 1, 3, 3}, {1, 1}, {2, 2}, {2, 3}, {1, 1}, {2, 3}, 4},
-      {{2, 4, 9, 9}, {4, 1, 5, 5}, {1, 1}, {2, 2}, {2, 2}, {1, 1}, {1, 1}, 4},
-      {{1, 3, 7, 90}, {6, 1, 3, 3}, {2, 1}, {0, 1}, {1, 1}, {1, 2}, {1, 1}, 3},
-      {{1, 2, 4, 5, 6}, {4, 1, 2, 3, 3}, {1, 1, 2}, {1, 1, 0}, {0, 1, 1}, {2, 1, 1}, {1, 1, 1}, 2},
-      {{3, 5, 13, 17}, {30, 5, 5, 3}, {1, 1}, {4, 1}, {0, 1}, {1, 1}, {1, 1}, 1},
-      {{2, 5, 13, 17}, {30, 5, 3, 7}, {1, 1}, {2, 3}, {1, 3}, {2, 1}, {1, 1}, 1},
-      {{3, 4, 31}, {7, 4, 5}, {2}, {2}, {2}, {3}, {1}, 1},
-      {{2, 3, 4, 5, 6}, {4, 3, 2, 3, 2}, {1, 2, 1}, {0, 1, 1}, {1, 1, 0}, {1, 1, 2}, {1, 1, 1}, 1},
-      {{8, 16, 4, 4}, {24, 16, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
-      {{3, 5, 20, 20}, {7, 5, 18, 18}, {1, 1}, {1, 0}, {0, 1}, {1, 1}, {1, 1}, 1},
-      {{1, 3, 23, 40}, {13, 3, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
-  };
   std::mt19937 random(29);
-  for (const Given& g : list) {
+  for (const ConvolutionForm& g : kConvolutionForms) {
     for (DType type : {f32, f64, bf16}) {
       SCOPED_TRACE(cat("x ", g.x, " w ", g.w, " strides ", g.strides, " groups ", g.groups, " ", type));
       const Value x = parameter(type, g.x), w = parameter(type, g.w);
-      const Graph graph({x, w}, {op("convolution", {x, w},
-                                    {{"strides", g.strides},
-                                     {"low", g.low},
-                                     {"high", g.high},
-                                     {"dilation", g.dilation},
-                                     {"input_dilation", g.spread},
-                                     {"groups", g.groups}})});
+      const Graph graph({x, w}, {g.of(x, w)});
       const std::vector<Literal> inputs = {random_literal(x.type(), random), random_literal(w.type(), random)};
       check(cpu, graph, inputs, Lie::kDense, Lie::kDense, 16);
       if (type == f32) check(cpu, graph, inputs, Lie::kTurned, Lie::kDense, 16);
@@ -594,8 +598,86 @@ TEST(CpuConvolution, ManyForms) {
   }
 }
 
+// ---- contractions with elementwise nodes around them ----------------------------------------------------------------
+
+int epilogues_run = 0;
+
+// max(y + bias, 0) * scale + residual, where y is the contraction of the first two inputs; `also_result`: and y itself.
+void check_epilogue(const Cpu& cpu, const Value& y, const Value& a, const Value& b, std::mt19937& random, bool known,
+                    bool also_result) {
+  const TensorType type = y.type();
+  const Value bias = parameter(type.dtype, type.shape), residual = parameter(type.dtype, type.shape);
+  const Value zero =
+      op("broadcast_to",
+         {make_node(get_op("constant"), {}, {std::make_shared<const Literal>(Literal::zeros(type.dtype, {}))})},
+         {{"shape", type.shape.vector()}});
+  const Value sum = op("add", {y, bias});
+  const Value out = op("add", {op("mul", {op("max", {sum, zero}), residual}), residual});
+  std::vector<Value> parameters = {a, b, bias, residual};
+  std::vector<Literal> inputs;
+  for (const Value& p : parameters) {  // whole numbers: f32 and f64 have no rounding to hide a mistake
+    std::vector<double> values = random_literal(p.type(), random, -3.0, 3.0).to_doubles();
+    for (double& v : values) v = std::trunc(v);
+    inputs.push_back(Literal::from_doubles(p.dtype(), p.shape(), values));
+  }
+  Graph graph(parameters, also_result ? std::vector<Value>{y, out} : std::vector<Value>{out});
+  if (known) {
+    Rewriter rewrite;
+    rewrite.replace(b, make_node(get_op("constant"), {}, {std::make_shared<const Literal>(inputs[1])}));
+    std::vector<Value> outputs;
+    for (const Value& v : graph.outputs()) outputs.push_back(rewrite(v));
+    graph = Graph({a, bias, residual}, outputs);
+    inputs.erase(inputs.begin() + 1);
+  }
+  // A form the chip refuses is run node by node; what it takes must be right.
+  for (Lie lie : {Lie::kDense, Lie::kTurned, Lie::kRepeated}) {
+    SCOPED_TRACE(cat("inputs lie ", static_cast<int>(lie)));
+    std::vector<Literal> given = inputs;
+    const Ran ran = run_on_chip(cpu, graph, given, lie);
+    if (ran.answer.verdict == TRM_NO) continue;
+    ++epilogues_run;
+    expect_meaning(graph, given, ran.outputs);
+  }
+}
+
+TEST(CpuEpilogue, OfProducts) {
+  const Cpu cpu;
+  std::mt19937 random(31);
+  epilogues_run = 0;
+  const int64_t sizes[][4] = {{1, 5, 17, 33}, {3, 50, 40, 35}, {1, 150, 300, 70}, {2, 49, 257, 70}, {1, 12, 64, 513},
+                              {1, 3, 20, 40}, {1, 40, 20, 3},  {1, 16, 4000, 8},  {1, 5, 0, 9}};
+  for (const auto& [batch, m, k, n] : sizes) {
+    for (DType type : {f32, f64, bf16, f16}) {
+      for (int variant = 0; variant < 4; ++variant) {
+        SCOPED_TRACE(cat(batch, " x ", m, " x ", k, " x ", n, " ", type, " variant ", variant));
+        const Value a = parameter(type, {batch, m, k}), b = parameter(type, {batch, k, n});
+        check_epilogue(cpu, op("dot_general", {a, b}), a, b, random, variant % 2 == 1, variant >= 2);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+  EXPECT_GT(epilogues_run, 100) << "most products take an epilogue";
+}
+
+TEST(CpuEpilogue, OfConvolutions) {
+  const Cpu cpu;
+  std::mt19937 random(37);
+  epilogues_run = 0;
+  for (const ConvolutionForm& form : kConvolutionForms) {
+    for (DType type : {f32, f64, bf16}) {
+      for (int variant = 0; variant < 4; ++variant) {
+        SCOPED_TRACE(cat("x ", form.x, " w ", form.w, " groups ", form.groups, " ", type, " variant ", variant));
+        const Value x = parameter(type, form.x), w = parameter(type, form.w);
+        check_epilogue(cpu, form.of(x, w), x, w, random, variant % 2 == 1, variant >= 2);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+  EXPECT_GT(epilogues_run, 200) << "most convolutions take an epilogue";
+}
+
 // ---- the same bits
-// ----------------------------------------------------------------------------------------------------
+// ---------------------------------------------------------------------------------------------------
 
 // Another host: many threads, pieces of the smallest size, the last one first.
 void backward_pieces(uint64_t count, uint64_t grain, void (*body)(void*, uint64_t, uint64_t), void* context) {

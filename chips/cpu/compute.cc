@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "chips/cpu/epilogue.h"
 #include "chips/cpu/kernel.h"
 #include "chips/cpu/rates.h"
 #include "chips/cpu/region.h"
@@ -65,7 +66,16 @@ Way way_of(const Program& program) {
   const NodeView first = program.node(0);
   if (nodes == 1 && find_entry(first.op())) return Way::kEntry;
   if (elementwise == nodes) return Way::kRegion;
-  if (nodes > 1) throw Refusal{TRM_REASON_REGION, "several nodes that are not all elementwise"};
+  if (nodes > 1 && elementwise == nodes - 1) {
+    const NodeView head = program.node(head_of(program));
+    const KernelEntry* entry = find_entry(head.op());
+    if (entry && entry->check_epilogue) {
+      entry->check_epilogue(program, head);
+      return Way::kEntry;
+    }
+  }
+  if (nodes > 1)
+    throw Refusal{TRM_REASON_REGION, "several nodes that are neither elementwise nor around a contraction"};
   if (evaluator() && evaluator()->can_run(program.get())) return Way::kEvaluator;
   throw Refusal{TRM_REASON_OP, "no kernel for " + std::string(first.op())};
 }
@@ -87,7 +97,7 @@ double flops_of(const Program& program, const KernelEntry* entry) {
     return static_cast<double>(chip::elements(program.value(node.outputs()[0])));
   };
   if (entry) {
-    const NodeView node = program.node(0);
+    const NodeView node = program.node(head_of(program));
     return entry->flops ? entry->flops(program, node) : entry->flops_per_element * elements(node);
   }
   double flops = 0.0;
@@ -155,7 +165,7 @@ TrmAnswer answer_for(const Program& program) {
     chip::put_text(answer.text, program.node_count() > 1 ? "one fused pass" : "");
     return answer;
   }
-  const NodeView node = program.node(0);
+  const NodeView node = program.node(head_of(program));
   const KernelEntry& entry = *find_entry(node.op());
   const TrmValue typed = program.value(node.inputs().empty() ? node.outputs()[0] : node.inputs()[0]);
   if (!entry.dtypes.has(dtype_of(typed))) {
@@ -164,6 +174,7 @@ TrmAnswer answer_for(const Program& program) {
   }
   ask_conversions(program, entry, answer);
   answer.estimated_ns = estimate(flops_of(program, &entry), bytes_of(program), entry.flops != nullptr);
+  if (program.node_count() > 1) chip::put_text(answer.text, "with its epilogue");
   return answer;
 }
 
@@ -185,7 +196,7 @@ Run prepare_run(const Program& program) {
     case Way::kEvaluator: return evaluator_run(program);
     case Way::kEntry: break;
   }
-  const NodeView node = program.node(0);
+  const NodeView node = program.node(head_of(program));
   const KernelEntry& entry = *find_entry(node.op());
   TrmAnswer answer = sized<TrmAnswer>();
   ask_conversions(program, entry, answer);

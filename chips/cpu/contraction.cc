@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "chips/cpu/epilogue.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/kernel.h"
 #include "chips/cpu/tile_float.h"
@@ -13,23 +14,42 @@ struct Product {
   uint32_t in_a, in_b, out;  // values
   DType type;
   int64_t batch, m, n, k;
-  Strides a, b;       // [batch, row, column]
-  int64_t parts = 1;  // slices of k summed in order, for small results of long sums
+  Strides a, b;                                  // [batch, row, column]
+  int64_t parts = 1;                             // slices of k summed in order, for small results of long sums
+  bool packed = false;                           // b is known and packed ahead
+  bool thin_rows = false, thin_columns = false;  // too few rows or columns to pack for
+
+  void plan(const TrmValue& w) {
+    packed = w.known && batch > 0 && (batch == 1 || b[0] == 0) && k > 0;
+    // Few blocks and a long sum: cut the sum, at places that depend on the sizes only.
+    const int64_t blocks = batch * ((m + 47) / 48) * ((n + 127) / 128);
+    if (blocks < 8 && k >= 4 * kInner) parts = std::min<int64_t>(16, k / (2 * kInner));
+    const bool plain = parts == 1 && !packed && register_type(type) == type;
+    thin_rows = plain && m <= 4;
+    thin_columns = plain && !thin_rows && n <= 4;
+  }
 };
+
+Product product_of(const Program& program, const NodeView& node) {
+  const TrmValue a = program.value(node.inputs()[0]), b = program.value(node.inputs()[1]);
+  Product p{node.inputs()[0], node.inputs()[1], node.outputs()[0], dtype_of(a), a.dims[0],
+            a.dims[1],        b.dims[2],        a.dims[2],         {},          {}};
+  std::copy_n(a.strides, 3, p.a.begin());
+  std::copy_n(b.strides, 3, p.b.begin());
+  p.plan(b);
+  return p;
+}
 
 template <class T>
 class FloatProduct {
  public:
-  FloatProduct(const Product& p, const TrmValue& w) : p_(p) {
-    if (w.known && p_.batch > 0 && (p_.batch == 1 || p_.b[0] == 0) && p_.k > 0) {
+  FloatProduct(const Product& p, const TrmValue& w, std::shared_ptr<const Epilogue> epilogue)
+      : p_(p), epilogue_(std::move(epilogue)) {
+    if (p_.packed) {
       packed_ = std::make_shared<PackedMatrix<T>>(matrix(w.constant_data, p_.b, 0), p_.k, p_.n, kernel_.columns);
     }
-    // Few blocks and a long sum: cut the sum, at places that depend on the sizes only.
-    const int64_t blocks = p_.batch * ((p_.m + 47) / 48) * ((p_.n + 127) / 128);
-    if (blocks < 8 && p_.k >= 4 * kInner) p_.parts = std::min<int64_t>(16, p_.k / (2 * kInner));
-    const bool plain = p_.parts == 1 && !packed_ && register_type(p_.type) == p_.type;
-    thin_rows_ = plain && p_.m <= 4;
-    thin_columns_ = plain && !thin_rows_ && p_.n <= 4;
+    if (epilogue_) p_.out = epilogue_->target();
+    in_place_ = register_type(p_.type) == p_.type && p_.out != TRM_ABSENT;
     // Pieces of C: enough for the threads, cut where packing the operands again costs least.
     const double flops = 2.0 * static_cast<double>(p_.m) * static_cast<double>(p_.n) * static_cast<double>(p_.k);
     const auto threads = static_cast<int64_t>(host->threads());
@@ -49,18 +69,18 @@ class FloatProduct {
   void run(void* const* values) const {
     const void* a = values[p_.in_a];
     const void* b = values[p_.in_b];
-    auto* c = static_cast<std::byte*>(values[p_.out]);
+    auto* c = p_.out == TRM_ABSENT ? nullptr : static_cast<std::byte*>(values[p_.out]);
     const int64_t size = p_.m * p_.n;
     if (size == 0 || p_.batch == 0) return;
     if (p_.k == 0) {
       std::fill_n(c, p_.batch * size * static_cast<int64_t>(size_of(p_.type)), std::byte{0});
       return;
     }
-    if (thin_rows_) {
+    if (p_.thin_rows) {
       return run_thin({p_.m, p_.n, p_.a, p_.b, p_.n, 1}, static_cast<const T*>(a), static_cast<const T*>(b),
                       reinterpret_cast<T*>(c));
     }
-    if (thin_columns_) {  // the transposed product
+    if (p_.thin_columns) {  // the transposed product
       return run_thin({p_.n, p_.m, {p_.b[0], p_.b[2], p_.b[1]}, {p_.a[0], p_.a[2], p_.a[1]}, 1, p_.n},
                       static_cast<const T*>(b), static_cast<const T*>(a), reinterpret_cast<T*>(c));
     }
@@ -72,6 +92,8 @@ class FloatProduct {
         2.0 * static_cast<double>(size) * static_cast<double>(p_.k) / static_cast<double>(pieces * p_.parts);
     const auto grain = static_cast<int64_t>(5e5 / std::max(1.0, flops)) + 1;
     parallel_for(p_.batch * p_.parts * pieces, grain, [&](int64_t begin, int64_t end) {
+      Epilogue::Session session;
+      if (epilogue_) session = epilogue_->begin(values);
       for (int64_t task = begin; task < end; ++task) {
         const int64_t piece = task % pieces, part = task / pieces % p_.parts, batch = task / pieces / p_.parts;
         const int64_t row = piece / column_pieces_ * row_step, column = piece % column_pieces_ * column_step;
@@ -83,15 +105,28 @@ class FloatProduct {
         const int64_t at = batch * size + row * p_.n + column;
         if (p_.parts > 1) {
           multiply(a, b, batch, row, rows, column, columns, from, to, partial.data() + part * p_.batch * size + at,
-                   p_.n);
-        } else if (p_.type == f16 || p_.type == bf16) {
-          auto* block =
-              reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(rows * columns) * sizeof(T)));
-          multiply(a, b, batch, row, rows, column, columns, from, to, block, columns);
-          for (int64_t r = 0; r < rows; ++r) store_run(c, at + r * p_.n, block + r * columns, columns);
-        } else {
-          multiply(a, b, batch, row, rows, column, columns, from, to, reinterpret_cast<T*>(c) + at, p_.n);
+                   p_.n, [](int64_t, int64_t, int64_t, int64_t) {});
+          continue;
         }
+        T* target = reinterpret_cast<T*>(c) + at;
+        int64_t stride = p_.n;
+        if (!in_place_) {
+          target = reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(rows * columns) * sizeof(T)));
+          stride = columns;
+        }
+        multiply(a, b, batch, row, rows, column, columns, from, to, target, stride,
+                 [&](int64_t first_row, int64_t row_count, int64_t first_column, int64_t count) {
+                   if (in_place_ && !epilogue_) return;
+                   for (int64_t r = first_row; r < first_row + row_count; ++r) {
+                     const T* done = target + r * stride + first_column;
+                     if (epilogue_) {
+                       epilogue_->run(session, batch * p_.m + row + r, column + first_column, count,
+                                      in_place_ ? nullptr : done);
+                     } else {
+                       store_run(c, at + r * p_.n + first_column, done, count);
+                     }
+                   }
+                 });
       }
     });
     if (p_.parts == 1) return;
@@ -117,8 +152,9 @@ class FloatProduct {
     std::copy_n(values, count, reinterpret_cast<T*>(c) + at);
   }
 
+  template <class Done>
   void multiply(const void* a, const void* b, int64_t batch, int64_t row, int64_t rows, int64_t column, int64_t columns,
-                int64_t from, int64_t to, T* c, int64_t c_stride) const {
+                int64_t from, int64_t to, T* c, int64_t c_stride, const Done& done) const {
     const MatrixView left = matrix(a, p_.a, batch).at(row, from).transposed();
     const MatrixView right = matrix(b, p_.b, batch).at(from, column);
     const auto a_source = [&](int64_t r, int64_t count, int64_t p, int64_t inner) {
@@ -134,7 +170,7 @@ class FloatProduct {
       pack_panels(right.at(p, s), inner, count, kernel_.columns, panels);
       return static_cast<const T*>(panels);
     };
-    multiply_blocks<T>(rows, columns, to - from, a_source, b_source, c, c_stride);
+    multiply_blocks<T>(rows, columns, to - from, a_source, b_source, c, c_stride, done);
   }
 
   // A few rows times a matrix: nothing is worth packing. With columns of b contiguous, dot products; else sums of rows.
@@ -199,7 +235,8 @@ class FloatProduct {
   const MicroKernel<T>& kernel_ = micro_kernel<T>();
   Product p_;
   std::shared_ptr<PackedMatrix<T>> packed_;
-  bool thin_rows_ = false, thin_columns_ = false;
+  std::shared_ptr<const Epilogue> epilogue_;
+  bool in_place_;  // the product goes straight to memory
   int64_t row_pieces_ = 1, column_pieces_ = 1;
 };
 
@@ -226,13 +263,15 @@ void multiply_integers(const Product& p, const U* a, const U* b, U* c) {
 }
 
 Run prepare_dot_general(const Program& program, const NodeView& node) {
-  const TrmValue a = program.value(node.inputs()[0]), b = program.value(node.inputs()[1]);
-  Product p{node.inputs()[0], node.inputs()[1], node.outputs()[0], dtype_of(a), a.dims[0],
-            a.dims[1],        b.dims[2],        a.dims[2],         {},          {}};
-  std::copy_n(a.strides, 3, p.a.begin());
-  std::copy_n(b.strides, 3, p.b.begin());
-  if (p.type == f64) return [product = FloatProduct<double>(p, b)](void* const* values) { product.run(values); };
-  if (is_float(p.type)) return [product = FloatProduct<float>(p, b)](void* const* values) { product.run(values); };
+  const Product p = product_of(program, node);
+  const TrmValue b = program.value(p.in_b);
+  if (is_float(p.type)) {
+    auto epilogue = Epilogue::of(program, node.number());
+    if (p.type == f64) {
+      return [product = FloatProduct<double>(p, b, std::move(epilogue))](void* const* values) { product.run(values); };
+    }
+    return [product = FloatProduct<float>(p, b, std::move(epilogue))](void* const* values) { product.run(values); };
+  }
   const auto integers = [&]<class U>() -> Run {
     return [p](void* const* v) {
       multiply_integers(p, static_cast<const U*>(v[p.in_a]), static_cast<const U*>(v[p.in_b]),
@@ -252,7 +291,17 @@ double flops_of_product(const Program& program, const NodeView& node) {
   return 2.0 * static_cast<double>(chip::elements(a)) * static_cast<double>(b.dims[2]);
 }
 
-constexpr KernelEntry kTable[] = {{"dot_general", numbers, false, prepare_dot_general, flops_of_product}};
+void check_epilogue(const Program& program, const NodeView& node) {
+  const Product p = product_of(program, node);
+  if (!is_float(p.type) || p.k == 0) throw Failure(TRM_UNSUPPORTED, "a product of this kind has no epilogue");
+  if (p.parts > 1 || p.thin_rows || p.thin_columns) {
+    throw Failure(TRM_UNSUPPORTED, "a product too small or too long for an epilogue");
+  }
+  Epilogue::of(program, node.number());
+}
+
+constexpr KernelEntry kTable[] = {
+    {"dot_general", numbers, false, prepare_dot_general, flops_of_product, 0.0, check_epilogue}};
 
 }  // namespace
 

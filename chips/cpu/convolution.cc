@@ -55,7 +55,9 @@ namespace {
 template <class T>
 class Convolution {
  public:
-  Convolution(const Geometry& g, const TrmValue& w) : g_(g), w_(w), columns_of_(g) {
+  Convolution(const Geometry& g, const TrmValue& w, std::shared_ptr<const Epilogue> epilogue)
+      : g_(g), w_(w), columns_of_(g), epilogue_(std::move(epilogue)) {
+    if (epilogue_) g_.out = epilogue_->target();
     if (w.known) packed_ = pack_weights(w.constant_data);
     flat_ = g_.pixel_count() < 128 && g_.images > 1;
     images_ = flat_ ? 1 : g_.images;
@@ -73,7 +75,7 @@ class Convolution {
 
   void run(void* const* values) const {
     if (g_.images * g_.pixel_count() * g_.outputs == 0) return;
-    auto* y = static_cast<std::byte*>(values[g_.out]);
+    auto* y = g_.out == TRM_ABSENT ? nullptr : static_cast<std::byte*>(values[g_.out]);
     if (g_.inner() == 0) {
       std::memset(y, 0, static_cast<size_t>(g_.images * g_.outputs * g_.pixel_count()) * size_of(g_.type));
       return;
@@ -87,6 +89,8 @@ class Convolution {
     if (row_pieces_ == 1) {
       parallel_for(blocks, grain, [&](int64_t begin, int64_t end) {
         thread_local typename ImageColumns<T>::Block block;
+        Epilogue::Session session;
+        if (epilogue_) session = epilogue_->begin(values);
         for (int64_t b = begin; b < end; ++b) {
           const int64_t columns = list(block, x, b);
           const auto source = [&](int64_t, int64_t, int64_t p, int64_t inner) {
@@ -95,7 +99,7 @@ class Convolution {
             columns_of_.pack(block, p, inner, width_, panels);
             return static_cast<const T*>(panels);
           };
-          multiply(*weights, b, 0, columns, source, y);
+          multiply(*weights, b, 0, columns, source, y, session);
         }
       });
       return;
@@ -115,12 +119,14 @@ class Convolution {
       }
     });
     parallel_for(blocks * row_pieces_, grain, [&](int64_t begin, int64_t end) {
+      Epilogue::Session session;
+      if (epilogue_) session = epilogue_->begin(values);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t b = i / row_pieces_, columns = std::min(column_step_, columns_ - b % blocks_ * column_step_);
         const auto source = [&](int64_t, int64_t, int64_t p, int64_t) {
           return panels + b * block_size + p * column_step_;
         };
-        multiply(*weights, b, i % row_pieces_ * row_step_, columns, source, y);
+        multiply(*weights, b, i % row_pieces_ * row_step_, columns, source, y, session);
       }
     });
   }
@@ -148,28 +154,34 @@ class Convolution {
 
   // Outputs [row, row + row_step_) of the group, for the columns of block b.
   template <class Source>
-  void multiply(const Weights& weights, int64_t b, int64_t row, int64_t columns, const Source& source,
-                std::byte* y) const {
+  void multiply(const Weights& weights, int64_t b, int64_t row, int64_t columns, const Source& source, std::byte* y,
+                Epilogue::Session& session) const {
     const int64_t group = b / blocks_ / images_, image = b / blocks_ % images_, column = b % blocks_ * column_step_;
     const int64_t rows = std::min(row_step_, g_.group_outputs() - row);
     if (rows <= 0 || columns <= 0) return;
     const PackedMatrix<T>& left = *weights[static_cast<size_t>(group)];
     const auto a_source = [&](int64_t r, int64_t, int64_t p, int64_t) { return left.slice(p, row + r); };
     const int64_t pixel_count = g_.pixel_count(), first_output = group * g_.group_outputs() + row;
-    if (!flat_ && register_type(g_.type) == g_.type) {
+    if (!flat_ && y && register_type(g_.type) == g_.type) {
       T* target = reinterpret_cast<T*>(y) + (image * g_.outputs + first_output) * pixel_count + column;
-      multiply_blocks<T>(rows, columns, g_.inner(), a_source, source, target, pixel_count);
+      const auto done = [&](int64_t first, int64_t row_count, int64_t first_column, int64_t count) {
+        for (int64_t r = first; epilogue_ && r < first + row_count; ++r) {
+          epilogue_->run(session, image * g_.outputs + first_output + r, column + first_column, count, nullptr);
+        }
+      };
+      multiply_blocks<T>(rows, columns, g_.inner(), a_source, source, target, pixel_count, done);
       return;
     }
     T* block = reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(rows * columns) * sizeof(T)));
-    multiply_blocks<T>(rows, columns, g_.inner(), a_source, source, block, columns);
+    multiply_blocks<T>(rows, columns, g_.inner(), a_source, source, block, columns,
+                       [](int64_t, int64_t, int64_t, int64_t) {});
     for (int64_t at = 0; at < columns;) {
       const int64_t n = flat_ ? (column + at) / pixel_count : image;
       const int64_t pixel = flat_ ? (column + at) % pixel_count : column + at;
       const int64_t here = std::min(columns - at, pixel_count - pixel);
       for (int64_t r = 0; r < rows; ++r) {
-        store_run(y, g_.type, (n * g_.outputs + first_output + r) * pixel_count + pixel, block + r * columns + at,
-                  here);
+        const int64_t line = n * g_.outputs + first_output + r;
+        finish_run(g_, epilogue_.get(), session, y, line, pixel, block + r * columns + at, here);
       }
       at += here;
     }
@@ -178,6 +190,7 @@ class Convolution {
   Geometry g_;
   TrmValue w_;
   ImageColumns<T> columns_of_;
+  std::shared_ptr<const Epilogue> epilogue_;
   std::shared_ptr<const Weights> packed_;
   bool flat_;  // small images: the columns run through the pixels of all of them
   int64_t width_ = micro_kernel<T>().columns;
@@ -188,12 +201,18 @@ Run prepare_convolution(const Program& program, const NodeView& node) {
   const Geometry g = geometry_of(program, node);
   const TrmValue w = program.value(g.in_w);
   const bool direct = g.group_channels() == 1 && g.group_outputs() <= 4;
+  auto epilogue = Epilogue::of(program, node.number());
   if (g.type == f64) {
-    if (direct) return prepare_depthwise<double>(g, w);
-    return [c = std::make_shared<Convolution<double>>(g, w)](void* const* values) { c->run(values); };
+    if (direct) return prepare_depthwise<double>(g, w, std::move(epilogue));
+    return [c = std::make_shared<Convolution<double>>(g, w, std::move(epilogue))](void* const* v) { c->run(v); };
   }
-  if (direct) return prepare_depthwise<float>(g, w);
-  return [c = std::make_shared<Convolution<float>>(g, w)](void* const* values) { c->run(values); };
+  if (direct) return prepare_depthwise<float>(g, w, std::move(epilogue));
+  return [c = std::make_shared<Convolution<float>>(g, w, std::move(epilogue))](void* const* v) { c->run(v); };
+}
+
+void check_epilogue(const Program& program, const NodeView& node) {
+  if (geometry_of(program, node).inner() == 0) throw Failure(TRM_UNSUPPORTED, "an empty sum has no epilogue");
+  Epilogue::of(program, node.number());
 }
 
 double flops_of_convolution(const Program& program, const NodeView& node) {
@@ -201,7 +220,8 @@ double flops_of_convolution(const Program& program, const NodeView& node) {
   return 2.0 * static_cast<double>(g.images * g.outputs * g.pixel_count()) * static_cast<double>(g.inner());
 }
 
-constexpr KernelEntry kTable[] = {{"convolution", floats, false, prepare_convolution, flops_of_convolution}};
+constexpr KernelEntry kTable[] = {
+    {"convolution", floats, false, prepare_convolution, flops_of_convolution, 0.0, check_epilogue}};
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstring>
 
+#include "chips/cpu/epilogue.h"
 #include "chips/cpu/kernel.h"
 #include "chips/cpu/tile_float.h"
 
@@ -52,8 +53,18 @@ inline void store_run(std::byte* y, DType type, int64_t at, const T* from, int64
   std::copy_n(from, count, reinterpret_cast<T*>(y) + at);
 }
 
+// Hands a finished run of pixels of one output line to the epilogue, or stores it.
+template <class T>
+inline void finish_run(const Geometry& g, const Epilogue* epilogue, Epilogue::Session& session, std::byte* y,
+                       int64_t line, int64_t pixel, const T* from, int64_t count) {
+  if (!epilogue) return store_run(y, g.type, line * g.pixel_count() + pixel, from, count);
+  if (epilogue->target() == TRM_ABSENT) return epilogue->run(session, line, pixel, count, from);
+  store_run(y, g.type, line * g.pixel_count() + pixel, from, count);
+  epilogue->run(session, line, pixel, count, nullptr);
+}
+
 // One input channel per group, few outputs each: directly, without gathering columns. T holds the type.
 template <class T>
-Run prepare_depthwise(const Geometry& g, const TrmValue& w);
+Run prepare_depthwise(const Geometry& g, const TrmValue& w, std::shared_ptr<const Epilogue> epilogue);
 
 }  // namespace trireme::cpu

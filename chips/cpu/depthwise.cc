@@ -14,7 +14,9 @@ constexpr int64_t kSlack = 64;  // the micro kernel reads and writes whole vecto
 template <class T>
 class Depthwise {
  public:
-  Depthwise(const Geometry& g, const TrmValue& w) : g_(g), w_output_(w.strides[0]) {
+  Depthwise(const Geometry& g, const TrmValue& w, std::shared_ptr<const Epilogue> epilogue)
+      : g_(g), w_output_(w.strides[0]), epilogue_(std::move(epilogue)) {
+    if (epilogue_) g_.out = epilogue_->target();
     std::array<int64_t, 3> w_strides{};
     for (uint32_t axis = 2; axis < w.rank; ++axis) w_strides[axis + 3 - w.rank] = w.strides[axis];
     for (size_t a = 0; a < 3; ++a) frame_[a] = (g.pixels[a] - 1) * g.stride[a] + (g.kernel[a] - 1) * g.dilation[a] + 1;
@@ -33,7 +35,7 @@ class Depthwise {
   void run(void* const* values) const {
     const auto* x = static_cast<const std::byte*>(values[g_.in_x]);
     const auto* w = static_cast<const std::byte*>(values[g_.in_w]);
-    auto* y = static_cast<std::byte*>(values[g_.out]);
+    auto* y = g_.out == TRM_ABSENT ? nullptr : static_cast<std::byte*>(values[g_.out]);
     const auto item = static_cast<int64_t>(size_of(g_.type));
     const int64_t size = frame_[0] * frame_[1] * frame_[2];
     if (g_.pixel_count() == 0) return;
@@ -45,6 +47,8 @@ class Depthwise {
               thread_scratch(kBlockScratch, static_cast<size_t>(together_ * frame_[2] + kSlack) * sizeof(T)));
           T* row = reinterpret_cast<T*>(thread_scratch(kFoldScratch, static_cast<size_t>(g_.pixels[2]) * sizeof(T)));
           std::vector<T> weights(offsets_.size());
+          Epilogue::Session session;
+          if (epilogue_) session = epilogue_->begin(values);
           std::fill_n(frame, size + kSlack, T{0});  // every plane writes the same elements
           for (int64_t plane = begin; plane < end; ++plane) {
             const int64_t image = plane / g_.outputs, output = plane % g_.outputs,
@@ -59,14 +63,14 @@ class Depthwise {
                 const int64_t length = (lines - 1) * frame_[2] + (g_.pixels[2] - 1) * g_.stride[2] + 1;
                 const T* from = frame + (depth * g_.stride[0] * frame_[1] + height * g_.stride[1]) * frame_[2];
                 kernel_.correlate(length, g_.positions(), weights.data(), offsets_.data(), from, line);
-                const int64_t at = plane * g_.pixel_count() + (depth * g_.pixels[1] + height) * g_.pixels[2];
+                const int64_t at = (depth * g_.pixels[1] + height) * g_.pixels[2];
                 for (int64_t l = 0; l < lines; ++l) {
                   const T* results = line + l * frame_[2];
                   if (g_.stride[2] != 1) {
                     for (int64_t i = 0; i < g_.pixels[2]; ++i) row[i] = results[i * g_.stride[2]];
                     results = row;
                   }
-                  store_run(y, g_.type, at + l * g_.pixels[2], results, g_.pixels[2]);
+                  finish_run(g_, epilogue_.get(), session, y, plane, at + l * g_.pixels[2], results, g_.pixels[2]);
                 }
               }
             }
@@ -101,16 +105,19 @@ class Depthwise {
   std::array<int64_t, 3> frame_;  // sizes
   std::vector<int64_t> offsets_, weight_offsets_;
   int64_t together_;
+  std::shared_ptr<const Epilogue> epilogue_;
   const MicroKernel<T>& kernel_ = micro_kernel<T>();
 };
 
 }  // namespace
 
 template <class T>
-Run prepare_depthwise(const Geometry& g, const TrmValue& w) {
-  return [depthwise = std::make_shared<Depthwise<T>>(g, w)](void* const* values) { depthwise->run(values); };
+Run prepare_depthwise(const Geometry& g, const TrmValue& w, std::shared_ptr<const Epilogue> epilogue) {
+  return [depthwise = std::make_shared<Depthwise<T>>(g, w, std::move(epilogue))](void* const* values) {
+    depthwise->run(values);
+  };
 }
-template Run prepare_depthwise<float>(const Geometry&, const TrmValue&);
-template Run prepare_depthwise<double>(const Geometry&, const TrmValue&);
+template Run prepare_depthwise<float>(const Geometry&, const TrmValue&, std::shared_ptr<const Epilogue>);
+template Run prepare_depthwise<double>(const Geometry&, const TrmValue&, std::shared_ptr<const Epilogue>);
 
 }  // namespace trireme::cpu

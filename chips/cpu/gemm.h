@@ -82,8 +82,10 @@ class PackedMatrix {
 // One thread's product into c (m x n, row stride c_stride). Sources give packed panels:
 //   a(row, rows, p, inner)       rows [row, row + rows) of the slice of A at p
 //   b(column, columns, p, inner) the same for B
-template <class T, class SourceA, class SourceB>
-void multiply_blocks(int64_t m, int64_t n, int64_t k, const SourceA& a, const SourceB& b, T* c, int64_t c_stride) {
+// done(row, rows, column, columns) tells of each finished block.
+template <class T, class SourceA, class SourceB, class Done>
+void multiply_blocks(int64_t m, int64_t n, int64_t k, const SourceA& a, const SourceB& b, T* c, int64_t c_stride,
+                     const Done& done) {
   const MicroKernel<T>& kernel = micro_kernel<T>();
   alignas(64) T edge[32 * 64];
   for (int64_t column = 0; column < n; column += kBlockColumns) {
@@ -114,6 +116,7 @@ void multiply_blocks(int64_t m, int64_t n, int64_t k, const SourceA& a, const So
             }
           }
         }
+        if (p + inner == k) done(row, rows, column, columns);
       }
     }
   }

@@ -51,6 +51,9 @@ struct KernelEntry {
   // Floating operations of the node; null: `flops_per_element` times the elements of the first output.
   double (*flops)(const Program&, const NodeView&) = nullptr;
   double flops_per_element = 1.0;
+  // For contractions: throws Failure (TRM_UNSUPPORTED) when `prepare` does not take elementwise nodes around this node.
+  // Null: never takes any.
+  void (*check_epilogue)(const Program&, const NodeView&) = nullptr;
 };
 
 // The families.

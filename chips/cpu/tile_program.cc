@@ -47,25 +47,33 @@ std::byte* thread_scratch(int slot, size_t bytes) {
   return buffer.memory.get();
 }
 
-TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const int64_t> dims)
-    : register_of_value_(program.value_count(), -1), rounded_(program.value_count(), false) {
+TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const int64_t> dims, uint32_t skipped)
+    : outside_(program.value_count(), false),
+      register_of_value_(program.value_count(), -1),
+      rounded_(program.value_count(), false) {
   loops.rank = static_cast<int>(dims.size());
   std::copy(dims.begin(), dims.end(), loops.dims.begin());
   loops.strides.emplace_back();
-  for (uint32_t i = 0; i < program.input_count(); ++i) add_source(program, program.input(i));
+  for (uint32_t v = 0; v < program.value_count(); ++v) outside_[v] = program.value(v).known != 0;
+  for (uint32_t i = 0; i < program.input_count(); ++i) outside_[program.input(i)] = true;
+  if (skipped != TRM_ABSENT) {
+    given_ = program.node(skipped).outputs()[0];
+    outside_[given_] = true;
+  }
   for (uint32_t n = 0; n < nodes; ++n) {
+    if (n == skipped) continue;
     const NodeView node = program.node(n);
     check_dims(program.value(node.outputs()[0]));
     add_node(program, node);
   }
   for (uint32_t i = 0; i < program.output_count(); ++i) {
     const uint32_t value = program.output(i);
-    if (register_of_value_[value] < 0) continue;  // what a fold makes of the tiles
+    if (value == given_ || register_of_value_[value] < 0) continue;  // written by whoever runs the tiles
     const TrmValue v = program.value(value);
     Sink sink{value, register_of(program, value), add_slot(chip::strides(v)), dtype_of(v),
               find_tile_store(dtype_of(v))};
     sinks_.push_back(sink);
-    if (i == 0) loops.strides[kLeader] = loops.strides[sink.slot];
+    if (sinks_.size() == 1) loops.strides[kLeader] = loops.strides[sink.slot];
   }
 }
 
@@ -87,7 +95,7 @@ void TileProgram::check_dims(const TrmValue& v) const {
 
 int TileProgram::register_of(const Program& program, uint32_t value) {
   if (value == TRM_ABSENT) refuse("an operand of a region is missing");
-  if (register_of_value_[value] < 0 && program.value(value).known) add_source(program, value);
+  if (register_of_value_[value] < 0 && outside_[value]) add_source(program, value);
   if (register_of_value_[value] < 0) refuse("an operand of a region is made outside it");
   return register_of_value_[value];
 }
@@ -102,13 +110,14 @@ int TileProgram::add_step(TileFunction function, std::initializer_list<int> inpu
 void TileProgram::add_source(const Program& program, uint32_t value) {
   const TrmValue v = program.value(value);
   check_dims(v);
-  Source source{From::kMemory, new_register(), dtype_of(v)};
+  const DType type = value == given_ ? register_type(dtype_of(v)) : dtype_of(v);
+  Source source{From::kMemory, new_register(), type};
   source.value = value;
   source.slot = add_slot(chip::strides(v));
   source.load = find_tile_load(source.type);
   source.in_place = source.type == register_type(source.type);
   register_of_value_[value] = source.target;
-  rounded_[value] = true;
+  rounded_[value] = value != given_;
   sources_.push_back(source);
 }
 

@@ -20,9 +20,9 @@ bool is_tile_op(const Program& program, const NodeView& node);
 
 class TileProgram {
  public:
-  // Compiles nodes [0, nodes). Every value they touch has the sizes `dims`. Throws Failure when that is not so or an op
-  // is not a tile operation.
-  TileProgram(const Program& program, uint32_t nodes, std::span<const int64_t> dims);
+  // Compiles nodes [0, nodes) but `skipped`, whose result is given like an input, in its register type. Every value
+  // they touch has the sizes `dims`. Throws Failure when that is not so or an op is not a tile operation.
+  TileProgram(const Program& program, uint32_t nodes, std::span<const int64_t> dims, uint32_t skipped = TRM_ABSENT);
 
   // The iteration space; to be normalised before evaluating. Slot 0 leads the order of the axes.
   Loops loops;
@@ -88,6 +88,8 @@ class TileProgram {
   void load(const Source& source, const Frame& frame, const Position& start, int low, int high, int64_t count,
             void* tile) const;
 
+  std::vector<bool> outside_;  // by value: an input, a constant, or the result of the skipped node
+  uint32_t given_ = TRM_ABSENT;
   std::vector<int> register_of_value_;
   std::vector<bool> rounded_;  // by value: a 16-bit float whose register already has its rounding
   std::vector<Register> registers_;

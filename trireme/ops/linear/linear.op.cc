@@ -27,8 +27,9 @@ OpDecl linear_decl{
       const Shape lead = d.x(0).shape().without(d.x(0).shape().rank() - 1);
       const Value rows = ops::reshape(d.x(0), {1, lead.elements(), inputs});
       const Value weight = ops::reshape(ops::transpose(d.x(1), {1, 0}), {1, inputs, outputs});
-      const Value y = ops::reshape(ops::dot_general(rows, weight), d.y().shape().vector());
-      return d.has(2) ? y + d.x(2) : y;
+      Value y = ops::dot_general(rows, weight);
+      if (d.has(2)) y = y + d.x(2);  // before the reshape: one region with the product
+      return ops::reshape(y, d.y().shape().vector());
     }),
     .accuracy = by_decomposition,
     .cost = cost_of_decomposition,

@@ -1,0 +1,42 @@
+// The elementwise nodes around a contraction, run on each piece of its result while the piece is in the cache: bias,
+// activation, residual.
+#pragma once
+
+#include <memory>
+
+#include "chips/cpu/tile_program.h"
+
+namespace trireme::cpu {
+
+class Epilogue {
+ public:
+  // The contraction is node `head`; its result has two leading axes (rows), the others are one long row. Null when the
+  // program has no other node. Throws Failure when the others are not elementwise nodes on that result.
+  static std::shared_ptr<const Epilogue> of(const Program& program, uint32_t head);
+
+  // The value whose memory the contraction writes its result to, in place; TRM_ABSENT: it hands over its rows.
+  uint32_t target() const { return target_; }
+
+  struct Session {  // of one thread
+    std::vector<void*> values;
+    TileProgram::Frame frame;
+  };
+  Session begin(void* const* values) const;
+  // Elements [column, column + count) of a row are finished. `memory`: where they are, in the register type; null when
+  // they are in the target's memory.
+  void run(Session& session, int64_t row, int64_t column, int64_t count, const void* memory) const;
+
+ private:
+  Epilogue(const Program& program, uint32_t head);
+
+  std::shared_ptr<TileProgram> tiles_;
+  size_t values_, result_slot_;
+  uint32_t result_, target_ = TRM_ABSENT;
+  int64_t item_;  // bytes of the register type
+  int fence_;
+};
+
+// The contraction of a program: the node `of(...)` is about.
+uint32_t head_of(const Program& program);
+
+}  // namespace trireme::cpu
