@@ -165,17 +165,17 @@ void Plan::execute(const Step& step, uint64_t tag) {
 
 void Plan::run_control(const Step& step) {
   const Control& control = *step.control;
-  Device& host = Device::host();
+  Device& device = *step.device;
   const TrmMem* memory = memory_.data() + step.first;
   std::vector<BufferRef> state;
   for (size_t i = 0; i < control.inputs.size(); ++i) {
-    state.push_back(std::make_shared<Buffer>(host, control.inputs[i]));
-    host.copy(state.back()->mem, memory[i], control.inputs[i].bytes(), Lane::kCompute);
+    state.push_back(std::make_shared<Buffer>(device, control.inputs[i]));
+    device.copy(state.back()->mem, memory[i], control.inputs[i].bytes(), Lane::kCompute);
   }
   const auto truth = [](const BufferRef& buffer) { return buffer->read().at(0) != 0.0; };
   const auto brought_home = [&](std::vector<BufferRef> values) {
     for (BufferRef& value : values) {
-      if (&value->device != &host) value = Buffer::from(host, value->read());
+      if (&value->device != &device) value = Buffer::from(device, value->read());
     }
     return values;
   };
@@ -187,7 +187,7 @@ void Plan::run_control(const Step& step) {
     state = brought_home((taken ? control.first : control.second)->run(state));
   }
   for (size_t i = 0; i < state.size(); ++i) {
-    host.copy(memory[control.inputs.size() + i], state[i]->mem, control.outputs[i].bytes(), Lane::kCompute);
+    device.copy(memory[control.inputs.size() + i], state[i]->mem, control.outputs[i].bytes(), Lane::kCompute);
   }
 }
 

@@ -8,6 +8,7 @@
 #include "trireme/ir/registry.h"
 #include "trireme/ir/view.h"
 #include "trireme/runtime/memory_plan.h"
+#include "trireme/runtime/plan_cache.h"
 
 namespace trireme::runtime {
 
@@ -649,7 +650,9 @@ void Lowering::lower_assembly(const Region& region) {
       &device != options_.target && why != assignment_.reasons.end() ? why->second : "");
 }
 
+// The state lives where the control flow was placed; only the predicate crosses to the host, which decides.
 void Lowering::lower_control(const Region& region) {
+  Device& device = *region.device;
   const Node& node = *region.nodes.front();
   const AttributeReader attributes(node.op(), node.attributes());
   auto control = std::make_shared<Plan::Control>();
@@ -657,35 +660,41 @@ void Lowering::lower_control(const Region& region) {
   PlanOptions options;
   options.target = options_.target;
   options.fallback = options_.fallback == Fallback::kError ? Fallback::kError : Fallback::kAllow;
-  const auto plan_of = [&](const char* name) {
+  const auto plan_of = [&](const char* name, bool replaces_its_inputs) {
     const Graph& graph = attributes.graph(name);
-    options.input_devices.assign(graph.inputs().size(), &host_);
-    return Plan::make(graph, options);
+    options.input_devices.assign(graph.inputs().size(), &device);
+    options.donated.clear();
+    for (int i = 0; replaces_its_inputs && i < static_cast<int>(graph.inputs().size()); ++i)
+      options.donated.push_back(i);
+    auto plan = plan_for(graph, options);
+    for (LedgerRow part : plan->ledger().rows) {  // once, however many rounds there will be
+      part.op = cat(node.name(), ": ", part.op);
+      plan_->ledger_.rows.push_back(std::move(part));
+    }
+    plan_->ledger_.copy_ns += plan->ledger().copy_ns;
+    return plan;
   };
-  control->first = plan_of(control->loop ? "condition" : "then_graph");
-  control->second = plan_of(control->loop ? "body" : "else_graph");
+  control->first = plan_of(control->loop ? "condition" : "then_graph", false);
+  control->second = plan_of(control->loop ? "body" : "else_graph", control->loop);
   std::vector<Plan::Operand> operands;
   std::vector<int> reads, writes;
   for (const Value& v : node.inputs()) {
-    Location at = locate(v, host_);
-    if (!at.view.is_dense()) at = densified(host_, at, v.dtype(), dense_strides(v.shape()), "operand of control flow");
+    Location at = locate(v, device);
+    if (!at.view.is_dense()) at = densified(device, at, v.dtype(), dense_strides(v.shape()), "operand of control flow");
     operands.push_back(operand(at, v.dtype()));
     reads.push_back(at.storage);
     control->inputs.push_back(v.type());
   }
   const std::string text = describe(node);
   for (const Value& v : all_outputs(Value(node, 0))) {
-    const Location made{new_storage(host_, v.type().bytes(), text), View::dense(v.shape())};
-    locations_[key(v)][&host_] = made;
-    produced_on_[key(v)] = &host_;
+    const Location made{new_storage(device, v.type().bytes(), text), View::dense(v.shape())};
+    locations_[key(v)][&device] = made;
+    produced_on_[key(v)] = &device;
     operands.push_back(operand(made, v.dtype()));
     writes.push_back(made.storage);
     control->outputs.push_back(v.type());
   }
-  Plan::Step& step = emit(Plan::StepKind::kControl, host_, Lane::kCompute, operands, reads, writes, text);
-  step.control = control;
-  const double ns = control->first->ledger().total_ns() + control->second->ledger().total_ns();
-  row(region, *options_.target, ns, "");
+  emit(Plan::StepKind::kControl, device, Lane::kCompute, operands, reads, writes, text).control = control;
 }
 
 }  // namespace trireme::runtime

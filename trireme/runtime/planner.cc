@@ -86,9 +86,7 @@ class Placing {
       out.nodes.push_back({order[n], chip ? &target_ : &host_});
       if (chip) continue;
       const std::string& why = expand_.reason(*order[n]);
-      out.reasons[order[n]] = !why.empty()                                  ? why
-                              : order[n]->op().kind.value == Kind::kControl ? "control flow runs on the host"
-                                                                            : "cheaper there, copies included";
+      out.reasons[order[n]] = !why.empty() ? why : "cheaper there, copies included";
     }
     return out;
   }
@@ -140,7 +138,9 @@ class Placing {
                                         : PlacementProblem::Node{kImpossible, 0};
     }
     if (is_free(node)) return {0, 0};
-    if (node.op().kind.value == Kind::kControl) return {kImpossible, 0};
+    if (node.op().kind.value == Kind::kControl) {  // follows the state; its graphs are placed on their own
+      return target_.computes() ? PlacementProblem::Node{0, kImpossible} : PlacementProblem::Node{kImpossible, 0};
+    }
     if (is_assembly(node)) {
       const bool whole = target_.space().addressing == TRM_WHOLE || !target_.computes();
       return {whole ? kImpossible : movement_ns(target_, node), host_cost(movement_ns(host_, node))};

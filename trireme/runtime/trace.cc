@@ -2,12 +2,15 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "trireme/base/error.h"
 #include "trireme/base/file.h"
+#include "trireme/base/log.h"
 #include "trireme/base/strings.h"
 
 namespace trireme::runtime {
@@ -19,6 +22,21 @@ std::vector<TraceRow>& rows() {
   static auto* all = new std::vector<TraceRow>;
   return *all;
 }
+constexpr size_t kMostRows = 1'000'000;
+
+// TRIREME_TRACE=file traces any program from its first plan to its end.
+const bool from_environment = [] {
+  if (std::getenv("TRIREME_TRACE") == nullptr) return false;
+  start_trace();
+  std::atexit([] {
+    try {
+      write_trace(std::getenv("TRIREME_TRACE"));
+    } catch (const Error& failure) {
+      log_error(failure.what());
+    }
+  });
+  return true;
+}();
 }  // namespace
 
 uint64_t now_ns() {
@@ -38,7 +56,7 @@ void start_trace() {
 void emit(TraceRow row) {
   if (!tracing()) return;
   const std::lock_guard lock(mutex);
-  rows().push_back(std::move(row));
+  if (rows().size() < kMostRows) rows().push_back(std::move(row));
 }
 
 void emit_device_row(const TrmTraceRow* row) {

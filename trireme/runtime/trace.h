@@ -1,4 +1,6 @@
-// Records what ran when, in Chrome's trace format (chrome://tracing, Perfetto). Off unless started.
+// Records what ran when, in Chrome's trace format (chrome://tracing, Perfetto). Off unless started, or unless the
+// environment says TRIREME_TRACE=file: then any program is traced from its first plan to its end. While on, every step
+// of a plan is waited for. The first million rows are kept.
 #pragma once
 
 #include <cstdint>
