@@ -1,12 +1,9 @@
 // A character-level transformer (about 0.8 M parameters) on tiny-shakespeare. The same source for every chip:
 //   build/examples/char_gpt --device cpu --output out/char_gpt
-#include <CLI/CLI.hpp>
-#include <cstdio>
-
+#include "examples/example.h"
 #include "trireme/data/find.h"
 #include "trireme/data/text.h"
 #include "trireme/nn/layers.h"
-#include "trireme/train/trainer.h"
 
 using namespace trireme;
 
@@ -46,36 +43,26 @@ struct Gpt {
   }
 };
 
-int main(int argc, char** argv) try {
-  std::string device = "cpu", output = "out/char_gpt";
+int main(int argc, char** argv) {
+  Example example("char_gpt", "Trains a character-level transformer on tiny-shakespeare");
   int64_t steps = 3000, batch = 32, context = 128;
-  CLI::App app("Trains a character-level transformer on tiny-shakespeare");
-  app.add_option("--device", device, "chip:index, as `trireme chips` lists them")->capture_default_str();
-  app.add_option("--output", output, "folder for checkpoints and the log")->capture_default_str();
-  app.add_option("--steps", steps, "training steps")->capture_default_str();
-  app.add_option("--batch", batch, "windows per step")->capture_default_str();
-  app.add_option("--context", context, "characters per window")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-
-  set_device(device);
-  seed(1);
-  const auto text = data::read_text(data::find_data("datasets/text/tinyshakespeare.txt"), {.length = context});
-  data::DataLoader train(text.split.train, {.batch_size = batch, .drop_last = true, .seed = 1});
-  data::DataLoader validation(text.split.validation, {.batch_size = batch, .shuffle = false, .drop_last = true});
-  Gpt gpt(text.vocabulary.size(), context);
-  train::Options options;
-  options.steps = steps;
-  options.optimizer = {.weight_decay = 0.1, .beta2 = 0.99, .clip_norm = 1.0};
-  options.schedule =
-      optim::linear_warm_up(100, 1e-5, optim::cosine_decay(2e-3, std::max<int64_t>(steps - 100, 1), 1e-4));
-  options.output_folder = output;
-  options.evaluate_every = 500;
-  train::Trainer trainer(
-      train::model_of(gpt), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
-  const train::Result result = trainer.fit(train, &validation);
-  std::printf("%s\n", train::json(result).c_str());
-  return result.interrupted ? 130 : 0;
-} catch (const std::exception& failure) {
-  std::fprintf(stderr, "char_gpt: %s\n", failure.what());
-  return 2;
+  example.option("--steps", steps, "training steps");
+  example.option("--batch", batch, "windows per step");
+  example.option("--context", context, "characters per window");
+  return example.run(argc, argv, [&] {
+    const auto text = data::read_text(data::find_data("datasets/text/tinyshakespeare.txt"), {.length = context});
+    data::DataLoader train(text.split.train, {.batch_size = batch, .drop_last = true, .seed = 1});
+    data::DataLoader validation(text.split.validation, {.batch_size = batch, .shuffle = false, .drop_last = true});
+    Gpt gpt(text.vocabulary.size(), context);
+    train::Options options;
+    options.steps = steps;
+    options.optimizer = {.weight_decay = 0.1, .beta2 = 0.99, .clip_norm = 1.0};
+    options.schedule =
+        optim::linear_warm_up(100, 1e-5, optim::cosine_decay(2e-3, std::max<int64_t>(steps - 100, 1), 1e-4));
+    options.output_folder = example.output;
+    options.evaluate_every = 500;
+    train::Trainer trainer(
+        train::model_of(gpt), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
+    return trainer.fit(train, &validation);
+  });
 }

@@ -1,11 +1,8 @@
 // A small multi-layer perceptron on the Iris table. The same source for every chip: build/examples/iris --device cpu
-#include <CLI/CLI.hpp>
-#include <cstdio>
-
+#include "examples/example.h"
 #include "trireme/data/csv.h"
 #include "trireme/data/find.h"
 #include "trireme/nn/layers.h"
-#include "trireme/train/trainer.h"
 
 using namespace trireme;
 
@@ -19,29 +16,24 @@ struct Mlp {
   }
 };
 
-int main(int argc, char** argv) try {
-  std::string device = "cpu";
+int main(int argc, char** argv) {
+  Example example("iris", "Trains a classifier on the Iris table");
   int epochs = 60;
-  CLI::App app("Trains a classifier on the Iris table");
-  app.add_option("--device", device, "chip:index, as `trireme chips` lists them")->capture_default_str();
-  app.add_option("--epochs", epochs, "passes over the table")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-
-  set_device(device);
-  seed(1);
-  const auto table = data::read_csv(data::find_data("datasets/iris/Iris.csv"), {.label = "Species", .ignore = {"Id"}});
-  const auto [train_set, validation_set] = data::hold_back_random(table.dataset, 30, 1);
-  data::DataLoader train(train_set, {.batch_size = 20, .seed = 1});
-  data::DataLoader validation(validation_set, {.batch_size = 30, .shuffle = false});
-  Mlp mlp;
-  train::Options options;
-  options.epochs = epochs;
-  options.optimizer.learning_rate = 1e-2;
-  options.evaluate_every = epochs * train.batches_per_epoch();
-  train::Trainer trainer(
-      train::model_of(mlp), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
-  std::printf("%s\n", train::json(trainer.fit(train, &validation)).c_str());
-} catch (const std::exception& failure) {
-  std::fprintf(stderr, "iris: %s\n", failure.what());
-  return 2;
+  example.option("--epochs", epochs, "passes over the table");
+  return example.run(argc, argv, [&] {
+    const auto table =
+        data::read_csv(data::find_data("datasets/iris/Iris.csv"), {.label = "Species", .ignore = {"Id"}});
+    const auto [train_set, validation_set] = data::hold_back_random(table.dataset, 30, 1);
+    data::DataLoader train(train_set, {.batch_size = 20, .seed = 1});
+    data::DataLoader validation(validation_set, {.batch_size = 30, .shuffle = false});
+    Mlp mlp;
+    train::Options options;
+    options.epochs = epochs;
+    options.optimizer.learning_rate = 1e-2;
+    options.output_folder = example.output;
+    options.evaluate_every = epochs * train.batches_per_epoch();
+    train::Trainer trainer(
+        train::model_of(mlp), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
+    return trainer.fit(train, &validation);
+  });
 }

@@ -1,12 +1,9 @@
 // A digit classifier: LeNet's shape with batch norm, trained on MNIST. The same source for every chip:
 //   build/examples/mnist --device cpu --output out/mnist
-#include <CLI/CLI.hpp>
-#include <cstdio>
-
-#include "trireme/checkpoint/export.h"
 #include "trireme/data/mnist.h"
+#include "examples/example.h"
+#include "trireme/checkpoint/export.h"
 #include "trireme/nn/layers.h"
-#include "trireme/train/trainer.h"
 
 using namespace trireme;
 
@@ -30,42 +27,33 @@ struct Net {
   }
 };
 
-int main(int argc, char** argv) try {
-  std::string device = "cpu", output = "out/mnist";
+int main(int argc, char** argv) {
+  Example example("mnist", "Trains a digit classifier on MNIST");
   int epochs = 5;
   int64_t batch = 100, rows = 0;
-  CLI::App app("Trains a digit classifier on MNIST");
-  app.add_option("--device", device, "chip:index, as `trireme chips` lists them")->capture_default_str();
-  app.add_option("--output", output, "folder for checkpoints, log and the exported model")->capture_default_str();
-  app.add_option("--epochs", epochs, "passes over the training rows")->capture_default_str();
-  app.add_option("--batch", batch, "images per step")->capture_default_str();
-  app.add_option("--rows", rows, "train on the first rows only; 0: all")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  example.option("--epochs", epochs, "passes over the training rows");
+  example.option("--batch", batch, "images per step");
+  example.option("--rows", rows, "train on the first rows only; 0: all");
+  return example.run(argc, argv, [&] {
+    const data::Mnist mnist = data::load_mnist();
+    auto [train_set, validation_set] = data::hold_back_last(mnist.train, 5000);
+    if (rows > 0) train_set = data::hold_back_last(train_set, train_set->size() - rows).train;
+    data::DataLoader train(train_set, {.batch_size = batch, .drop_last = true, .seed = 1});
+    data::DataLoader validation(validation_set, {.batch_size = 250, .shuffle = false});
 
-  set_device(device);
-  seed(1);
-  const data::Mnist mnist = data::load_mnist();
-  auto [train_set, validation_set] = data::hold_back_last(mnist.train, 5000);
-  if (rows > 0) train_set = data::hold_back_last(train_set, train_set->size() - rows).train;
-  data::DataLoader train(train_set, {.batch_size = batch, .drop_last = true, .seed = 1});
-  data::DataLoader validation(validation_set, {.batch_size = 250, .shuffle = false});
+    Net net;
+    train::Options options;
+    options.epochs = epochs;
+    options.optimizer.weight_decay = 1e-2;
+    options.schedule = optim::cosine_decay(2e-3, epochs * train.batches_per_epoch(), 1e-5);
+    options.output_folder = example.output;
+    train::Trainer trainer(
+        train::model_of(net), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
+    const train::Result result = trainer.fit(train, &validation);
 
-  Net net;
-  train::Options options;
-  options.epochs = epochs;
-  options.optimizer.weight_decay = 1e-2;
-  options.schedule = optim::cosine_decay(2e-3, epochs * train.batches_per_epoch(), 1e-5);
-  options.output_folder = output;
-  train::Trainer trainer(
-      train::model_of(net), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
-  const train::Result result = trainer.fit(train, &validation);
-
-  const Tensor images(Literal::zeros(u8, {250, 1, 28, 28}));
-  checkpoint::export_model(output + "/model", {images}, {softmax(net(images))}, {"images"}, {"probabilities"},
-                           nn::state_of(net));
-  std::printf("%s\n", train::json(result).c_str());
-  return result.interrupted ? 130 : 0;
-} catch (const std::exception& failure) {
-  std::fprintf(stderr, "mnist: %s\n", failure.what());
-  return 2;
+    const Tensor images(Literal::zeros(u8, {250, 1, 28, 28}));
+    checkpoint::export_model(example.output + "/model", {images}, {softmax(net(images))}, {"images"}, {"probabilities"},
+                             nn::state_of(net));
+    return result;
+  });
 }

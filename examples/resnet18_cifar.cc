@@ -1,13 +1,8 @@
 // ResNet-18 with a stem for small pictures on the CIFAR-10 sample. The same source for every chip:
 //   build/examples/resnet18_cifar --device cpu --output out/resnet18
-#include <CLI/CLI.hpp>
-#include <cstdio>
-
-#include "trireme/data/find.h"
-#include "trireme/data/image_sets.h"
-#include "trireme/data/transform.h"
+#include "examples/example.h"
+#include "trireme/data/cifar10.h"
 #include "trireme/nn/layers.h"
-#include "trireme/train/trainer.h"
 
 using namespace trireme;
 
@@ -57,52 +52,29 @@ struct ResNet18 {
   }
 };
 
-int main(int argc, char** argv) try {
-  std::string device = "cpu", output = "out/resnet18";
+int main(int argc, char** argv) {
+  Example example("resnet18_cifar", "Trains ResNet-18 on 4,000 CIFAR-10 pictures, 500 of them held back");
   int64_t epochs = 30, batch = 50, width = 64, rows = 0;
-  CLI::App app("Trains ResNet-18 on 4,000 CIFAR-10 pictures, 500 of them held back");
-  app.add_option("--device", device, "chip:index, as `trireme chips` lists them")->capture_default_str();
-  app.add_option("--output", output, "folder for checkpoints and the log")->capture_default_str();
-  app.add_option("--epochs", epochs, "passes over the training pictures")->capture_default_str();
-  app.add_option("--batch", batch, "pictures per step")->capture_default_str();
-  app.add_option("--width", width, "channels of the first stage")->capture_default_str();
-  app.add_option("--rows", rows, "train on the first pictures only; 0: all")->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
-
-  set_device(device);
-  seed(1);
-  std::vector<std::string> pictures;
-  for (int i = 0; i < 4; ++i)
-    pictures.push_back(data::find_data("datasets/cifar10/cifar10_batch_" + std::to_string(i) + ".png"));
-  const auto all = data::png_batches(pictures, data::find_data("datasets/cifar10/train_labels_0-3999.txt"));
-  auto [train_set, validation_set] = data::hold_back_last(all, 500);
-  if (rows > 0) train_set = data::hold_back_last(train_set, train_set->size() - rows).train;
-  const auto scaled = [](const Literal& image) {
-    const float mean[] = {0.4914f, 0.4822f, 0.4465f}, deviation[] = {0.2470f, 0.2435f, 0.2616f};
-    return data::normalise(image, mean, deviation);
-  };
-  data::LoaderOptions loading{.batch_size = batch, .drop_last = true, .seed = 1};
-  loading.transform = [&](data::Example e, data::RandomStream& random) {
-    e[0] = scaled(data::random_flip(data::random_crop(e[0], 4, random), random));
-    return e;
-  };
-  data::LoaderOptions checking{.batch_size = 100, .shuffle = false};
-  checking.transform = [&](data::Example e, data::RandomStream&) {
-    e[0] = scaled(e[0]);
-    return e;
-  };
-  data::DataLoader train(train_set, loading), validation(validation_set, checking);
-  ResNet18 net(width);
-  train::Options options;
-  options.epochs = epochs;
-  options.method = optim::Method::kMomentum;
-  options.optimizer = {.weight_decay = 5e-4, .nesterov = true};
-  options.schedule = optim::linear_warm_up(50, 1e-3, optim::cosine_decay(5e-2, epochs * train.batches_per_epoch()));
-  options.output_folder = output;
-  train::Trainer trainer(
-      train::model_of(net), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
-  std::printf("%s\n", train::json(trainer.fit(train, &validation)).c_str());
-} catch (const std::exception& failure) {
-  std::fprintf(stderr, "resnet18_cifar: %s\n", failure.what());
-  return 2;
+  example.option("--epochs", epochs, "passes over the training pictures");
+  example.option("--batch", batch, "pictures per step");
+  example.option("--width", width, "channels of the first stage");
+  example.option("--rows", rows, "train on the first pictures only; 0: all");
+  return example.run(argc, argv, [&] {
+    auto [train_set, validation_set] = data::hold_back_last(data::load_cifar10(), 500);
+    if (rows > 0) train_set = data::hold_back_last(train_set, train_set->size() - rows).train;
+    data::DataLoader train(train_set,
+                           {.batch_size = batch, .drop_last = true, .seed = 1, .transform = data::augment_cifar10});
+    data::DataLoader validation(validation_set,
+                                {.batch_size = 100, .shuffle = false, .transform = data::normalise_cifar10});
+    ResNet18 net(width);
+    train::Options options;
+    options.epochs = epochs;
+    options.method = optim::Method::kMomentum;
+    options.optimizer = {.weight_decay = 5e-4, .nesterov = true};
+    options.schedule = optim::linear_warm_up(50, 1e-3, optim::cosine_decay(5e-2, epochs * train.batches_per_epoch()));
+    options.output_folder = example.output;
+    train::Trainer trainer(
+        train::model_of(net), [](auto& x, auto& y) { return cross_entropy(x, y); }, options);
+    return trainer.fit(train, &validation);
+  });
 }
