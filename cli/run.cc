@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/commands.h"
 #include "trireme/base/error.h"
@@ -38,7 +39,7 @@ Literal random_input(const TensorType& type, uint64_t seed, uint32_t stream) {
 void run_model(const Options& options) {
   options.device.apply();
   const Graph graph = checkpoint::import_model(options.model);
-  std::vector<Tensor> inputs(graph.inputs().size());
+  std::vector<std::optional<Literal>> inputs(graph.inputs().size());
   for (const std::string& given : options.inputs) {
     const size_t equals = given.find('=');
     if (equals == std::string::npos) {
@@ -52,19 +53,25 @@ void run_model(const Options& options) {
                   cat("the model has no input '", name, "'; ",
                       near.empty() ? "it has: " + join(graph.input_names(), ", ") : "did you mean '" + near + "'?"));
     }
-    inputs[static_cast<size_t>(at - graph.input_names().begin())] = Tensor(formats::read_npy(given.substr(equals + 1)));
+    inputs[static_cast<size_t>(at - graph.input_names().begin())] = formats::read_npy(given.substr(equals + 1));
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!inputs[i]) inputs[i] = Tensor(random_input(graph.inputs()[i].type(), options.seed, static_cast<uint32_t>(i)));
+    if (!inputs[i]) inputs[i] = random_input(graph.inputs()[i].type(), options.seed, static_cast<uint32_t>(i));
   }
-  const auto outputs = run(graph, inputs);
+  // Fresh tensors, so that a second run computes anew.
+  const auto once = [&] {
+    std::vector<Tensor> given;
+    for (const auto& each : inputs) given.emplace_back(*each);
+    auto results = run(graph, given);
+    eval(results);
+    return results;
+  };
   if (!options.trace.empty()) {
-    eval(outputs);  // planned and warm
+    once();  // planned and warm
     runtime::start_trace();
   }
   const uint64_t begin = runtime::now_ns();
-  const auto results = options.trace.empty() ? outputs : run(graph, inputs);
-  eval(results);
+  const auto results = once();
   const double ms = static_cast<double>(runtime::now_ns() - begin) * 1e-6;
   if (!options.trace.empty()) runtime::write_trace(options.trace);
   nlohmann::json list = nlohmann::json::array();

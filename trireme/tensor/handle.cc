@@ -68,15 +68,8 @@ void Tensor::assign(const Tensor& value, std::source_location where) {
                                             where.file_name(), ":", where.line(), "); convert or reshape first"));
   }
   const Value next = value.value();
-  if (detail::current_trace() != 0) {
-    detail::note_assignment(state_, state_->value);
-    state_->value = next;
-  } else if (auto buffer = detail::buffer_of(next)) {
-    detail::set_leaf(state_,
-                     std::move(buffer));  // a leaf of its own: compiled functions find variables by their leaves
-  } else {
-    state_->value = next;
-  }
+  if (detail::current_trace() != 0) detail::note_assignment(state_, state_->value);
+  state_->value = next;
 }
 
 Tensor Tensor::detach() const { return Tensor(ops::stop_gradient(value())); }
