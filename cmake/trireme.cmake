@@ -84,31 +84,53 @@ function(trireme_ops)
     COMMENT "Generating op functions from the declarations" VERBATIM)
   add_custom_target(trireme_opgen DEPENDS ${stamp})
   set_source_files_properties(${outputs} PROPERTIES GENERATED TRUE)
-  # A question left out of a declaration does not compile, also where its answer is a list that could be empty.
-  set_source_files_properties(${declarations} PROPERTIES COMPILE_OPTIONS -Werror=missing-field-initializers)
 
   add_library(trireme_ops STATIC ${sources} ${declarations} ${generated}/ops/ops.gen.cc)
   add_dependencies(trireme_ops trireme_opgen)
+  # Declarations instantiate the same templates, so sixteen share a compilation (docs/adr/0010).
+  set_target_properties(trireme_ops PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
+  set_source_files_properties(${generated}/ops/ops.gen.cc PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  # A question left out of a declaration does not compile, also where its answer is a list that could be empty. (By a
+  # library of its own, so that it comes after the house's options.) The linkage warning holds only outside of unity.
+  add_library(trireme_declaration_options INTERFACE)
+  target_compile_options(trireme_declaration_options INTERFACE -Werror=missing-field-initializers
+                                                               -Wno-subobject-linkage)
   target_precompile_headers(trireme_ops PRIVATE ${PROJECT_SOURCE_DIR}/trireme/ops/declare.h)
-  target_link_libraries(trireme_ops PUBLIC trireme_options ${ARG_LINK})
+  target_link_libraries(trireme_ops PUBLIC trireme_options ${ARG_LINK} PRIVATE trireme_declaration_options)
   target_link_options(trireme_ops INTERFACE LINKER:--undefined=trireme_ops_installed)
   target_link_libraries(trireme_all INTERFACE trireme_ops)
 
   set(TRIREME_TENSOR_FUNCTIONS ${generated}/tensor/ops.gen.cc PARENT_SCOPE)
 endfunction()
 
-# trireme_chip(<name> [PRIVATE libs]): the chip's object code, once for the built-in table and once as a loadable .so.
+# trireme_chip(<name> [PRIVATE libs] [SOURCES generated...]): the chip, built into programs and as a loadable .so. Both
+# hold the same objects; only the file of the entry, whose name differs, is compiled twice.
 # A chip may include chip/, core/ and base/, and links nothing above them.
 function(trireme_chip name)
-  cmake_parse_arguments(ARG "" "" "PRIVATE" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "PRIVATE;SOURCES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
   if(NOT sources)
     return()
   endif()
-  add_library(trireme_chip_${name} STATIC ${sources})
+  set(entry "")
+  foreach(source ${sources})
+    file(STRINGS ${source} found REGEX "TRIREME_CHIP_ENTRY\\(" LIMIT_COUNT 1)
+    if(found)
+      list(APPEND entry ${source})
+    endif()
+  endforeach()
+  list(REMOVE_ITEM sources ${entry})
+  list(APPEND sources ${ARG_SOURCES})
+  set(objects "")
+  if(sources)
+    add_library(trireme_chip_${name}_objects OBJECT ${sources})
+    target_link_libraries(trireme_chip_${name}_objects PRIVATE trireme_options trireme_core ${ARG_PRIVATE})
+    set(objects $<TARGET_OBJECTS:trireme_chip_${name}_objects>)
+  endif()
+  add_library(trireme_chip_${name} STATIC ${entry} ${objects})
   target_compile_definitions(trireme_chip_${name} PRIVATE TRIREME_CHIP_ENTRY=trm_chip_entry_v1_${name})
   target_link_libraries(trireme_chip_${name} PUBLIC trireme_options PRIVATE trireme_core ${ARG_PRIVATE})
-  add_library(trireme_plugin_${name} MODULE ${sources})
+  add_library(trireme_plugin_${name} MODULE ${entry} ${objects})
   set_target_properties(trireme_plugin_${name} PROPERTIES OUTPUT_NAME trireme_${name} LIBRARY_OUTPUT_DIRECTORY
                                                           ${PROJECT_BINARY_DIR}/chips)
   target_link_libraries(trireme_plugin_${name} PRIVATE trireme_options trireme_core ${ARG_PRIVATE})
