@@ -45,7 +45,7 @@ struct Gpt {
 
 int main(int argc, char** argv) {
   Example example("char_gpt", "Trains a character-level transformer on tiny-shakespeare");
-  int64_t steps = 3000, batch = 32, context = 128;
+  int64_t steps = 2500, batch = 16, context = 128;
   example.option("--steps", steps, "training steps");
   example.option("--batch", batch, "windows per step");
   example.option("--context", context, "characters per window");
