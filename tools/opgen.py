@@ -124,7 +124,7 @@ class Op:
 
     def input_list(self, element):
         """Statements that build `inputs` from the parameters; element(name) converts one."""
-        lines = ["  std::vector<Value> inputs;"]
+        lines = ["  std::vector<Value> inputs;", f"  inputs.reserve({len(self.inputs)});"]
         for name, arity in self.inputs:
             if arity == "variadic":
                 lines.append(f"  for (const auto& each : {name}) inputs.push_back({element('each')});")

@@ -1,7 +1,7 @@
 #include "trireme/ir/node.h"
 
 #include <mutex>
-#include <unordered_set>
+#include <utility>
 
 #include "trireme/base/strings.h"
 #include "trireme/ir/graph.h"
@@ -19,25 +19,14 @@ struct Candidate {
   const std::vector<Value>* inputs;
   const std::vector<Attribute>* attributes;
   uint64_t hash;
-};
 
-struct NodeHash {
-  using is_transparent = void;
-  size_t operator()(const Node* n) const { return n->hash(); }
-  size_t operator()(const Candidate& c) const { return c.hash; }
-};
-
-struct NodeEqual {
-  using is_transparent = void;
-  bool operator()(const Node* a, const Node* b) const { return a == b; }
-  bool operator()(const Candidate& c, const Node* n) const {
-    if (c.hash != n->hash() || c.op != &n->op() || *c.inputs != n->inputs()) return false;
-    for (size_t i = 0; i < c.attributes->size(); ++i) {
-      if (!same((*c.attributes)[i], n->attributes()[i])) return false;
+  bool is(const Node& n) const {
+    if (hash != n.hash() || op != &n.op() || *inputs != n.inputs()) return false;
+    for (size_t i = 0; i < attributes->size(); ++i) {
+      if (!same((*attributes)[i], n.attributes()[i])) return false;
     }
     return true;
   }
-  bool operator()(const Node* n, const Candidate& c) const { return (*this)(c, n); }
 };
 
 }  // namespace
@@ -80,7 +69,7 @@ class NodeTable {
     {
       const std::lock_guard lock(shard.mutex);
       faster = find(shard, {&op, &node->inputs_, &node->attributes_, h});
-      if (!faster) shard.nodes.insert(node);
+      if (!faster) shard.insert(node);
     }
     return faster ? faster : made;
   }
@@ -88,34 +77,56 @@ class NodeTable {
   void remove(const Node* node) {
     Shard& shard = shards_[node->hash() >> 60];
     const std::lock_guard lock(shard.mutex);
-    const auto range = shard.nodes.equal_range(const_cast<Node*>(node));
-    for (auto at = range.first; at != range.second; ++at) {
-      if (*at == node) {
-        shard.nodes.erase(at);
-        return;
-      }
-    }
+    shard.remove(node);
   }
 
   size_t size() {
     size_t count = 0;
     for (Shard& shard : shards_) {
       const std::lock_guard lock(shard.mutex);
-      count += shard.nodes.size();
+      count += shard.count;
     }
     return count;
   }
 
  private:
+  // Chains through the nodes themselves, so that a node is one allocation less.
   struct Shard {
     std::mutex mutex;
-    std::unordered_multiset<Node*, NodeHash, NodeEqual> nodes;
+    std::vector<const Node*> chains = std::vector<const Node*>(64);  // a power of two
+    size_t count = 0;
+
+    const Node*& chain(uint64_t hash) { return chains[hash & (chains.size() - 1)]; }
+    void insert(const Node* node) {
+      if (count == chains.size()) grow();
+      const Node*& first = chain(node->hash_);
+      node->next_ = first;
+      first = node;
+      ++count;
+    }
+    void remove(const Node* node) {
+      for (const Node** at = &chain(node->hash_); *at != nullptr; at = &(*at)->next_) {
+        if (*at != node) continue;
+        *at = node->next_;
+        --count;
+        return;
+      }
+    }
+    void grow() {
+      const std::vector<const Node*> before = std::exchange(chains, std::vector<const Node*>(chains.size() * 2));
+      for (const Node* node : before) {
+        while (node != nullptr) {
+          const Node*& first = chain(node->hash_);
+          const Node* rest = std::exchange(node->next_, first);
+          first = std::exchange(node, rest);
+        }
+      }
+    }
   };
 
   static Value find(Shard& shard, const Candidate& candidate) {
-    const auto range = shard.nodes.equal_range(candidate);
-    for (auto at = range.first; at != range.second; ++at) {
-      const Node* node = *at;
+    for (const Node* node = shard.chain(candidate.hash); node != nullptr; node = node->next_) {
+      if (!candidate.is(*node)) continue;
       uint32_t count = node->references_.load(std::memory_order_relaxed);
       while (count != 0) {
         if (node->references_.compare_exchange_weak(count, count + 1, std::memory_order_acq_rel)) {
@@ -234,7 +245,7 @@ Value make_coerced(const OpDecl& op, std::vector<Value> inputs, std::vector<Attr
     bool fits = true;
     for (size_t i = 1; i < inputs.size(); ++i) {
       if (bound(i)) type = promote(type, inputs[i].dtype());
-      if (inputs[i] && op.coerce.value == Coerce::kBroadcast)
+      if (inputs[i] && op.coerce.value == Coerce::kBroadcast && !(inputs[i].shape() == shape))
         fits &= broadcast_shapes(shape, inputs[i].shape(), &shape);
     }
     for (size_t i = 0; i < inputs.size(); ++i) {

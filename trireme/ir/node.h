@@ -103,6 +103,7 @@ class Node {
   std::vector<TensorType> outputs_;
   uint64_t hash_ = 0;
   SourceLine source_;
+  mutable const Node* next_ = nullptr;  // in its chain of the node table
   mutable std::atomic<std::shared_ptr<void>> attachment_;
   mutable std::atomic<uint32_t> references_{0};
 };
