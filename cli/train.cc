@@ -61,7 +61,7 @@ struct Job {
     }
     const auto found = checkpoint::load_latest(folder);
     if (!found) {
-      throw Error(Code::kNotFound, cat(folder, " has no readable checkpoint; run `trireme train` on this file first"));
+      throw Error(Code::kNotFound, cat(folder, " has no checkpoint; run `trireme train` on this file first"));
     }
     std::vector<nn::NamedTensor> state;
     for (const auto& each : model.state) state.push_back({"model." + each.name, each.tensor, each.trainable});

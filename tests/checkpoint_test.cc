@@ -106,12 +106,18 @@ TEST(Checkpoint, AFlippedBitIsRefused) {
   }
 }
 
-TEST(Checkpoint, NothingReadableIsNothing) {
+TEST(Checkpoint, NoneIsNothingAndNoneThatCanBeReadIsAnError) {
   const TemporaryFolder folder;
   EXPECT_FALSE(load_latest(folder.path()));
   EXPECT_FALSE(load_latest(folder / "missing"));
   write_file_atomically(folder / "step-00000007.safetensors", "no checkpoint");
-  EXPECT_FALSE(load_latest(folder.path()));
+  try {
+    load_latest(folder.path());
+    FAIL() << "accepted";
+  } catch (const Error& failure) {
+    EXPECT_EQ(failure.code(), Code::kDataLoss);
+    EXPECT_NE(std::string(failure.what()).find("remove the folder to start anew"), std::string::npos) << failure.what();
+  }
 }
 
 TEST(Checkpoint, KeepsTheNewest) {

@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "trireme/base/error.h"
+#include "trireme/optim/loss_scale.h"
 #include "trireme/optim/schedule.h"
 
 namespace trireme::optim {
@@ -140,6 +142,111 @@ TEST(Optimizer, AccumulatesTheMeanOfNGradients) {
   expect_near(p, {-1, 0.5});
   optimizer.step({tensor({9, 9})});
   expect_near(p, {-1, 0.5});
+}
+
+// A linear model of four inputs and its squared error, by f(rows of x and y).
+struct Regression {
+  Tensor w = Tensor(Literal::from_doubles(f32, {4, 1}, std::vector<double>{0.5, -0.25, 0.125, 1}));
+  static Tensor rows(int from, int count, double scale) {
+    Vector values;
+    for (int i = from * 4; i < (from + count) * 4; ++i) values.push_back(scale * std::sin(0.8 * i));
+    return Tensor(Literal::from_doubles(f32, {count, 4}, values));
+  }
+  Tensor loss(const Tensor& x) const { return mean(square(matmul(x, w) - sum(x, {1}, true))); }
+};
+
+TEST(Optimizer, MicroBatchesAreOneLargeBatch) {
+  for (const double clip : {0.0, 0.05}) {
+    SCOPED_TRACE(clip);
+    constexpr int kParts = 4, kRowsEach = 6;
+    Regression one, many;
+    const Options options{.learning_rate = 0.05, .weight_decay = 0.01, .clip_norm = clip};
+    Options accumulating = options;
+    accumulating.accumulate = kParts;
+    Optimizer whole(Method::kAdamW, {{"w", one.w, true}}, options);
+    Optimizer parts(Method::kAdamW, {{"w", many.w, true}}, accumulating);
+    auto whole_step = compile([&](const Tensor& x) {
+      const Tensor loss = one.loss(x);
+      whole.step(grad(loss, whole.parameters()));
+      return loss;
+    });
+    auto part_step = compile([&](const Tensor& x) {
+      const Tensor loss = many.loss(x);
+      parts.step(grad(loss, parts.parameters()));
+      return loss;
+    });
+    const Vector before = one.w.literal().to_doubles();
+    for (int t = 0; t < 5; ++t) {
+      const double scale = 1.0 + 0.1 * t;
+      eval({whole_step(Regression::rows(0, kParts * kRowsEach, scale))});
+      for (int k = 0; k < kParts; ++k) eval({part_step(Regression::rows(k * kRowsEach, kRowsEach, scale))});
+      expect_near(many.w, one.w.literal().to_doubles(), 1e-5);
+    }
+    EXPECT_GT(std::abs(one.w.literal().to_doubles()[0] - before[0]), 0.01);
+  }
+}
+
+TEST(Optimizer, AnUnusableStepLeavesNoTrace) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto scalar = [](bool value) { return Tensor(Literal::filled(boolean, {}, value ? 1 : 0)); };
+  for (const int accumulate : {1, 2}) {
+    SCOPED_TRACE(accumulate);
+    const Tensor p = tensor({1}), q = tensor({1});
+    const Options options{.learning_rate = 0.1, .accumulate = accumulate};
+    Optimizer plain(Method::kAdam, {{"p", p, true}}, options), guarded(Method::kAdam, {{"q", q, true}}, options);
+    for (int t = 0; t < 6; ++t) {
+      const Tensor g = tensor({static_cast<float>(std::cos(t))});
+      plain.step({g});
+      guarded.step({g}, scalar(true));
+      guarded.step({tensor({static_cast<float>(nan)})}, scalar(false));
+      ASSERT_TRUE(p.literal().same_bytes(q.literal())) << "step " << t;
+    }
+    for (size_t i = 0; i < plain.state().size(); ++i) {
+      EXPECT_TRUE(plain.state()[i].tensor.literal().same_bytes(guarded.state()[i].tensor.literal()));
+    }
+    EXPECT_NE(p.item(), 1.0);
+  }
+}
+
+TEST(Optimizer, ClipsElementsBeforeTheNorm) {
+  const Tensor p(Literal::zeros(f32, {3})), q(Literal::zeros(f32, {2}));
+  Optimizer values(Method::kSgd, {{"p", p, true}}, {.learning_rate = 1.0, .clip_value = 0.5});
+  values.step({tensor({3, -0.25, -9})});
+  expect_near(p, {-0.5, 0.25, 0.5});
+  Optimizer both(Method::kSgd, {{"q", q, true}}, {.learning_rate = 1.0, .clip_value = 4, .clip_norm = 2.5});
+  both.step({tensor({3, 100})});  // to (3, 4), of length 5, which is halved
+  expect_near(q, {-1.5, -2});
+}
+
+TEST(LossScale, ScalesAndAdapts) {
+  LossScale scale(8.0, 2);
+  EXPECT_EQ(scale.scaled(tensor({3})).item(), 24.0);
+  const auto good = scale.unscaled({tensor({16, 4}), tensor({8})});
+  EXPECT_EQ(good.usable.item(), 1.0);
+  expect_near(good.gradients[0], {2, 0.5});
+  expect_near(good.gradients[1], {1});
+  EXPECT_EQ(scale.scale(), 8.0);
+  scale.unscaled({tensor({1})});
+  EXPECT_EQ(scale.scale(), 16.0);  // two good steps in a row
+  const auto bad = scale.unscaled({tensor({1}), tensor({std::numeric_limits<float>::infinity()})});
+  EXPECT_EQ(bad.usable.item(), 0.0);
+  EXPECT_EQ(scale.scale(), 8.0);
+  refusal([] { LossScale(0.0); });
+}
+
+TEST(LossScale, SavesGradientsThatF16WouldLose) {
+  // d loss / d w = 1e-9 x, below the smallest f16 (6e-8) on its way through the product.
+  const Tensor w(Literal::filled(f32, {1, 1}, 1.0));
+  LossScale scale;
+  auto gradients = compile(
+      [&](const Tensor& x) -> std::vector<Tensor> {
+        const Tensor loss = sum(matmul(x, w)) * 1e-9;
+        return {grad(loss, {w})[0], scale.unscaled(grad(scale.scaled(loss), {w})).gradients[0]};
+      },
+      {.autocast = f16});
+  const auto found = gradients(Tensor(Literal::filled(f32, {1, 1}, 2.0)));
+  EXPECT_EQ(found[0].item(), 0.0);
+  EXPECT_NEAR(found[1].item(), 2e-9, 1e-11);
 }
 
 TEST(Optimizer, LeavesBuffersAloneAndFollowsTheRate) {

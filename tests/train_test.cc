@@ -86,7 +86,7 @@ struct Outcome {
 };
 
 // A process's run: everything anew from the seed, up to `steps`.
-Outcome run_up_to(int64_t steps, const std::string& folder) {
+Outcome run_up_to(int64_t steps, const std::string& folder, DType amp = f32) {
   seed(7);
   Net net;
   data::DataLoader train(two_classes(70), {.batch_size = 10, .seed = 2, .workers = 2});
@@ -94,6 +94,8 @@ Outcome run_up_to(int64_t steps, const std::string& folder) {
   options.steps = steps;
   options.schedule = optim::cosine_decay(0.05, 10, 0.001);
   options.optimizer.weight_decay = 0.01;
+  options.optimizer.accumulate = 3;  // so that no stop falls on an update
+  options.amp = amp;
   options.output_folder = folder;
   Trainer trainer(model_of(net), classification(), options);
   Outcome out;
@@ -103,11 +105,15 @@ Outcome run_up_to(int64_t steps, const std::string& folder) {
   return out;
 }
 
-TEST(Trainer, ResumesToTheSameBits) {
+class Resuming : public testing::TestWithParam<DType> {};
+INSTANTIATE_TEST_SUITE_P(Trainer, Resuming, testing::Values(f32, bf16, f16),
+                         [](const auto& info) { return std::string(name(info.param)); });
+
+TEST_P(Resuming, EndsWithTheSameBits) {
   const TemporaryFolder whole, parts;
-  const Outcome straight = run_up_to(10, whole.path());  // seven steps to an epoch, so it ends within the second
-  const Outcome half = run_up_to(5, parts.path());
-  const Outcome resumed = run_up_to(10, parts.path());
+  const Outcome straight = run_up_to(10, whole.path(), GetParam());  // seven steps to an epoch: ends within the second
+  const Outcome half = run_up_to(5, parts.path(), GetParam());
+  const Outcome resumed = run_up_to(10, parts.path(), GetParam());
   EXPECT_EQ(straight.steps, 10);
   EXPECT_EQ(resumed.steps, 10);
   bool moved = false;
@@ -149,6 +155,162 @@ TEST(Trainer, StopsEarly) {
   const Result result = trainer.fit(train, &validation);
   EXPECT_TRUE(result.stopped_early);
   EXPECT_EQ(result.steps, 3 * train.batches_per_epoch());
+}
+
+TEST(Trainer, StaysStoppedWhenRunAgain) {
+  const TemporaryFolder folder;
+  int64_t steps[2];
+  for (int64_t& count : steps) {
+    seed(1);
+    Net net;
+    net.norm.momentum = 0.0;
+    data::DataLoader train(two_classes(40), {.batch_size = 20, .seed = 1});
+    data::DataLoader validation(two_classes(20), {.batch_size = 20, .shuffle = false});
+    Options options;
+    options.epochs = 50;
+    options.optimizer.learning_rate = 0.0;
+    options.method = optim::Method::kSgd;
+    options.patience = 2;
+    options.output_folder = folder.path();
+    Trainer trainer(model_of(net), classification(), options);
+    const Result result = trainer.fit(train, &validation);
+    EXPECT_TRUE(result.stopped_early);
+    EXPECT_GT(result.loss, 0.0);
+    count = result.steps;
+  }
+  EXPECT_EQ(steps[0], steps[1]);
+}
+
+TEST(Trainer, KeepsTheBestCheckpoint) {
+  const TemporaryFolder folder;
+  seed(1);
+  Net net;
+  data::DataLoader train(two_classes(60), {.batch_size = 20, .seed = 1});
+  data::DataLoader validation(two_classes(30), {.batch_size = 30, .shuffle = false});
+  Options options;
+  options.epochs = 12;
+  options.optimizer.learning_rate = 0.2;  // too much: losses go up and down
+  options.output_folder = folder.path();
+  Trainer trainer(model_of(net), classification(), options);
+  const Result result = trainer.fit(train, &validation);
+  EXPECT_LT(result.best_loss, result.loss);
+  const auto best = checkpoint::load_latest(folder / "best");
+  ASSERT_TRUE(best);
+  std::vector<nn::NamedTensor> state;
+  for (const auto& each : nn::state_of(net)) state.push_back({"model." + each.name, each.tensor, each.trainable});
+  checkpoint::restore(state, best->contents, best->path);
+  EXPECT_DOUBLE_EQ(trainer.evaluate(validation).loss, result.best_loss);
+}
+
+TEST(Trainer, RefusesToMixRunsInOneFolder) {
+  const TemporaryFolder folder;
+  run_up_to(5, folder.path());
+  seed(7);
+  Net net;
+  Options options;
+  options.resume = false;
+  options.output_folder = folder.path();
+  Trainer trainer(model_of(net), classification(), options);
+  data::DataLoader train(two_classes(70), {.batch_size = 10, .seed = 2});
+  EXPECT_THAT(refusal([&] { trainer.fit(train, nullptr); }), HasSubstr("of an earlier run and resume is off"));
+}
+
+TEST(Trainer, NarrowTypesTrainF32Weights) {
+  for (const DType type : {bf16, f16}) {
+    SCOPED_TRACE(name(type));
+    seed(1);
+    Net net;
+    data::DataLoader train(two_classes(200), {.batch_size = 20, .seed = 1});
+    data::DataLoader validation(two_classes(60), {.batch_size = 25, .shuffle = false});
+    Options options;
+    options.epochs = 25;
+    options.optimizer.learning_rate = 0.02;
+    options.amp = type;
+    Trainer trainer(model_of(net), classification(), options);
+    EXPECT_LT(trainer.fit(train, &validation).loss, 0.2);
+    EXPECT_EQ(net.first.weight.dtype(), f32);
+  }
+}
+
+TEST(Trainer, AnF16OverflowIsLeftOut) {
+  // Gradients of this loss are about 1e3, so the first scales (65536 and down) overflow in f16, and steps are left out
+  // until one fits; the loss itself is finite throughout.
+  const TemporaryFolder folder;
+  seed(1);
+  Net net;
+  Options options;
+  options.amp = f16;
+  options.steps = 40;
+  options.output_folder = folder.path();
+  options.optimizer.learning_rate = 0.02;
+  options.detect_anomaly = true;  // checks after every step that all state is finite, running statistics included
+  Trainer trainer(
+      model_of(net), [](const Tensor& x, const Tensor& y) { return cross_entropy(x, y) * 1e3; }, options);
+  const Literal before = net.first.weight.literal();
+  data::DataLoader train(two_classes(200), {.batch_size = 20, .seed = 1});
+  const Result result = trainer.fit(train, nullptr);
+  EXPECT_EQ(result.steps, 40);
+  EXPECT_FALSE(net.first.weight.literal().same_bytes(before));
+  const auto state = checkpoint::load_latest(folder.path())->contents.tensors;
+  EXPECT_LT(state.at("loss_scale.scale").at(0), 65536.0);
+  EXPECT_LT(state.at("optimizer.steps").at(0), 40.0);
+  EXPECT_GT(state.at("optimizer.steps").at(0), 20.0);
+}
+
+// A model that is fine until its third step, by `fail`, which gets a parameter that grows by one each step.
+std::string third_step(const std::function<Tensor(const Tensor& grown)>& fail, const std::string& folder) {
+  seed(1);
+  const Tensor p = tensor({1.5});
+  Model model{[&](const Tensor&) { return fail(p); }, {{"p", p, true}}};
+  const Loss loss = [](const Tensor& x, const Tensor&) { return mean(x); };
+  Options options;
+  options.method = optim::Method::kSgd;
+  options.optimizer.learning_rate = 1.0;
+  options.detect_anomaly = true;
+  options.classify = false;
+  options.save_every = 1;
+  options.output_folder = folder;
+  Trainer trainer(model, loss, options);
+  data::DataLoader train(two_classes(100), {.batch_size = 10, .seed = 1});
+  return refusal([&] { trainer.fit(train, nullptr); });
+}
+
+TEST(Trainer, NamesTheOpOfTheStepThatFailsAndKeepsTheStateBeforeIt) {
+  const TemporaryFolder forward, backward;
+  // The loss is -p, so p is 1.5, 2.5, 3.5; then the loss, or only its gradient, is not finite.
+  const std::string loss_fails = third_step(
+      [](const Tensor& p) { return sqrt(3.0 - p) * 0 - p; }, forward.path());
+  EXPECT_THAT(loss_fails, AllOf(HasSubstr("the loss is nan at step 3"), HasSubstr("comes from sqrt f32[1] at"),
+                                HasSubstr("train_test.cc")));
+  // |3.5 - p| has a gradient; through sqrt(square) it is 0/0 where p is 3.5.
+  const std::string gradient_fails = third_step(
+      [](const Tensor& p) { return sqrt(square(3.5 - p)) * 1e-30 - p; }, backward.path());
+  EXPECT_THAT(gradient_fails, AllOf(HasSubstr("step 3 ends with model.p"), HasSubstr("train_test.cc")));
+  for (const TemporaryFolder* folder : {&forward, &backward}) {
+    const auto latest = checkpoint::load_latest(folder->path());
+    ASSERT_TRUE(latest);
+    EXPECT_EQ(latest->step, 2);
+    EXPECT_EQ(latest->contents.tensors.at("model.p").at(0), 3.5);
+  }
+}
+
+TEST(Trainer, NeverSavesAStateThatIsNotFinite) {
+  const TemporaryFolder folder;
+  seed(1);
+  const Tensor p = tensor({1.5});
+  Model model{[&](const Tensor&) { return sqrt(3.0 - p) * 0 - p; }, {{"p", p, true}}};
+  Options options;
+  options.method = optim::Method::kSgd;
+  options.optimizer.learning_rate = 1.0;
+  options.classify = false;
+  options.save_every = 2;
+  options.output_folder = folder.path();
+  Trainer trainer(
+      model, [](const Tensor& x, const Tensor&) { return mean(x); }, options);
+  data::DataLoader train(two_classes(100), {.batch_size = 10, .seed = 1});
+  EXPECT_THAT(refusal([&] { trainer.fit(train, nullptr); }),
+              AllOf(HasSubstr("model.p, element 0 = nan after step 4"), HasSubstr("--detect-anomaly")));
+  EXPECT_EQ(checkpoint::load_latest(folder.path())->step, 2);
 }
 
 TEST(Trainer, NamesTheOpBehindALossThatIsNotFinite) {
@@ -232,6 +394,11 @@ TEST(Config, RefusesWrongValues) {
   EXPECT_THAT(given("Optimizer.schedule.name=step"), HasSubstr("Optimizer.schedule.last has a meaning only when"));
   EXPECT_THAT(given("Arch.name=lenet"), HasSubstr("Arch.hidden has a meaning only when Arch.name is mlp"));
   EXPECT_THAT(given("DataLoader.dataset=csv"), HasSubstr("DataLoader.path is missing"));
+  EXPECT_THAT(given("DataLoader.dataset=idx"), HasSubstr("DataLoader.path is missing"));
+  EXPECT_THAT(refusal([] { small({"DataLoader.dataset=idx", "DataLoader.path=a"}); }), HasSubstr("labels is missing"));
+  EXPECT_THAT(given("DataLoader.length=9"), HasSubstr("only when DataLoader.dataset is text"));
+  EXPECT_THAT(given("Global.amp=bf61"), HasSubstr("did you mean 'bf16'?"));
+  EXPECT_THAT(given("Global.accumulate_steps=0"), HasSubstr("must be 1 or more; given 0"));
   EXPECT_THAT(refusal([] { parse_config("Arch: {name: mlp}", "b.yaml"); }), HasSubstr("DataLoader.dataset is missing"));
   EXPECT_THAT(refusal([] { parse_config("Global: {seed: 1, seed: 2}", "b.yaml"); }), HasSubstr("given twice"));
   EXPECT_THAT(refusal([] { parse_config("Global: {seed: [", "b.yaml"); }), HasSubstr("b.yaml:1: this is not YAML"));
@@ -250,6 +417,13 @@ TEST(Config, SchedulesCountTheWarmUp) {
   EXPECT_DOUBLE_EQ(options.schedule(10), 2e-3);
   EXPECT_NEAR(options.schedule(35), (2e-3 + 1e-4) / 2, 1e-12);  // halfway through the other 50
   EXPECT_DOUBLE_EQ(options.schedule(60), 1e-4);
+}
+
+TEST(Config, SchedulesCountUpdates) {
+  const Options options = make_options(small({"Global.accumulate_steps=4"}), 20);  // 60 batches, 15 updates
+  EXPECT_EQ(options.optimizer.accumulate, 4);
+  EXPECT_DOUBLE_EQ(options.schedule(15), 1e-4);
+  EXPECT_GT(options.schedule(14), 1e-4);
 }
 
 TEST(Config, ModelsFitTheirData) {

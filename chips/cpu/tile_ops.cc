@@ -19,7 +19,6 @@ std::span<const TileOpName> tile_op_names() {
       {"fill", any_dtype},
       {"iota", numbers},
       {"convert", any_dtype},
-      {"optimization_barrier", any_dtype},
       {"select", any_dtype},
       {"compare", any_dtype},
       {"is_finite", floats},

@@ -12,7 +12,7 @@ std::string_view kind_of_compare(const NodeView& node) {
   return node.op() == "compare" ? node.string("kind") : std::string_view{};
 }
 bool is_source_op(std::string_view op) { return op == "fill" || op == "iota"; }
-bool is_identity_op(std::string_view op) { return op == "optimization_barrier" || op == "strided_copy"; }
+bool is_identity_op(std::string_view op) { return op == "strided_copy"; }
 // The input whose type chooses the operation.
 uint32_t typed_input(std::string_view op) { return op == "select" ? 1 : 0; }
 

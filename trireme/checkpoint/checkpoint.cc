@@ -147,6 +147,10 @@ std::optional<Found> load_latest(const std::string& folder) {
     try {
       return Found{at->second, at->first, load(at->second)};
     } catch (const Error& failure) {
+      if (std::next(at) == all.rend()) {
+        throw Error(Code::kDataLoss, cat(folder, " has checkpoints and none can be read; the oldest: ", failure.what(),
+                                         "; bring back a good one, or remove the folder to start anew"));
+      }
       log_warn(cat(failure.what(), "; taking the checkpoint before it"));
     }
   }

@@ -36,7 +36,7 @@ struct Found {
   int64_t step;
   Contents contents;
 };
-// Nothing when the folder has no readable checkpoint.
+// Nothing when the folder has no checkpoint. Throws kDataLoss when it has some and none can be read.
 std::optional<Found> load_latest(const std::string& folder);
 
 }  // namespace trireme::checkpoint

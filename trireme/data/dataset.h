@@ -31,7 +31,7 @@ class Dataset {
   virtual Example example(int64_t index) const = 0;
   // For messages: "example 17", with the file it comes from where there is one.
   virtual std::string describe(int64_t index) const;
-  // Names of the classes that the field "label" counts, when it counts any.
+  // Names of the classes that the field "label" (or "targets") counts, when it counts any.
   virtual const std::vector<std::string>& classes() const;
 };
 

@@ -63,13 +63,14 @@ Vocabulary vocabulary_of(std::string_view text, bool bytes) {
 
 class TextWindows final : public Dataset {
  public:
-  TextWindows(const Literal& tokens, int64_t length, int64_t stride)
-      : tokens_(std::make_shared<const Literal>(tokens)), stride_(stride) {
+  TextWindows(const Literal& tokens, int64_t length, int64_t stride, std::vector<std::string> symbols)
+      : tokens_(std::make_shared<const Literal>(tokens)), stride_(stride), symbols_(std::move(symbols)) {
     fields_ = {{"tokens", i32, {length}}, {"targets", i32, {length}}};
     size_ = tokens.elements() > length ? (tokens.elements() - length - 1) / stride + 1 : 0;
   }
   int64_t size() const override { return size_; }
   const std::vector<Field>& fields() const override { return fields_; }
+  const std::vector<std::string>& classes() const override { return symbols_; }
   Example example(int64_t index) const override {
     TRIREME_CHECK(index >= 0 && index < size_, cat("example ", index, " of ", size_));
     const int32_t* from = tokens_->values<int32_t>().data() + index * stride_;
@@ -79,6 +80,7 @@ class TextWindows final : public Dataset {
  private:
   std::shared_ptr<const Literal> tokens_;
   int64_t stride_;
+  std::vector<std::string> symbols_;
   std::vector<Field> fields_;
   int64_t size_ = 0;
 };
@@ -124,12 +126,12 @@ std::string Vocabulary::decode(std::span<const int32_t> tokens) const {
   return out;
 }
 
-DatasetPointer text_windows(const Literal& tokens, int64_t length, int64_t stride) {
+DatasetPointer text_windows(const Literal& tokens, int64_t length, int64_t stride, std::vector<std::string> symbols) {
   if (tokens.dtype() != i32 || tokens.shape().rank() != 1 || length < 1 || stride < 1) {
     throw Error(Code::kInvalidArgument, cat("text windows: tokens must be i32 [n], length and stride 1 or more; given ",
                                             tokens.dtype(), tokens.shape(), ", ", length, ", ", stride));
   }
-  return std::make_shared<TextWindows>(tokens, length, stride);
+  return std::make_shared<TextWindows>(tokens, length, stride, std::move(symbols));
 }
 
 TextData read_text(const std::string& path, const TextOptions& options) {
@@ -145,7 +147,8 @@ TextData read_text(const std::string& path, const TextOptions& options) {
         static_cast<size_t>(std::llround(options.validation_share * static_cast<double>(tokens.size())));
     const auto windows = [&](size_t begin, size_t end, int64_t stride) {
       const std::span<const int32_t> part = std::span(tokens).subspan(begin, end - begin);
-      return text_windows(Literal::from(part, {static_cast<int64_t>(part.size())}), options.length, stride);
+      return text_windows(Literal::from(part, {static_cast<int64_t>(part.size())}), options.length, stride,
+                          vocabulary.symbols());
     };
     const size_t cut = tokens.size() - held_back;
     Split split{windows(0, cut, options.stride), windows(cut, tokens.size(), options.length)};

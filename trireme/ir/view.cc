@@ -94,7 +94,7 @@ std::optional<View> apply_view(const Node& node, const View& input) {
     }
     return out;
   }
-  if (node.is("bitcast")) {
+  if (node.is("bitcast") || node.is("optimization_barrier")) {
     out.strides = input.strides;
     return out;
   }

@@ -65,26 +65,34 @@ void Optimizer::set_learning_rate(double rate) {
   rate_.assign(Tensor(Literal::scalar(static_cast<float>(rate))));
 }
 
-void Optimizer::step(const std::vector<Tensor>& gradients) {
+void Optimizer::step(const std::vector<Tensor>& gradients, const Tensor& usable) {
   if (gradients.size() != parameters_.size()) {
     throw Error(Code::kInvalidArgument,
                 cat("the optimizer has ", parameters_.size(), " parameters; given ", gradients.size(), " gradients"));
   }
   std::vector<Tensor> wide;  // master weights are f32, whatever the gradients are
   for (const Tensor& g : gradients) wide.push_back(g.dtype() == f32 ? g : convert(g, f32));
-  if (options_.accumulate == 1) return update(wide, Tensor());
+  if (options_.accumulate == 1) return update(wide, usable);
   // The update is computed each time and taken on every n-th call: one plan for all calls.
-  const Tensor calls = calls_ + 1;
-  const Tensor full = calls >= static_cast<double>(options_.accumulate);
+  const auto kept = [&](const Tensor& next, const Tensor& now) { return usable ? where(usable, next, now) : next; };
+  const Tensor calls = kept(calls_ + 1, calls_);
+  const Tensor reached = calls >= static_cast<double>(options_.accumulate);
+  const Tensor full = usable ? logical_and(reached, usable) : reached;
   for (size_t i = 0; i < wide.size(); ++i)
     wide[i] = accumulated_[i] + wide[i] / static_cast<double>(options_.accumulate);
   update(wide, full);
-  for (size_t i = 0; i < wide.size(); ++i) accumulated_[i].assign(where(full, wide[i] * 0, wide[i]));
-  calls_.assign(where(full, calls * 0, calls));
+  for (size_t i = 0; i < wide.size(); ++i) {
+    accumulated_[i].assign(where(full, zeros_like(wide[i]), kept(wide[i], accumulated_[i])));
+  }
+  calls_.assign(where(full, zeros_like(calls), calls));
 }
 
 void Optimizer::update(const std::vector<Tensor>& given, const Tensor& active) {
-  const std::vector<Tensor> gradients = options_.clip_norm > 0 ? clip_by_global_norm(given, options_.clip_norm) : given;
+  std::vector<Tensor> gradients = given;
+  if (options_.clip_value > 0) {
+    for (Tensor& g : gradients) g = clamp(g, -options_.clip_value, options_.clip_value);
+  }
+  if (options_.clip_norm > 0) gradients = clip_by_global_norm(gradients, options_.clip_norm);
   const auto set = [&](Tensor& variable, const Tensor& next) {
     variable.assign(active ? where(active, next, variable) : next);
   };

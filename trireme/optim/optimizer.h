@@ -22,7 +22,8 @@ struct Options {
   double beta1 = 0.9, beta2 = 0.999;  // adam, adamw, lamb
   double decay = 0.99;                // rmsprop
   double epsilon = 1e-8;
-  double clip_norm = 0.0;      // gradients are scaled down to this global norm; 0: never
+  double clip_value = 0.0;     // elements of gradients are held within [-clip_value, clip_value]; 0: never
+  double clip_norm = 0.0;      // then gradients are scaled down to this global norm; 0: never
   bool decay_vectors = false;  // weight decay of biases and norm weights (rank 0 and 1) too
   int accumulate = 1;          // gradients of so many steps are averaged before one update
 };
@@ -32,8 +33,9 @@ class Optimizer {
   Optimizer(Method method, std::vector<nn::NamedTensor> state, const Options& options);
 
   // Updates every trained variable from its gradient (same order as parameters()). Inside a compiled function this
-  // happens in place. With accumulate > 1 the variables move on every n-th call.
-  void step(const std::vector<Tensor>& gradients);
+  // happens in place. With accumulate > 1 the variables move on every n-th call. Where `usable` (a bool scalar) is given
+  // and false the call leaves no trace: nothing moves and it is not counted.
+  void step(const std::vector<Tensor>& gradients, const Tensor& usable = {});
 
   const std::vector<Tensor>& parameters() const { return parameters_; }
   void set_learning_rate(double rate);

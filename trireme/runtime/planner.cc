@@ -6,6 +6,7 @@
 
 #include "trireme/base/strings.h"
 #include "trireme/ir/op_decl.h"
+#include "trireme/ir/view.h"
 #include "trireme/runtime/offer.h"
 #include "trireme/runtime/place.h"
 
@@ -104,6 +105,7 @@ class Placing {
     for (const Node* node : order) {
       for (const Value& v : node->inputs()) {
         if (!v || is_known(v)) continue;
+        if (is_view(*node) && &v != &node->inputs().front()) continue;  // a barrier waits for it and does not read it
         auto& lists = readers[&v.node()];
         lists.resize(v.node().outputs().size());
         lists[v.index()].push_back(index.at(node));

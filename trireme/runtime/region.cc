@@ -64,7 +64,7 @@ class Former {
     Bits needs;         // groups it waits for, all the way back
   };
 
-  // Groups a value waits for: its producer's, seen through views.
+  // Groups a value waits for: its producer's, seen through views; and what a barrier waits for.
   void add_needs(const Value& v, Bits& needs) const {
     if (!v) return;
     const Node& node = v.node();
@@ -73,7 +73,8 @@ class Former {
       needs.add(groups_[at->second].needs);
       return;
     }
-    if (is_view(node)) add_needs(node.inputs()[0], needs);
+    if (!is_view(node)) return;
+    for (const Value& input : node.inputs()) add_needs(input, needs);
   }
 
   void assign(const PlacedNode& p) {
@@ -174,13 +175,12 @@ class Former {
     std::vector<size_t> waiting(regions.size(), 0);
     for (size_t r = 0; r < regions.size(); ++r) {
       std::unordered_set<size_t> before;
-      for (const Node* node : regions[r].nodes) {
-        for (const Value& v : node->inputs()) {
-          const Node* producer = v ? &v.node() : nullptr;
-          while (producer != nullptr && !home.contains(producer) && is_view(*producer)) {
-            producer = &producer->inputs()[0].node();
-          }
-          const auto at = producer != nullptr ? home.find(producer) : home.end();
+      std::vector<const Node*> readers = regions[r].nodes;  // and the views they read through
+      for (size_t i = 0; i < readers.size(); ++i) {
+        for (const Value& v : readers[i]->inputs()) {
+          if (!v) continue;
+          const auto at = home.find(&v.node());
+          if (at == home.end() && is_view(v.node())) readers.push_back(&v.node());
           if (at != home.end() && at->second != r) before.insert(at->second);
         }
       }

@@ -5,6 +5,9 @@
 #include <unordered_map>
 
 #include "trireme/base/strings.h"
+#include "trireme/passes/autocast.h"
+#include "trireme/passes/pass.h"
+#include "trireme/passes/recompute.h"
 #include "trireme/runtime/plan_cache.h"
 #include "trireme/tensor/state.h"
 #include "trireme/tensor/tensor.h"
@@ -42,6 +45,12 @@ bool assigned_in_trace(const std::shared_ptr<Tensor::State>& state) {
                                                [&](const auto& each) { return each.first == state; });
 }
 
+std::vector<std::shared_ptr<Tensor::State>> assigned_variables() {
+  std::vector<std::shared_ptr<Tensor::State>> out;
+  for (const auto& [state, before] : tracing_now->assigned) out.push_back(state);
+  return out;
+}
+
 }  // namespace detail
 
 bool is_tracing() { return tracing_now != nullptr; }
@@ -62,12 +71,13 @@ struct Compiled::Impl {
   };
 
   Body body;
+  CompileOptions options;
   std::mutex mutex;
   std::map<std::string, Trace> traces;
   std::shared_ptr<runtime::Plan> last;
   const Graph* last_graph = nullptr;
 
-  explicit Impl(Body b) : body(std::move(b)) {}
+  Impl(Body b, const CompileOptions& o) : body(std::move(b)), options(o) {}
   Trace trace(const std::vector<Tensor>& arguments);
   std::vector<Tensor> call(const std::vector<Tensor>& arguments);
 };
@@ -104,7 +114,11 @@ Compiled::Impl::Trace Compiled::Impl::trace(const std::vector<Tensor>& arguments
     }
   }
   const auto pending = detail::pending_graph(outputs, parameters);
-  out.graph = pending.graph;
+  out.graph = passes::recompute(pending.graph);
+  if (options.autocast != f32) {
+    out.graph = passes::apply("autocast", out.graph,
+                              [&](const Graph& graph) { return passes::autocast(graph, options.autocast); });
+  }
   out.donated.assign(parameters.size(), -1);
   for (size_t i = 0; i < pending.leaves.size(); ++i) {
     const auto held = std::static_pointer_cast<detail::Attachment>(pending.leaves[i].node().attachment());
@@ -177,7 +191,8 @@ std::vector<Tensor> Compiled::Impl::call(const std::vector<Tensor>& arguments) {
   return results;
 }
 
-Compiled::Compiled(Body body) : impl_(std::make_shared<Impl>(std::move(body))) {}
+Compiled::Compiled(Body body, const CompileOptions& options)
+    : impl_(std::make_shared<Impl>(std::move(body), options)) {}
 
 std::vector<Tensor> Compiled::operator()(const std::vector<Tensor>& arguments) const { return impl_->call(arguments); }
 

@@ -52,6 +52,8 @@ uint64_t current_trace();
 void note_assignment(const std::shared_ptr<Tensor::State>& state, const Value& before);
 // True when the value the variable has now was assigned by the function being traced.
 bool assigned_in_trace(const std::shared_ptr<Tensor::State>& state);
+// Variables from outside that the function being traced has assigned so far.
+std::vector<std::shared_ptr<Tensor::State>> assigned_variables();
 
 }  // namespace detail
 }  // namespace trireme

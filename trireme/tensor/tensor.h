@@ -75,19 +75,25 @@ std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt,
 
 // --- compiled functions -----------------------------------------------------------------------------------------
 
+struct CompileOptions {
+  // bf16 or f16: contractions run on operands of this type and parameters stay f32 (passes/autocast.h); f32: as written.
+  // Inside another compiled function the outer one's options hold.
+  DType autocast = f32;
+};
+
 // The engine behind compile(): traces `body` once per signature (types and shapes of the arguments, current device),
 // plans once, then runs the plan. Tensors that the body uses from outside are read anew at each call; tensors it
 // assigns are written at each call and their memory is reused. A body must not read values (item(), literal()).
 class Compiled {
  public:
   using Body = std::function<std::vector<Tensor>(const std::vector<Tensor>&)>;
-  explicit Compiled(Body body);
+  explicit Compiled(Body body, const CompileOptions& options = {});
   std::vector<Tensor> operator()(const std::vector<Tensor>& arguments) const;
   // Number of traces so far: a loop that keeps retracing sees it grow.
   int traces() const;
   // The ledger of the plan that ran last. Throws kInvalidArgument before the first call.
   const runtime::Ledger& ledger() const;
-  // Its graph, as it was traced.
+  // Its graph, as it was traced, after recompute and autocast.
   const Graph& graph() const;
 
  private:
@@ -95,25 +101,37 @@ class Compiled {
   std::shared_ptr<Impl> impl_;
 };
 
+namespace detail {
+
+// f(a, b, ...), which gives a Tensor or a std::vector<Tensor>, as a function from list to list.
+template <size_t count, class Result, class F>
+Compiled::Body on_list(F f) {
+  static_assert(std::is_same_v<Result, Tensor> || std::is_same_v<Result, std::vector<Tensor>>,
+                "the function returns a Tensor or a std::vector<Tensor>");
+  return [f = std::move(f)](const std::vector<Tensor>& list) -> std::vector<Tensor> {
+    return [&]<size_t... i>(std::index_sequence<i...>)->std::vector<Tensor> {
+      if constexpr (std::is_same_v<Result, Tensor>) return {f(list[i]...)};
+      else return f(list[i]...);
+    }
+    (std::make_index_sequence<count>());
+  };
+}
+
+std::vector<Tensor> run_segment(const Compiled::Body& body, const std::vector<Tensor>& arguments);
+
+}  // namespace detail
+
 // A function of tensors that returns a Tensor or a std::vector<Tensor>, compiled.
 template <class F>
 class CompiledFunction {
  public:
-  explicit CompiledFunction(F f) : f_(std::move(f)) {}
+  explicit CompiledFunction(F f, const CompileOptions& options = {}) : f_(std::move(f)), options_(options) {}
 
   template <class... Arguments>
   auto operator()(const Arguments&... arguments) {
     using Result = std::invoke_result_t<const F&, const Arguments&...>;
-    static_assert(std::is_same_v<Result, Tensor> || std::is_same_v<Result, std::vector<Tensor>>,
-                  "a compiled function returns a Tensor or a std::vector<Tensor>");
     if (!engine_) {
-      engine_.emplace([f = f_](const std::vector<Tensor>& list) -> std::vector<Tensor> {
-        return [&]<size_t... i>(std::index_sequence<i...>)->std::vector<Tensor> {
-          if constexpr (std::is_same_v<Result, Tensor>) return {f(list[i]...)};
-          else return f(list[i]...);
-        }
-        (std::make_index_sequence<sizeof...(Arguments)>());
-      });
+      engine_.emplace(detail::on_list<sizeof...(Arguments), Result>(f_), options_);
     }
     auto results = (*engine_)({arguments...});
     if constexpr (std::is_same_v<Result, Tensor>) return results[0];
@@ -125,12 +143,27 @@ class CompiledFunction {
 
  private:
   F f_;
+  CompileOptions options_;
   std::optional<Compiled> engine_;
 };
 
 template <class F>
-CompiledFunction<F> compile(F f) {
-  return CompiledFunction<F>(std::move(f));
+CompiledFunction<F> compile(F f, const CompileOptions& options = {}) {
+  return CompiledFunction<F>(std::move(f), options);
+}
+
+// f, with less memory in training: within a compiled function the values inside f are not kept from the forward to the
+// backward pass but computed again (activation checkpointing; passes/recompute.h). Results are the same bits, random
+// masks included. Variables that f assigns are assigned once. f may keep no tensor but those it returns and assigns.
+// Outside a compiled function it is f.
+template <class F>
+auto checkpointed(F f) {
+  return [f = std::move(f)](const auto&... arguments) {
+    using Result = std::invoke_result_t<const F&, decltype(arguments)...>;
+    auto results = detail::run_segment(detail::on_list<sizeof...(arguments), Result>(f), {arguments...});
+    if constexpr (std::is_same_v<Result, Tensor>) return results[0];
+    else return results;
+  };
 }
 
 // True while a compiled function is being traced.

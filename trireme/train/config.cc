@@ -32,7 +32,7 @@ struct Key {
 std::vector<Key> schema(Config& c) {
   auto& [global, arch, loss, optimizer, loader] = c;
   auto& schedule = optimizer.schedule;
-  const std::string kSchedule = "Optimizer.schedule.name";
+  const std::string kSchedule = "Optimizer.schedule.name", kDataset = "DataLoader.dataset";
   return {
       {"Global.device", &global.device},
       {"Global.use_xpu", &global.use_xpu},
@@ -45,8 +45,14 @@ std::vector<Key> schema(Config& c) {
       {"Global.detect_anomaly", &global.detect_anomaly},
       {"Global.fallback", &global.fallback, 0, {"error", "warn", "allow"}},
       {"Global.patience", &global.patience},
-      {"Arch.name", &arch.name, 0, {"mlp", "lenet"}},
+      {"Global.amp", &global.amp, 0, {"none", "bf16", "f16"}},
+      {"Global.accumulate_steps", &global.accumulate_steps, 1},
+      {"Arch.name", &arch.name, 0, {"mlp", "lenet", "gpt"}},
       {"Arch.hidden", &arch.hidden, 1, {}, "Arch.name", {"mlp"}},
+      {"Arch.layers", &arch.layers, 1, {}, "Arch.name", {"gpt"}},
+      {"Arch.heads", &arch.heads, 1, {}, "Arch.name", {"gpt"}},
+      {"Arch.features", &arch.features, 1, {}, "Arch.name", {"gpt"}},
+      {"Arch.recompute", &arch.recompute, 0, {}, "Arch.name", {"gpt"}},
       {"Arch.classes", &arch.classes},
       {"Arch.dropout", &arch.dropout, 0, {}, {}, {}, 0.99},
       {"Loss.name", &loss.name, 0, {"cross_entropy", "mse"}},
@@ -62,13 +68,18 @@ std::vector<Key> schema(Config& c) {
       {"Optimizer.schedule.last", &schedule.last, 0, {}, kSchedule, {"cosine", "polynomial"}},
       {"Optimizer.warm_up", &optimizer.warm_up},
       {"Optimizer.weight_decay", &optimizer.weight_decay},
+      {"Optimizer.clip_value", &optimizer.clip_value},
       {"Optimizer.clip_norm", &optimizer.clip_norm},
-      {"DataLoader.dataset", &loader.dataset, 0, {"mnist", "csv", "image_folder"}},
-      {"DataLoader.path", &loader.path, 0, {}, "DataLoader.dataset", {"csv", "image_folder"}},
-      {"DataLoader.label", &loader.label, 0, {}, "DataLoader.dataset", {"csv"}},
-      {"DataLoader.ignore", &loader.ignore, 0, {}, "DataLoader.dataset", {"csv"}},
-      {"DataLoader.size", &loader.size, 0, {}, "DataLoader.dataset", {"image_folder"}},
-      {"DataLoader.hold_back", &loader.hold_back},
+      {kDataset, &loader.dataset, 0, {"mnist", "csv", "image_folder", "idx", "png_batches", "text"}},
+      {"DataLoader.path", &loader.path, 0, {}, kDataset, {"csv", "image_folder", "idx", "png_batches", "text"}},
+      {"DataLoader.labels", &loader.labels, 0, {}, kDataset, {"idx", "png_batches"}},
+      {"DataLoader.label", &loader.label, 0, {}, kDataset, {"csv"}},
+      {"DataLoader.ignore", &loader.ignore, 0, {}, kDataset, {"csv"}},
+      {"DataLoader.size", &loader.size, 0, {}, kDataset, {"image_folder"}},
+      {"DataLoader.length", &loader.length, 1, {}, kDataset, {"text"}},
+      {"DataLoader.stride", &loader.stride, 1, {}, kDataset, {"text"}},
+      {"DataLoader.validation_share", &loader.validation_share, 0, {}, kDataset, {"text"}, 0.99},
+      {"DataLoader.hold_back", &loader.hold_back, 0, {}, kDataset, {"mnist", "csv", "image_folder", "idx", "png_batches"}},
       {"DataLoader.batch_size", &loader.batch_size, 1},
       {"DataLoader.workers", &loader.workers, 0, {}, {}, {}, 256},
   };
@@ -128,6 +139,9 @@ class Reader {
     };
     need(dataset != "mnist", "DataLoader.path", "DataLoader.dataset " + dataset);
     need(dataset == "csv", "DataLoader.label", "DataLoader.dataset csv");
+    for (const char* path : {"DataLoader.labels", "Arch.classes"}) {
+      need(dataset == "idx" || dataset == "png_batches", path, "DataLoader.dataset " + dataset);
+    }
     need(*std::get<std::string*>(find("Optimizer.schedule.name")->target) == "step", "Optimizer.schedule.period",
          "the schedule step");
   }

@@ -25,6 +25,8 @@ struct Config {
     int64_t print_interval = 50;  // steps
     bool resume = true;           // from the newest checkpoint in output_dir
     bool detect_anomaly = false;
+    std::string amp = "none";      // bf16, f16: contractions run on such operands, parameters stay f32
+    int64_t accumulate_steps = 1;  // batches whose gradients are averaged before one update
     std::string fallback = "warn";
     int64_t patience = 0;  // evaluations without a better loss; 0: never stop early
   } global;
@@ -33,6 +35,8 @@ struct Config {
     std::vector<int64_t> hidden = {128};  // mlp: features of each hidden layer
     int64_t classes = 0;                  // 0: as many as the data set has
     double dropout = 0.0;
+    int64_t layers = 4, heads = 4, features = 128;  // gpt
+    bool recompute = false;                         // gpt: inner values of a block are computed again, not kept
   } arch;
   struct {
     std::string name = "cross_entropy";
@@ -51,16 +55,21 @@ struct Config {
     } schedule;
     int64_t warm_up = 0;  // steps from rate 0 to learning_rate
     double weight_decay = 0.0;
-    double clip_norm = 0.0;  // 0: never
+    double clip_value = 0.0;  // 0: never
+    double clip_norm = 0.0;   // 0: never
     double momentum = 0.9;   // momentum, rmsprop
   } optimizer;
   struct {
     std::string dataset;
     std::string path;                 // a file or folder, or its place within a data folder
+    std::string labels;               // idx: file of labels; png_batches: text, one label per line
     std::string label;                // csv: column
     std::vector<std::string> ignore;  // csv: columns
     int64_t size = 0;                 // image_folder: height and width; 0: as the images are
-    int64_t hold_back = 0;            // examples kept for validation
+    int64_t length = 128;             // text: characters in a window
+    int64_t stride = 1;               // text: characters between training windows
+    double validation_share = 0.1;    // text: of the characters, from the end
+    int64_t hold_back = 0;            // others: examples kept for validation
     int64_t batch_size = 32;
     int64_t workers = 1;
   } data_loader;

@@ -1,5 +1,6 @@
 #include "trireme/train/models.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "trireme/base/error.h"
@@ -8,6 +9,7 @@
 #include "trireme/data/find.h"
 #include "trireme/data/image_sets.h"
 #include "trireme/data/mnist.h"
+#include "trireme/data/text.h"
 #include "trireme/nn/layers.h"
 
 namespace trireme::train {
@@ -62,28 +64,111 @@ struct LeNet {
   }
 };
 
+struct Block {
+  nn::LayerNorm first, second;
+  nn::Attention attention;
+  nn::Linear up, down;
+  nn::Dropout dropout;
+  Block(int64_t features, int64_t heads, double drop)
+      : first(features),
+        second(features),
+        attention(features, heads, /*is_causal=*/true),
+        up(features, 4 * features),
+        down(4 * features, features),
+        dropout{drop} {}
+  Tensor operator()(const Tensor& x) {
+    const Tensor y = x + dropout(attention(first(x)));
+    return y + dropout(down(gelu(up(second(y)), "tanh")));
+  }
+  template <class V>
+  void each(V& v) {
+    v("first", first), v("attention", attention), v("second", second), v("up", up), v("down", down);
+  }
+};
+
+// tokens i32 [N, T] to logits [N, T, vocabulary].
+struct Gpt {
+  nn::Embedding tokens, positions;
+  std::vector<Block> blocks;
+  nn::LayerNorm norm;
+  nn::Linear head;
+  bool recompute;
+  Gpt(int64_t length, int64_t vocabulary, const decltype(Config::arch)& arch)
+      : tokens(vocabulary, arch.features),
+        positions(length, arch.features),
+        norm(arch.features),
+        head(arch.features, vocabulary, false),
+        recompute(arch.recompute) {
+    for (int64_t i = 0; i < arch.layers; ++i) blocks.emplace_back(arch.features, arch.heads, arch.dropout);
+  }
+  Tensor operator()(const Tensor& x) {
+    Tensor h = tokens(x) + positions(iota({x.size(1)}, i32, 0));
+    for (Block& block : blocks) {
+      const auto run = [&](const Tensor& in) { return block(in); };
+      h = recompute ? checkpointed(run)(h) : run(h);
+    }
+    return head(norm(h));
+  }
+  template <class V>
+  void each(V& v) {
+    v("tokens", tokens), v("positions", positions), v("blocks", blocks), v("norm", norm), v("head", head);
+  }
+};
+
 template <class M>
 Model owned(std::shared_ptr<M> module) {
   return {[module](const Tensor& x) { return (*module)(x); }, nn::state_of(*module)};
+}
+
+// The PNGs of a folder in byte order of their names.
+std::vector<std::string> pictures_in(const std::string& folder) {
+  std::vector<std::string> out;
+  std::error_code reason;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, reason)) {
+    if (entry.path().extension() == ".png") out.push_back(entry.path().string());
+  }
+  if (out.empty()) {
+    throw Error(Code::kNotFound, cat("DataLoader.path '", folder, "' is no folder with PNGs (<folder>/*.png)",
+                                     reason ? ": " + reason.message() : ""));
+  }
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 }  // namespace
 
 data::Split load_data(const Config& config) {
   const auto& loader = config.data_loader;
-  const auto path = [&] { return std::filesystem::exists(loader.path) ? loader.path : data::find_data(loader.path); };
+  const auto located = [](const std::string& path) {
+    return std::filesystem::exists(path) ? path : data::find_data(path);
+  };
   const bool classes = config.loss.name == "cross_entropy";
+  if (!classes && loader.dataset != "csv") {
+    throw Error(Code::kInvalidArgument,
+                cat("Loss.name mse takes numbers to predict; ", loader.dataset, " has classes: use cross_entropy"));
+  }
+  if (loader.dataset == "text") {
+    auto text = data::read_text(located(loader.path), {.length = loader.length,
+                                                       .stride = loader.stride,
+                                                       .validation_share = loader.validation_share});
+    if (loader.validation_share == 0) text.split.validation = nullptr;
+    return text.split;
+  }
+  std::vector<std::string> numbers;  // the names of classes that have none
+  for (int64_t i = 0; i < config.arch.classes; ++i) numbers.push_back(cat(i));
   data::DatasetPointer all;
   if (loader.dataset == "mnist") {
     all = data::load_mnist().train;
   } else if (loader.dataset == "csv") {
-    all = data::read_csv(path(), {.label = loader.label, .label_is_class = classes, .ignore = loader.ignore}).dataset;
+    all = data::read_csv(located(loader.path),
+                         {.label = loader.label, .label_is_class = classes, .ignore = loader.ignore})
+              .dataset;
+  } else if (loader.dataset == "idx") {
+    all = data::idx_images(located(loader.path), located(loader.labels), numbers);
+  } else if (loader.dataset == "png_batches") {
+    all = data::png_batches(pictures_in(located(loader.path)), located(loader.labels), {.classes = numbers});
   } else {
-    all = data::image_folder(path(), {.height = loader.size, .width = loader.size});
-  }
-  if (!classes && loader.dataset != "csv") {
-    throw Error(Code::kInvalidArgument,
-                cat("Loss.name mse takes numbers to predict; ", loader.dataset, " has classes: use cross_entropy"));
+    all = data::image_folder(located(loader.path), {.height = loader.size, .width = loader.size});
   }
   if (loader.hold_back == 0) return {all, nullptr};
   if (loader.hold_back >= all->size()) {
@@ -110,6 +195,12 @@ Model make_model(const Config& config, const data::Dataset& dataset) {
     throw Error(Code::kInvalidArgument,
                 cat("Arch.classes is ", arch.classes, "; mse predicts one number: remove the key"));
   }
+  const bool text = config.data_loader.dataset == "text";
+  if (text != (arch.name == "gpt")) {
+    throw Error(Code::kInvalidArgument, cat("Arch.name ", arch.name, " with DataLoader.dataset ",
+                                            config.data_loader.dataset, ": gpt and text go together"));
+  }
+  if (text) return owned(std::make_shared<Gpt>(input[0], outputs, arch));
   if (arch.name == "mlp") return owned(std::make_shared<Mlp>(input.elements(), arch.hidden, outputs, arch.dropout));
   if (input.rank() != 3 || input[1] < 4 || input[2] < 4) {
     throw Error(Code::kInvalidArgument,
@@ -138,9 +229,12 @@ Options make_options(const Config& config, int64_t steps_per_epoch) {
   out.method = optim::parse_method(optimizer.name);
   out.optimizer.learning_rate = optimizer.learning_rate;
   out.optimizer.weight_decay = optimizer.weight_decay;
+  out.optimizer.clip_value = optimizer.clip_value;
   out.optimizer.clip_norm = optimizer.clip_norm;
+  out.optimizer.accumulate = static_cast<int>(config.global.accumulate_steps);
+  out.amp = config.global.amp == "bf16" ? bf16 : config.global.amp == "f16" ? f16 : f32;
   out.optimizer.momentum = optimizer.momentum;
-  const int64_t total = config.global.epochs * steps_per_epoch;
+  const int64_t total = config.global.epochs * steps_per_epoch / config.global.accumulate_steps;  // updates
   const int64_t length = schedule.steps > 0 ? schedule.steps : std::max<int64_t>(total - optimizer.warm_up, 1);
   const double rate = optimizer.learning_rate;
   if (schedule.name == "step") out.schedule = optim::step_decay(rate, schedule.period, schedule.gamma);

@@ -12,13 +12,17 @@
 #include "trireme/base/progress.h"
 #include "trireme/base/strings.h"
 #include "trireme/checkpoint/checkpoint.h"
-#include "trireme/ir/op_decl.h"
+#include "trireme/passes/autocast.h"
+#include "trireme/train/anomaly.h"
 
 namespace trireme::train {
 
 namespace {
 
 std::atomic<bool> interrupted{false};
+
+constexpr const char* kAdvice =
+    "Lower the learning rate, clip gradients (clip_norm), or run with --detect-anomaly to name the op";
 
 // SIGINT and SIGTERM end the run after the current step, with a checkpoint; a second one ends the process.
 class InterruptScope {
@@ -105,6 +109,7 @@ Trainer::Trainer(Model model, Loss loss, Options options)
       loss_(std::move(loss)),
       options_(std::move(options)),
       optimizer_(options_.method, model_.state, options_.optimizer) {
+  if (options_.amp == f16) scale_.emplace();
   const bool classify = options_.classify;
   evaluate_ = compile([this, classify](const Tensor& x, const Tensor& y) -> std::vector<Tensor> {
     const nn::TrainingMode evaluating(false);
@@ -119,13 +124,41 @@ std::vector<nn::NamedTensor> Trainer::everything() const {
   std::vector<nn::NamedTensor> all;
   for (const auto& each : model_.state) all.push_back({"model." + each.name, each.tensor, each.trainable});
   for (const auto& each : optimizer_.state()) all.push_back({"optimizer." + each.name, each.tensor, false});
+  if (scale_) {
+    for (const auto& each : scale_->state()) all.push_back({"loss_scale." + each.name, each.tensor, false});
+  }
   all.push_back({"generator", generator_state(), false});
   return all;
 }
 
+// Forward, gradient and update, to be compiled as one.
+Tensor Trainer::train_step(const Tensor& x, const Tensor& y) {
+  const nn::TrainingMode training(true);
+  std::vector<std::pair<Tensor, Tensor>> buffers;  // and what they held before
+  for (const auto& each : model_.state) {
+    if (scale_ && !each.trainable) buffers.emplace_back(each.tensor, Tensor(each.tensor.value()));
+  }
+  const Tensor loss = loss_(model_.forward(x), y);
+  if (!scale_) {
+    optimizer_.step(grad(loss, optimizer_.parameters()));
+    return loss;
+  }
+  const auto [usable, gradients] = scale_->unscaled(grad(scale_->scaled(loss), optimizer_.parameters()));
+  optimizer_.step(gradients, usable);
+  // A step that is left out leaves running statistics alone too.
+  for (auto& [buffer, before] : buffers) buffer.assign(where(usable, buffer, before));
+  return loss;
+}
+
 void Trainer::save(int64_t step, const data::LoaderState& position, const std::string& folder) {
-  checkpoint::Contents contents = checkpoint::collect(everything());
+  const auto state = everything();
+  checkpoint::Contents contents = checkpoint::collect(state);
+  if (const std::string bad = first_not_finite(state); !bad.empty()) {
+    throw Error(Code::kInvalidArgument,
+                cat(bad, " after step ", step, ", so no checkpoint is written; the one before it is good. ", kAdvice));
+  }
   contents.facts = {{"step", cat(step)},
+                    {"loss", cat(loss_value_)},
                     {"epoch", cat(position.epoch)},
                     {"batch", cat(position.batch)},
                     {"best_loss", cat(best_loss_)},
@@ -136,9 +169,13 @@ void Trainer::save(int64_t step, const data::LoaderState& position, const std::s
 }
 
 bool Trainer::resume(data::DataLoader& train, int64_t* step) {
-  if (!options_.resume || options_.output_folder.empty()) return false;
+  if (options_.output_folder.empty()) return false;
   const auto found = checkpoint::load_latest(options_.output_folder);
   if (!found) return false;
+  if (!options_.resume) {
+    throw Error(Code::kInvalidArgument, cat(found->path, " is of an earlier run and resume is off: choose another "
+                                                         "output folder, or remove this one"));
+  }
   checkpoint::restore(everything(), found->contents, found->path);
   const auto fact = [&](const std::string& name) {
     const auto at = found->contents.facts.find(name);
@@ -149,6 +186,7 @@ bool Trainer::resume(data::DataLoader& train, int64_t* step) {
     return at->second;
   };
   *step = std::stoll(fact("step"));
+  loss_value_ = std::stod(fact("loss"));
   best_loss_ = std::stod(fact("best_loss"));
   best_accuracy_ = std::stod(fact("best_accuracy"));
   has_best_ = fact("has_best") == "true";
@@ -179,22 +217,23 @@ Trainer::Evaluation Trainer::evaluate(data::DataLoader& validation) {
 Result Trainer::fit(data::DataLoader& train, data::DataLoader* validation) {
   const auto start = std::chrono::steady_clock::now();
   const InterruptScope interrupts;
-  auto step_function = compile([this](const Tensor& x, const Tensor& y) {
-    const nn::TrainingMode training(true);
-    const Tensor loss = loss_(model_.forward(x), y);
-    optimizer_.step(grad(loss, optimizer_.parameters()));
-    return loss;
-  });
+  auto step_function =
+      compile([this](const Tensor& x, const Tensor& y) { return train_step(x, y); }, {.autocast = options_.amp});
   const int64_t per_epoch = train.batches_per_epoch();
   const int64_t total = options_.steps > 0 ? options_.steps : options_.epochs * per_epoch;
+  const bool saves = !options_.output_folder.empty();
   Result result;
   int64_t step = 0;
-  if (!options_.output_folder.empty()) make_folders(options_.output_folder);
+  if (saves) make_folders(options_.output_folder);
   resume(train, &step);
+  result.loss = loss_value_;
   StepLog log(options_.output_folder, step);
   Progress progress("train", total, "steps", step);
   Evaluation last{};
   bool evaluated = false;
+  const auto out_of_patience = [&] {
+    return options_.patience > 0 && evaluations_without_gain_ >= options_.patience;
+  };
   const auto evaluate_now = [&] {
     if (validation == nullptr) return;
     last = evaluate(*validation);
@@ -202,51 +241,56 @@ Result Trainer::fit(data::DataLoader& train, data::DataLoader* validation) {
     log.write({{"step", step}, {"validation_loss", last.loss}, {"validation_accuracy", last.accuracy}});
     log_info(cat("step ", step, ": validation loss ", fixed(last.loss, 4),
                  options_.classify ? cat(", accuracy ", fixed(100 * last.accuracy, 2), "%") : ""));
+    best_accuracy_ = std::max(best_accuracy_, last.accuracy);
     if (!has_best_ || last.loss < best_loss_) {
       best_loss_ = last.loss;
       has_best_ = true;
       evaluations_without_gain_ = 0;
-      if (!options_.output_folder.empty()) save(step, train.state(), options_.output_folder + "/best");
+      if (saves) save(step, train.state(), options_.output_folder + "/best");
     } else {
       ++evaluations_without_gain_;
     }
-    best_accuracy_ = std::max(best_accuracy_, last.accuracy);
-    result.stopped_early = options_.patience > 0 && evaluations_without_gain_ >= options_.patience;
   };
+  result.stopped_early = out_of_patience();
   while (step < total && !result.stopped_early) {
     const auto batch = train.next();
     if (!batch) break;
-    if (options_.schedule) optimizer_.set_learning_rate(options_.schedule(step));
+    if (options_.schedule) optimizer_.set_learning_rate(options_.schedule(step / options_.optimizer.accumulate));
     const Tensor x(batch->fields[0]), y(batch->fields[1]);
+    const auto before = options_.detect_anomaly ? snapshot() : std::vector<Tensor>();
     const Tensor loss = step_function(x, y);
     ++step;
     progress.advance();
-    const bool last_of_epoch = batch->last;
-    if (step % options_.log_every == 0 || step == total || options_.detect_anomaly) {
-      const double value = loss.item();
-      if (!std::isfinite(value)) explain_anomaly(step, value, x, y);
-      result.loss = value;
-      result.curve.emplace_back(step, value);
-      progress.note("loss " + fixed(value, 4));
+    if (options_.detect_anomaly) check_step(step, loss, before, x, y);
+    if (step % options_.log_every == 0 || step == total) {
+      loss_value_ = loss.item();
+      if (!std::isfinite(loss_value_)) {
+        throw Error(Code::kInvalidArgument, cat("the loss is ", loss_value_, " at step ", step, "; ", kAdvice));
+      }
+      result.loss = loss_value_;
+      result.curve.emplace_back(step, loss_value_);
+      progress.note("loss " + fixed(loss_value_, 4));
       log.write({{"step", step},
-                 {"loss", value},
+                 {"loss", loss_value_},
                  {"learning_rate", optimizer_.learning_rate()},
                  {"seconds", seconds_since(start)}});
     }
-    const bool due = options_.evaluate_every > 0 ? step % options_.evaluate_every == 0 : last_of_epoch;
-    if (due || step == total) evaluate_now();
-    const bool save_due = options_.save_every > 0 ? step % options_.save_every == 0 : last_of_epoch;
-    if (!options_.output_folder.empty() && (save_due || step == total || interrupted)) {
+    const auto due = [&](int64_t every) { return every > 0 ? step % every == 0 : batch->last; };
+    if (due(options_.evaluate_every) || step == total) evaluate_now();
+    result.stopped_early = out_of_patience();
+    if (saves && (due(options_.save_every) || step == total || result.stopped_early || interrupted)) {
       save(step, train.state(), options_.output_folder);
     }
     if (interrupted) {
       result.interrupted = true;
-      log_warn(
-          cat("interrupted at step ", step, options_.output_folder.empty() ? "" : "; run again to go on from here"));
+      log_warn(cat("interrupted at step ", step, saves ? "; run again to go on from here" : ""));
       break;
     }
   }
-  if (!evaluated && validation != nullptr && !result.interrupted) evaluate_now();
+  if (!evaluated && validation != nullptr && !result.interrupted) {  // nothing was left to train
+    last = evaluate(*validation);
+    evaluated = true;
+  }
   if (evaluated) {
     result.loss = last.loss;
     result.accuracy = last.accuracy;
@@ -260,29 +304,34 @@ Result Trainer::fit(data::DataLoader& train, data::DataLoader* validation) {
   return result;
 }
 
-// Evaluates the loss graph value by value until the first that is not finite.
-void Trainer::explain_anomaly(int64_t step, double loss, const Tensor& x, const Tensor& y) {
-  const std::string head = cat("the loss is ", loss, " at step ", step);
-  if (!options_.detect_anomaly) {
-    throw Error(Code::kInvalidArgument, head +
-                                            "; lower the learning rate, clip gradients (clip_norm), or run with "
-                                            "--detect-anomaly to name the op");
-  }
+std::vector<Tensor> Trainer::snapshot() const {
+  std::vector<Tensor> out;
+  for (const auto& each : everything()) out.emplace_back(each.tensor.value());
+  return out;
+}
+
+// Throws when the step's loss or what it updated is not finite: takes the step anew from the state before it, value by
+// value.
+void Trainer::check_step(int64_t step, const Tensor& loss, const std::vector<Tensor>& before, const Tensor& x,
+                         const Tensor& y) {
+  const auto state = everything();
+  const double value = loss.item();
+  const std::string bad = first_not_finite(state);
+  if (std::isfinite(value) && bad.empty()) return;
+  for (size_t i = 0; i < state.size(); ++i) Tensor(state[i].tensor).assign(before[i]);
+  auto leaves = state;
+  leaves.push_back({"the batch's input", x, false});
+  leaves.push_back({"the batch's target", y, false});
   const nn::TrainingMode training(true);
-  const Tensor value = loss_(model_.forward(x), y);
-  for (const Node* node : Graph({}, {value.value()}).nodes()) {
-    if (node->is("parameter") || !is_float(node->outputs()[0].dtype)) continue;
-    const Literal found = Tensor(Value(*node)).literal();
-    for (int64_t i = 0; i < found.elements(); ++i) {
-      if (std::isfinite(found.at(i))) continue;
-      throw Error(Code::kInvalidArgument,
-                  cat(head, ": the first value that is not finite comes from ", node->name(), " ", node->outputs()[0],
-                      " at ", node->source(), ", element ", i, " = ", found.at(i)));
-    }
+  const Tensor again = loss_(model_.forward(x), y);
+  std::vector<Tensor> wanted = {again};
+  if (!scale_) {  // gradients of f16 overflow now and then, and such steps are left out
+    for (const Tensor& g : grad(again, optimizer_.parameters())) wanted.push_back(g);
   }
-  throw Error(Code::kInvalidArgument, head +
-                                          ": the parameters became non-finite in the update before this step; lower "
-                                          "the learning rate or clip gradients (clip_norm)");
+  Graph graph({}, values_of(wanted));
+  if (options_.amp != f32) graph = passes::autocast(graph, options_.amp);
+  explain_anomaly(std::isfinite(value) ? cat("step ", step, " ends with ", bad) : cat("the loss is ", value, " at step ", step),
+                  graph.outputs(), leaves);
 }
 
 }  // namespace trireme::train

@@ -5,12 +5,13 @@
 #pragma once
 
 #include <functional>
-#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "trireme/data/loader.h"
 #include "trireme/nn/module.h"
+#include "trireme/optim/loss_scale.h"
 #include "trireme/optim/optimizer.h"
 #include "trireme/optim/schedule.h"
 
@@ -31,17 +32,18 @@ using Loss = std::function<Tensor(const Tensor& output, const Tensor& target)>;
 
 struct Options {
   int64_t epochs = 1;
-  int64_t steps = 0;  // stop after so many; 0: by epochs
+  int64_t steps = 0;  // stop after so many batches; 0: by epochs
   optim::Method method = optim::Method::kAdamW;
   optim::Options optimizer;
-  optim::Schedule schedule;   // empty: the optimizer's rate throughout
+  optim::Schedule schedule;   // of updates, not of batches; empty: the optimizer's rate throughout
+  DType amp = f32;            // bf16, f16: contractions run on such operands (f16 with a loss scale); f32: no
   std::string output_folder;  // checkpoints, log.jsonl; empty: none are written
   int64_t save_every = 0;     // steps between checkpoints; 0: one at the end of each epoch
   int keep = 3;
   bool resume = true;           // from the newest checkpoint in the folder
   int64_t evaluate_every = 0;   // steps; 0: at the end of each epoch
   int patience = 0;             // evaluations without a better loss before stopping early; 0: never
-  bool detect_anomaly = false;  // name the op behind a loss that is not finite
+  bool detect_anomaly = false;  // look at every step, and name the op behind a value that is not finite
   bool classify = true;         // count how often the largest output is the target
   int64_t log_every = 50;
   bool progress = true;
@@ -66,7 +68,8 @@ class Trainer {
   Trainer(Model model, Loss loss, Options options);
 
   // Trains on `train` and evaluates on `validation` (may be null). Batches have two fields: input and target.
-  // Throws kInvalidArgument when the loss is not finite, naming step and, with detect_anomaly, op and line.
+  // Throws kInvalidArgument when the loss is not finite, naming step and, with detect_anomaly, op and line. A state that
+  // is not finite is never saved.
   Result fit(data::DataLoader& train, data::DataLoader* validation);
 
   struct Evaluation {
@@ -79,12 +82,17 @@ class Trainer {
   void save(int64_t step, const data::LoaderState& position, const std::string& folder);
   bool resume(data::DataLoader& train, int64_t* step);
   std::vector<nn::NamedTensor> everything() const;
-  [[noreturn]] void explain_anomaly(int64_t step, double loss, const Tensor& x, const Tensor& y);
+  Tensor train_step(const Tensor& x, const Tensor& y);
+  std::vector<Tensor> snapshot() const;
+  void check_step(int64_t step, const Tensor& loss, const std::vector<Tensor>& before, const Tensor& x,
+                  const Tensor& y);
 
   Model model_;
   Loss loss_;
   Options options_;
   optim::Optimizer optimizer_;
+  std::optional<optim::LossScale> scale_;  // with amp f16
+  double loss_value_ = 0.0;                // the one logged last
   double best_loss_ = 0.0, best_accuracy_ = 0.0;
   int evaluations_without_gain_ = 0;
   bool has_best_ = false;

@@ -4,20 +4,22 @@ namespace trireme {
 
 OpDecl optimization_barrier_decl{
     .name = "optimization_barrier",
-    .doc = "x, unchanged; nothing before it is merged with anything after it.",
-    .tier = Tier::kExpected,
-    .kind = Kind::kMovement,
-    .inputs = {{"x", any_dtype}},
+    .doc =
+        "x, unchanged; nothing before it is merged with anything after it, and what reads it runs after `after` has "
+        "been computed.",
+    .tier = Tier::kHost,
+    .kind = Kind::kView,
+    .inputs = {{"x", any_dtype}, {"after", any_dtype, {}, Arity::kOptional}},
     .outputs = {"y"},
     .attributes = {},
     .coerce = Coerce::kNone,
     .rules = {},
     .infer = infer_same,
     .gradient = pullback([](Pullback& p) { p.dx(0) = ops::optimization_barrier(p.dy()); }),
-    .meaning = evaluate(evaluate_copy, [](const Decompose& d) -> Values { return d.x(0); }),
+    .meaning = evaluate(evaluate_copy),
     .accuracy = exact,
     .cost = no_flops,
-    .cases = {"[2,3]", "[]", "[0]"},
+    .cases = {"[2,3]", "[]", "[0]", "[2,3] i32[4]"},
     .rejects = {},
 };
 

@@ -10,7 +10,7 @@ OpDecl affine_grid_decl{
         "middles of the pixels of an image of `size`, within -1 .. 1; with align_corners the corner middles are -1 "
         "and 1.",
     .tier = Tier::kComposite,
-    .kind = Kind::kContraction,
+    .kind = Kind::kReduction,  // coordinates: 16 bits would move the points
     .inputs = {{"theta", floats}},
     .outputs = {"grid"},
     .attributes = {{"size", required_ints, "height and width of the grid"},
