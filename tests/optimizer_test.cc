@@ -144,6 +144,17 @@ TEST(Optimizer, AccumulatesTheMeanOfNGradients) {
   expect_near(p, {-1, 0.5});
 }
 
+std::string refusal(const std::function<void()>& act) {
+  try {
+    act();
+  } catch (const Error& failure) {
+    EXPECT_EQ(failure.code(), Code::kInvalidArgument);
+    return failure.what();
+  }
+  ADD_FAILURE() << "accepted";
+  return "";
+}
+
 // A linear model of four inputs and its squared error, by f(rows of x and y).
 struct Regression {
   Tensor w = Tensor(Literal::from_doubles(f32, {4, 1}, std::vector<double>{0.5, -0.25, 0.125, 1}));
@@ -263,17 +274,6 @@ TEST(Optimizer, LeavesBuffersAloneAndFollowsTheRate) {
   expect_near(p, {-0.25});
   expect_near(buffer, {1});
   EXPECT_EQ(step.engine()->traces(), 1);  // a new rate is no new plan
-}
-
-std::string refusal(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const Error& failure) {
-    EXPECT_EQ(failure.code(), Code::kInvalidArgument);
-    return failure.what();
-  }
-  ADD_FAILURE() << "accepted";
-  return "";
 }
 
 TEST(Optimizer, RefusesWhatItCannotDo) {

@@ -35,7 +35,7 @@ class Casting {
     std::vector<Value> inputs;
     for (size_t i = 0; i < node.inputs().size(); ++i) {
       const Value& v = node.inputs()[i];
-      const bool follows = i == 0 || specs[std::min(i, specs.size() - 1)].types.bits == same_as_first.bits;
+      const bool follows = i == 0 || (specs[std::min(i, specs.size() - 1)].types.bits & same_as_first.bits) != 0;
       inputs.push_back(v && follows ? narrowed(rewrite_(v)) : rewrite_(v));
     }
     const Values results = all_outputs(make_node(node.op(), std::move(inputs), node.attributes()));

@@ -283,6 +283,7 @@ Result Trainer::fit(data::DataLoader& train, data::DataLoader* validation) {
     }
     if (interrupted) {
       result.interrupted = true;
+      result.loss = loss.item();
       log_warn(cat("interrupted at step ", step, saves ? "; run again to go on from here" : ""));
       break;
     }
