@@ -247,6 +247,16 @@ TEST(ControlFlow, EveryRuleIsBroken) {
   refused("while_loop_c2", [&] { ops::while_loop({x}, none, keep); });
   refused("while_loop_c3", [&] { ops::while_loop({x}, again, none); });
   refused("while_loop_c3", [&] { ops::while_loop({x}, again, again); });
+  const Graph back = graph({vector, vector}, [](const auto& in) { return std::vector<Value>{in[1]}; });
+  ops::segment({x}, keep, back, 1);
+  refused("segment_c1", [&] { ops::segment({x}, longer, back, 1); });
+  refused("segment_c1", [&] { ops::segment({x}, none, back, 1); });
+  refused("segment_c2", [&] { ops::segment({x}, keep, keep, 1); });
+  refused("segment_c3", [&] { ops::segment({x}, keep, back, 2); });
+  refused("segment_gradient_c1", [&] { ops::segment_gradient({x}, longer, 1, 0); });
+  refused("segment_gradient_c1", [&] { ops::segment_gradient({x}, none, 1, 0); });
+  refused("segment_gradient_c2", [&] { ops::segment_gradient({x, x}, back, 1, 2); });
+  refused("segment_gradient_c2", [&] { ops::segment_gradient({x, x}, back, -1, 1); });
   for (const OpDecl* op : registered_ops()) {
     if (op->kind.value != Kind::kControl) continue;
     EXPECT_EQ(broken[std::string(op->id())].size(), op->rules.list.size()) << "rules of " << op->id() << " not broken";

@@ -6,8 +6,11 @@
 #include <cmath>
 
 #include "trireme/base/error.h"
+#include "trireme/ir/text.h"
 #include "trireme/nn/layers.h"
+#include "trireme/ops/ops.h"
 #include "trireme/optim/optimizer.h"
+#include "trireme/reference/evaluator.h"
 
 namespace trireme {
 namespace {
@@ -172,6 +175,18 @@ TEST(Recompute, SeveralArgumentsAndResultsOfAnyType) {
   EXPECT_EQ(out[0].item(), 1);
   EXPECT_EQ(out[1].literal().to_doubles(), (std::vector<double>{2, 2}));
   EXPECT_EQ(out[2].literal().to_doubles(), (std::vector<double>{2, 4}));
+}
+
+TEST(Recompute, ASegmentMeansItsBody) {
+  const Value x = parameter(f32, {3}), inner = parameter(f32, {3}), again = parameter(f32, {3}), dy = parameter(f32, {3});
+  const Graph body({inner}, {ops::exp(inner)}), backward({again, dy}, {ops::mul(ops::exp(again), dy)});
+  const Graph graph({x}, {ops::segment({x}, body, backward, 1)[0]});
+  const Literal in = Literal::from_doubles(f32, {3}, std::vector<double>{0, 1, -2});
+  const auto plain = reference::evaluate(Graph({x}, {ops::exp(x)}), {in});
+  EXPECT_TRUE(reference::evaluate(graph, {in})[0].same_bytes(plain[0]));
+  EXPECT_TRUE(same_structure(passes::recompute(graph), Graph({x}, {ops::exp(x)})));
+  EXPECT_TRUE(same_structure(parse_graph(print(graph)), graph));
+  EXPECT_TRUE(run(graph, {Tensor(in)})[0].literal().same_bytes(exp(Tensor(in)).literal()));
 }
 
 TEST(Recompute, OutsideACompiledFunctionItIsTheFunction) {

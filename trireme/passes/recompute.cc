@@ -46,27 +46,25 @@ Values computed_again(const Node& node, std::vector<Value> operands, const Used&
 }  // namespace
 
 Graph recompute(const Graph& graph) {
+  const auto nodes = graph.nodes();
+  const auto is_segment = [](const Node* node) { return node->is("segment") || node->is("segment_gradient"); };
+  if (std::none_of(nodes.begin(), nodes.end(), is_segment)) return graph;
   Used used;
   const auto use = [&](const Value& v) {
     if (v) used.emplace(&v.node(), v.index());
   };
-  const auto nodes = graph.nodes();
   for (const Node* node : nodes) std::for_each(node->inputs().begin(), node->inputs().end(), use);
   std::for_each(graph.outputs().begin(), graph.outputs().end(), use);
   Rewriter rewrite;
-  bool any = false;
   for (const Node* node : nodes) {
-    const bool forward = node->is("segment");
-    if (!forward && !node->is("segment_gradient")) continue;
-    any = true;
+    if (!is_segment(node)) continue;
     const SourceScope source(node->source());
     std::vector<Value> operands;
     for (const Value& v : node->inputs()) operands.push_back(rewrite(v));
-    const Values results =
-        forward ? inline_graph(OpView(*node).graph("body"), operands) : computed_again(*node, operands, used);
+    const Values results = node->is("segment") ? inline_graph(OpView(*node).graph("body"), operands)
+                                               : computed_again(*node, std::move(operands), used);
     for (size_t k = 0; k < results.size(); ++k) rewrite.replace(Value(*node, static_cast<uint32_t>(k)), results[k]);
   }
-  if (!any) return graph;
   const Graph result = recompute(rewrite(graph));  // segments within segments
   if (verify_enabled()) verify(result, "recompute");
   return result;

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "trireme/passes/pass.h"
+#include "trireme/passes/recompute.h"
 #include "trireme/passes/simplify.h"
 
 namespace trireme::runtime {
@@ -52,7 +53,7 @@ std::shared_ptr<Plan> plan_for(const Graph& graph, const PlanOptions& options) {
       return recent->front().plan;
     }
   }
-  auto plan = Plan::make(passes::apply("simplify", graph, passes::simplify), options);
+  auto plan = Plan::make(passes::apply("simplify", passes::recompute(graph), passes::simplify), options);
   ++made;
   const std::lock_guard lock(mutex);
   recent->push_front({key, graph, options, plan});

@@ -18,13 +18,15 @@ OpDecl segment_decl{
                    {"arguments", required_int, "how many operands, from the first, the inner values depend on"}},
     .coerce = Coerce::kNone,
     .rules = {"body takes the operands' types and gives at least one result",
-              "backward takes the operands and a gradient per floating result, and gives one per floating operand"},
+              "backward takes the operands and a gradient per floating result, and gives one per floating operand",
+              "arguments is at least 0 and at most the number of operands"},
     .infer =
         [](Infer& i) {
           const Graph &body = i.graph("body"), &backward = i.graph("backward");
           i.require(1, takes_operands(body, i) && !body.outputs().empty());
           i.require(2, backward.inputs().size() == body.inputs().size() + count_floats(body.outputs()) &&
                            backward.outputs().size() == count_floats(body.inputs()));
+          i.require(3, i.integer("arguments") >= 0 && i.integer("arguments") <= i.inputs());
           for (const Value& v : body.outputs()) i.output(v.dtype(), v.shape());
         },
     .gradient = pullback([](Pullback& p) {

@@ -14,7 +14,7 @@ OpDecl optimization_barrier_decl{
     .attributes = {},
     .coerce = Coerce::kNone,
     .rules = {},
-    .infer = infer_same,
+    .infer = [](Infer& i) { i.output(i.dtype(0), i.shape(0)); },
     .gradient = pullback([](Pullback& p) { p.dx(0) = ops::optimization_barrier(p.dy()); }),
     .meaning = evaluate(evaluate_copy),
     .accuracy = exact,
