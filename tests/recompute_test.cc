@@ -182,8 +182,9 @@ TEST(Recompute, ASegmentMeansItsBody) {
   const Graph body({inner}, {ops::exp(inner)}), backward({again, dy}, {ops::mul(ops::exp(again), dy)});
   const Graph graph({x}, {ops::segment({x}, body, backward, 1)[0]});
   const Literal in = Literal::from_doubles(f32, {3}, std::vector<double>{0, 1, -2});
-  const auto plain = reference::evaluate(Graph({x}, {ops::exp(x)}), {in});
-  EXPECT_TRUE(reference::evaluate(graph, {in})[0].same_bytes(plain[0]));
+  const std::vector<Literal> inputs{in};
+  const auto plain = reference::evaluate(Graph({x}, {ops::exp(x)}), inputs);
+  EXPECT_TRUE(reference::evaluate(graph, inputs)[0].same_bytes(plain[0]));
   EXPECT_TRUE(same_structure(passes::recompute(graph), Graph({x}, {ops::exp(x)})));
   EXPECT_TRUE(same_structure(parse_graph(print(graph)), graph));
   EXPECT_TRUE(run(graph, {Tensor(in)})[0].literal().same_bytes(exp(Tensor(in)).literal()));

@@ -288,7 +288,7 @@ TEST(TrainCommand, TrainsOnEveryKindOfData) {
 
   const auto train = [&](const std::string& arch, const std::string& loader, std::vector<std::string> more = {}) {
     const std::string config = folder / "train.yaml";
-    write_file_atomically(config, cat("Global: {seed: 1, epochs: 15}\nArch: {", arch,
+    write_file_atomically(config, cat("Global: {seed: 1, epochs: 40}\nArch: {", arch,
                                       "}\nOptimizer: {learning_rate: 1e-2}\nDataLoader: {batch_size: 10, ", loader, "}\n"));
     std::vector<std::string> words = {"train", config, "--json"};
     words.insert(words.end(), more.begin(), more.end());
@@ -303,10 +303,12 @@ TEST(TrainCommand, TrainsOnEveryKindOfData) {
   const std::string mlp = "name: mlp, hidden: [32], classes: 2";
   EXPECT_GT(accuracy(train(mlp, cat(idx_files, ", labels: ", folder / "labels"))), 0.9);
   EXPECT_GT(accuracy(train(mlp, cat(batches, ", labels: ", folder / "lines.txt"))), 0.9);
-  EXPECT_GT(accuracy(train("name: lenet", cat("dataset: image_folder, hold_back: 12, path: ", folder / "folder"))), 0.9);
+  EXPECT_GT(accuracy(train("name: lenet", cat("dataset: image_folder, hold_back: 12, path: ", folder / "folder"),
+                           {"-o", "Global.epochs=10"})), 0.9);
   const std::string gpt = "name: gpt, layers: 2, heads: 2, features: 16";
   const std::string text = cat("dataset: text, length: 10, stride: 10, path: ", folder / "poem.txt");
-  const auto kept = train(gpt, text), again = train(gpt + ", recompute: true", text);
+  const std::vector<std::string> briefly = {"-o", "Global.epochs=15"};
+  const auto kept = train(gpt, text, briefly), again = train(gpt + ", recompute: true", text, briefly);
   EXPECT_GT(accuracy(kept), 0.7);  // of the next character
   EXPECT_EQ(accuracy(kept), accuracy(again));
 

@@ -126,8 +126,8 @@ int Lowering::new_storage(Device& device, uint64_t bytes, const std::string& mak
 }
 
 Device& Lowering::home(const Value& value) {
-  Value at = value;
-  while (is_view(at.node())) at = at.node().inputs()[0];
+  Value at = value;  // an engine gives views as results of their own
+  while (is_view(at.node()) && !produced_on_.contains(key(at))) at = at.node().inputs()[0];
   const auto found = produced_on_.find(key(at));
   return found != produced_on_.end() ? *found->second : host_;
 }
@@ -142,7 +142,7 @@ Lowering::Location Lowering::locate(const Value& value, Device& device) {
   Location found;
   if (is_known(value)) {
     found = upload_constant(value, device);
-  } else if (is_view(value.node())) {
+  } else if (is_view(value.node()) && !produced_on_.contains(key(value))) {
     const Value& source = value.node().inputs()[0];
     Device& at_home = home(value);
     const bool source_here = locations_[key(source)].contains(&device) || is_view(source.node());
