@@ -90,8 +90,8 @@ TEST(Autocast, SumsInF32) {
 
 TEST(Autocast, LeavesTheMaskOfAttentionAndOtherTypes) {
   const Value q = parameter(f32, {1, 2, 3, 4}), mask = parameter(f32, {3, 3}), wide = parameter(f64, {2, 2});
-  const Graph cast = passes::autocast(
-      Graph({q, mask, wide}, {ops::attention(q, q, q, mask), ops::matmul(wide, wide)}), f16);
+  const Graph cast =
+      passes::autocast(Graph({q, mask, wide}, {ops::attention(q, q, q, mask), ops::matmul(wide, wide)}), f16);
   verify(cast, "autocast");
   const Node& attention = cast.outputs()[0].node().inputs()[0].node();
   ASSERT_TRUE(attention.is("attention"));

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "trireme/base/error.h"
+#include "trireme/base/strings.h"
 #include "trireme/ir/text.h"
 #include "trireme/nn/layers.h"
 #include "trireme/ops/ops.h"
@@ -85,7 +86,10 @@ void expect_same(const Outcome& a, const Outcome& b) {
 TEST(Recompute, SameBitsInLessMemory) {
   const Outcome kept = train_stack(false), again = train_stack(true);
   expect_same(kept, again);
-  // Kept: several values of kRows x 4 kWidth in each of 8 parts; again: those of one part, and one of kRows x kWidth each.
+  RecordProperty("bytes_kept", cat(kept.arena));
+  RecordProperty("bytes_again", cat(again.arena));
+  // Kept: several values of kRows x 4 kWidth in each of 8 parts; again: those of one part, and one of kRows x kWidth
+  // each.
   EXPECT_LT(again.arena, kept.arena / 3) << again.arena << " of " << kept.arena;
 }
 
@@ -149,6 +153,9 @@ TEST(Recompute, TransformersAndSegmentsWithinSegments) {
   const Outcome kept = train_transformer(0), again = train_transformer(1), nested = train_transformer(2);
   expect_same(kept, again);
   expect_same(kept, nested);
+  RecordProperty("bytes_kept", cat(kept.arena));
+  RecordProperty("bytes_again", cat(again.arena));
+  RecordProperty("bytes_nested", cat(nested.arena));
   EXPECT_LT(again.arena, kept.arena / 2) << again.arena << " of " << kept.arena;
   EXPECT_LT(nested.arena, kept.arena / 2) << nested.arena << " of " << kept.arena;
 }
@@ -178,7 +185,8 @@ TEST(Recompute, SeveralArgumentsAndResultsOfAnyType) {
 }
 
 TEST(Recompute, ASegmentMeansItsBody) {
-  const Value x = parameter(f32, {3}), inner = parameter(f32, {3}), again = parameter(f32, {3}), dy = parameter(f32, {3});
+  const Value x = parameter(f32, {3}), inner = parameter(f32, {3}), again = parameter(f32, {3}),
+              dy = parameter(f32, {3});
   const Graph body({inner}, {ops::exp(inner)}), backward({again, dy}, {ops::mul(ops::exp(again), dy)});
   const Graph graph({x}, {ops::segment({x}, body, backward, 1)[0]});
   const Literal in = Literal::from_doubles(f32, {3}, std::vector<double>{0, 1, -2});

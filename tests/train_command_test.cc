@@ -145,8 +145,7 @@ TEST(TrainCommand, StopsEarlyAndKeepsTheBest) {
   const auto line = nlohmann::json::parse(run.last_line());
   EXPECT_EQ(line["stopped_early"], true);
   EXPECT_LT(line["steps"], 3000);
-  const auto best =
-      run_command({"eval", place.config, "--best", "--json", "-o", "Global.output_dir=" + place.out()});
+  const auto best = run_command({"eval", place.config, "--best", "--json", "-o", "Global.output_dir=" + place.out()});
   ASSERT_EQ(best.status, 0) << best.errors;
   EXPECT_EQ(nlohmann::json::parse(best.last_line())["loss"], line["best_loss"]);
 }
@@ -154,8 +153,8 @@ TEST(TrainCommand, StopsEarlyAndKeepsTheBest) {
 TEST(TrainCommand, AutocastCanBeSwitchedOff) {
   const Place place;
   const auto loss = [&](const std::string& name, const std::string& amp, const std::string& off) {
-    const auto run = place.train(place.out(name), {"-o", "Global.amp=" + amp},
-                                 {.environment = {{"TRIREME_PASSES_OFF", off}}});
+    const auto run =
+        place.train(place.out(name), {"-o", "Global.amp=" + amp}, {.environment = {{"TRIREME_PASSES_OFF", off}}});
     EXPECT_EQ(run.status, 0) << run.errors;
     return nlohmann::json::parse(run.last_line()).value("loss", 0.0);
   };
@@ -170,10 +169,10 @@ TEST(TrainCommand, AutocastCanBeSwitchedOff) {
 TEST(TrainCommand, ALossThatIsNotFiniteStopsTheRun) {
   const Place place;
   // Numbers to predict, and a rate that makes the parameters grow without bound.
-  const std::vector<std::string> wild = {"-o", "Loss.name=mse",  "-o", "DataLoader.label=b",
-                                         "-o", "DataLoader.ignore=kind", "-o", "Optimizer.name=sgd",
-                                         "-o", "Optimizer.learning_rate=1e12", "-o", "Optimizer.schedule.name=constant",
-                                         "-o", "Global.save_interval=1"};
+  const std::vector<std::string> wild = {
+      "-o", "Loss.name=mse",         "-o", "DataLoader.label=b",           "-o", "DataLoader.ignore=kind",
+      "-o", "Optimizer.name=sgd",    "-o", "Optimizer.learning_rate=1e12", "-o", "Optimizer.schedule.name=constant",
+      "-o", "Global.save_interval=1"};
   auto detecting = wild;
   detecting.push_back("--detect-anomaly");
   const auto run = place.train(place.out("plain"), wild);
@@ -182,7 +181,8 @@ TEST(TrainCommand, ALossThatIsNotFiniteStopsTheRun) {
   EXPECT_EQ(run.output, "");
   const auto named = place.train(place.out("named"), detecting);
   EXPECT_EQ(named.status, 2);
-  EXPECT_THAT(named.errors, AllOf(HasSubstr(" step "), HasSubstr("comes from "), HasSubstr(".cc:"), HasSubstr("element")));
+  EXPECT_THAT(named.errors,
+              AllOf(HasSubstr(" step "), HasSubstr("comes from "), HasSubstr(".cc:"), HasSubstr("element")));
   for (const char* name : {"plain", "named"}) {  // what is there is good
     const auto latest = checkpoint::load_latest(place.out(name));
     if (!latest) continue;
@@ -288,8 +288,9 @@ TEST(TrainCommand, TrainsOnEveryKindOfData) {
 
   const auto train = [&](const std::string& arch, const std::string& loader, std::vector<std::string> more = {}) {
     const std::string config = folder / "train.yaml";
-    write_file_atomically(config, cat("Global: {seed: 1, epochs: 40}\nArch: {", arch,
-                                      "}\nOptimizer: {learning_rate: 1e-2}\nDataLoader: {batch_size: 10, ", loader, "}\n"));
+    write_file_atomically(config,
+                          cat("Global: {seed: 1, epochs: 40}\nArch: {", arch,
+                              "}\nOptimizer: {learning_rate: 1e-2}\nDataLoader: {batch_size: 10, ", loader, "}\n"));
     std::vector<std::string> words = {"train", config, "--json"};
     words.insert(words.end(), more.begin(), more.end());
     return run_command(words);
@@ -304,7 +305,8 @@ TEST(TrainCommand, TrainsOnEveryKindOfData) {
   EXPECT_GT(accuracy(train(mlp, cat(idx_files, ", labels: ", folder / "labels"))), 0.9);
   EXPECT_GT(accuracy(train(mlp, cat(batches, ", labels: ", folder / "lines.txt"))), 0.9);
   EXPECT_GT(accuracy(train("name: lenet", cat("dataset: image_folder, hold_back: 12, path: ", folder / "folder"),
-                           {"-o", "Global.epochs=10"})), 0.9);
+                           {"-o", "Global.epochs=10"})),
+            0.9);
   const std::string gpt = "name: gpt, layers: 2, heads: 2, features: 16";
   const std::string text = cat("dataset: text, length: 10, stride: 10, path: ", folder / "poem.txt");
   const std::vector<std::string> briefly = {"-o", "Global.epochs=15"};
@@ -374,7 +376,8 @@ TEST(TrainCommand, RefusesDamagedCheckpoints) {
   for (const auto& [name, bytes] : good) write_file_atomically(place.out() + name, bytes);
   const auto other = place.train(place.out(), {"-o", "Arch.hidden=[8]"});
   EXPECT_EQ(other.status, 2);
-  EXPECT_THAT(other.errors, AllOf(HasSubstr("does not fit this model"), HasSubstr("f32[16, 2]"), HasSubstr("f32[8, 2]")));
+  EXPECT_THAT(other.errors,
+              AllOf(HasSubstr("does not fit this model"), HasSubstr("f32[16, 2]"), HasSubstr("f32[8, 2]")));
   EXPECT_EQ(checkpoints(place.out()), good);
 }
 

@@ -278,13 +278,12 @@ std::string third_step(const std::function<Tensor(const Tensor& grown)>& fail, c
 TEST(Trainer, NamesTheOpOfTheStepThatFailsAndKeepsTheStateBeforeIt) {
   const TemporaryFolder forward, backward;
   // The loss is -p, so p is 1.5, 2.5, 3.5; then the loss, or only its gradient, is not finite.
-  const std::string loss_fails = third_step(
-      [](const Tensor& p) { return sqrt(3.0 - p) * 0 - p; }, forward.path());
+  const std::string loss_fails = third_step([](const Tensor& p) { return sqrt(3.0 - p) * 0 - p; }, forward.path());
   EXPECT_THAT(loss_fails, AllOf(HasSubstr("the loss is nan at step 3"), HasSubstr("comes from sqrt f32[1] at"),
                                 HasSubstr("train_test.cc")));
   // |3.5 - p| has a gradient; through sqrt(square) it is 0/0 where p is 3.5.
-  const std::string gradient_fails = third_step(
-      [](const Tensor& p) { return sqrt(square(3.5 - p)) * 1e-30 - p; }, backward.path());
+  const std::string gradient_fails =
+      third_step([](const Tensor& p) { return sqrt(square(3.5 - p)) * 1e-30 - p; }, backward.path());
   EXPECT_THAT(gradient_fails, AllOf(HasSubstr("step 3 ends with model.p"), HasSubstr("train_test.cc")));
   for (const TemporaryFolder* folder : {&forward, &backward}) {
     const auto latest = checkpoint::load_latest(folder->path());

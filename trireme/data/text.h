@@ -35,8 +35,8 @@ class Vocabulary {
 };
 
 // Fields "tokens" and "targets", i32 [length]; example i starts at token i * stride, and its targets are the tokens one
-// place further on. tokens is i32 [n]; it takes length + 1 tokens to make a window. `symbols`, what the tokens stand for,
-// are the data set's classes.
+// place further on. tokens is i32 [n]; it takes length + 1 tokens to make a window. `symbols`, what the tokens stand
+// for, are the data set's classes.
 DatasetPointer text_windows(const Literal& tokens, int64_t length, int64_t stride = 1,
                             std::vector<std::string> symbols = {});
 

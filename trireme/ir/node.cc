@@ -264,6 +264,9 @@ Value make_coerced(const OpDecl& op, std::vector<Value> inputs, std::vector<Attr
 SourceScope::SourceScope(const char* file, int line) : previous_(current_source) {
   if (previous_.file == nullptr) current_source = {file, line};  // the outermost scope is the user's
 }
+SourceScope::SourceScope(const SourceLine& line) : previous_(current_source) {
+  if (line.file != nullptr) current_source = line;
+}
 SourceScope::~SourceScope() { current_source = previous_; }
 
 size_t live_nodes() { return NodeTable::instance().size(); }

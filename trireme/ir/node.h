@@ -117,11 +117,12 @@ Values all_outputs(const Value& first);
 // The same with the op's argument coercion (promotion, broadcasting); what the generated functions call.
 Value make_coerced(const OpDecl& op, std::vector<Value> inputs, std::vector<Attribute> attributes);
 
-// While alive, nodes made by this thread carry this line as their source.
+// While alive, nodes made by this thread carry this line as their source; of user lines, the outermost.
 class SourceScope {
  public:
   SourceScope(const char* file, int line);
-  explicit SourceScope(const SourceLine& line) : SourceScope(line.file, line.line) {}
+  // The line of a node that the new ones stand for, whoever asks for them.
+  explicit SourceScope(const SourceLine& line);
   ~SourceScope();
   SourceScope(const SourceScope&) = delete;
   SourceScope& operator=(const SourceScope&) = delete;

@@ -8,8 +8,8 @@ namespace trireme::optim {
 LossScale::LossScale(double start, int64_t interval)
     : interval_(interval), scale_(start), good_steps_(Literal::zeros(i32, {})) {
   if (!(start > 0) || interval < 1) {
-    throw Error(Code::kInvalidArgument, cat("a loss scale starts above 0 and grows after 1 or more steps; given ", start,
-                                            " and ", interval));
+    throw Error(Code::kInvalidArgument,
+                cat("a loss scale starts above 0 and grows after 1 or more steps; given ", start, " and ", interval));
   }
 }
 

@@ -1,7 +1,7 @@
-// LossScale: dynamic loss scaling for f16, whose smallest normal number is 6e-5. The loss is multiplied by a scale before
-// its gradient is taken, so that small gradients survive, and the gradients are divided by it in f32. A step whose
-// gradients are not finite is left out and halves the scale; 2000 good steps in a row double it (Micikevicius et al.
-// 2018).
+// LossScale: dynamic loss scaling for f16, whose smallest normal number is 6e-5. The loss is multiplied by a scale
+// before its gradient is taken, so that small gradients survive, and the gradients are divided by it in f32. A step
+// whose gradients are not finite is left out and halves the scale; 2000 good steps in a row double it (Micikevicius et
+// al. 2018).
 #pragma once
 
 #include <vector>

@@ -33,8 +33,8 @@ class Optimizer {
   Optimizer(Method method, std::vector<nn::NamedTensor> state, const Options& options);
 
   // Updates every trained variable from its gradient (same order as parameters()). Inside a compiled function this
-  // happens in place. With accumulate > 1 the variables move on every n-th call. Where `usable` (a bool scalar) is given
-  // and false the call leaves no trace: nothing moves and it is not counted.
+  // happens in place. With accumulate > 1 the variables move on every n-th call. Where `usable` (a bool scalar) is
+  // given and false the call leaves no trace: nothing moves and it is not counted.
   void step(const std::vector<Tensor>& gradients, const Tensor& usable = {});
 
   const std::vector<Tensor>& parameters() const { return parameters_; }

@@ -41,7 +41,8 @@ class Cut {
 
 std::vector<Value> floats_of(const std::vector<Value>& values) {
   std::vector<Value> out;
-  std::copy_if(values.begin(), values.end(), std::back_inserter(out), [](const Value& v) { return is_float(v.dtype()); });
+  std::copy_if(values.begin(), values.end(), std::back_inserter(out),
+               [](const Value& v) { return is_float(v.dtype()); });
   return out;
 }
 
@@ -76,8 +77,7 @@ std::vector<Tensor> run_segment(const Compiled::Body& body, const std::vector<Te
   for (const Value& v : floats_of(inner)) dy.push_back(parameter(v.dtype(), v.shape()));
   backward_inputs.insert(backward_inputs.end(), dy.begin(), dy.end());
   const Graph backward(backward_inputs, passes::gradient(floats_of(inner), floats_of(inputs), dy));
-  const Values made =
-      ops::segment(operands, Graph(inputs, inner), backward, static_cast<int64_t>(arguments.size()));
+  const Values made = ops::segment(operands, Graph(inputs, inner), backward, static_cast<int64_t>(arguments.size()));
 
   size_t next = 0;
   for (size_t i = 0; i < all.size(); ++i) {

@@ -76,8 +76,8 @@ std::vector<Tensor> grad(const Tensor& loss, const std::vector<Tensor>& wrt,
 // --- compiled functions -----------------------------------------------------------------------------------------
 
 struct CompileOptions {
-  // bf16 or f16: contractions run on operands of this type and parameters stay f32 (passes/autocast.h); f32: as written.
-  // Inside another compiled function the outer one's options hold.
+  // bf16 or f16: contractions run on operands of this type and parameters stay f32 (passes/autocast.h); f32: as
+  // written. Inside another compiled function the outer one's options hold.
   DType autocast = f32;
 };
 

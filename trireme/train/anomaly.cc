@@ -52,14 +52,14 @@ void explain_anomaly(const std::string& head, const std::vector<Value>& outputs,
       if (found.empty()) continue;
       bad.insert(node);
       if (!clean || node->inputs().empty()) continue;
-      throw Error(Code::kInvalidArgument,
-                  cat(head, ": the first value that is not finite comes from ", node->name(), " ", node->outputs()[k],
-                      " at ", node->source(), ", ", found));
+      throw Error(Code::kInvalidArgument, cat(head, ": the first value that is not finite comes from ", node->name(),
+                                              " ", node->outputs()[k], " at ", node->source(), ", ", found));
     }
   }
   throw Error(Code::kInvalidArgument,
-              head + ": the loss and its gradients are finite, so the update made it; lower the learning rate or clip "
-                     "gradients (clip_norm)");
+              head +
+                  ": the loss and its gradients are finite, so the update made it; lower the learning rate or clip "
+                  "gradients (clip_norm)");
 }
 
 }  // namespace trireme::train

@@ -79,7 +79,12 @@ std::vector<Key> schema(Config& c) {
       {"DataLoader.length", &loader.length, 1, {}, kDataset, {"text"}},
       {"DataLoader.stride", &loader.stride, 1, {}, kDataset, {"text"}},
       {"DataLoader.validation_share", &loader.validation_share, 0, {}, kDataset, {"text"}, 0.99},
-      {"DataLoader.hold_back", &loader.hold_back, 0, {}, kDataset, {"mnist", "csv", "image_folder", "idx", "png_batches"}},
+      {"DataLoader.hold_back",
+       &loader.hold_back,
+       0,
+       {},
+       kDataset,
+       {"mnist", "csv", "image_folder", "idx", "png_batches"}},
       {"DataLoader.batch_size", &loader.batch_size, 1},
       {"DataLoader.workers", &loader.workers, 0, {}, {}, {}, 256},
   };

@@ -57,7 +57,7 @@ struct Config {
     double weight_decay = 0.0;
     double clip_value = 0.0;  // 0: never
     double clip_norm = 0.0;   // 0: never
-    double momentum = 0.9;   // momentum, rmsprop
+    double momentum = 0.9;    // momentum, rmsprop
   } optimizer;
   struct {
     std::string dataset;

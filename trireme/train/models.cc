@@ -148,9 +148,9 @@ data::Split load_data(const Config& config) {
                 cat("Loss.name mse takes numbers to predict; ", loader.dataset, " has classes: use cross_entropy"));
   }
   if (loader.dataset == "text") {
-    auto text = data::read_text(located(loader.path), {.length = loader.length,
-                                                       .stride = loader.stride,
-                                                       .validation_share = loader.validation_share});
+    auto text = data::read_text(
+        located(loader.path),
+        {.length = loader.length, .stride = loader.stride, .validation_share = loader.validation_share});
     if (loader.validation_share == 0) text.split.validation = nullptr;
     return text.split;
   }

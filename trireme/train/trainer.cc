@@ -173,8 +173,9 @@ bool Trainer::resume(data::DataLoader& train, int64_t* step) {
   const auto found = checkpoint::load_latest(options_.output_folder);
   if (!found) return false;
   if (!options_.resume) {
-    throw Error(Code::kInvalidArgument, cat(found->path, " is of an earlier run and resume is off: choose another "
-                                                         "output folder, or remove this one"));
+    throw Error(Code::kInvalidArgument, cat(found->path,
+                                            " is of an earlier run and resume is off: choose another "
+                                            "output folder, or remove this one"));
   }
   checkpoint::restore(everything(), found->contents, found->path);
   const auto fact = [&](const std::string& name) {
@@ -231,9 +232,7 @@ Result Trainer::fit(data::DataLoader& train, data::DataLoader* validation) {
   Progress progress("train", total, "steps", step);
   Evaluation last{};
   bool evaluated = false;
-  const auto out_of_patience = [&] {
-    return options_.patience > 0 && evaluations_without_gain_ >= options_.patience;
-  };
+  const auto out_of_patience = [&] { return options_.patience > 0 && evaluations_without_gain_ >= options_.patience; };
   const auto evaluate_now = [&] {
     if (validation == nullptr) return;
     last = evaluate(*validation);
@@ -331,8 +330,9 @@ void Trainer::check_step(int64_t step, const Tensor& loss, const std::vector<Ten
   }
   Graph graph({}, values_of(wanted));
   if (options_.amp != f32) graph = passes::autocast(graph, options_.amp);
-  explain_anomaly(std::isfinite(value) ? cat("step ", step, " ends with ", bad) : cat("the loss is ", value, " at step ", step),
-                  graph.outputs(), leaves);
+  explain_anomaly(
+      std::isfinite(value) ? cat("step ", step, " ends with ", bad) : cat("the loss is ", value, " at step ", step),
+      graph.outputs(), leaves);
 }
 
 }  // namespace trireme::train

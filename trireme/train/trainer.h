@@ -68,8 +68,8 @@ class Trainer {
   Trainer(Model model, Loss loss, Options options);
 
   // Trains on `train` and evaluates on `validation` (may be null). Batches have two fields: input and target.
-  // Throws kInvalidArgument when the loss is not finite, naming step and, with detect_anomaly, op and line. A state that
-  // is not finite is never saved.
+  // Throws kInvalidArgument when the loss is not finite, naming step and, with detect_anomaly, op and line. A state
+  // that is not finite is never saved.
   Result fit(data::DataLoader& train, data::DataLoader* validation);
 
   struct Evaluation {

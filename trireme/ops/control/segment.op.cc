@@ -36,8 +36,7 @@ OpDecl segment_decl{
         if (is_float(node.outputs()[k].dtype)) operands.push_back(p.dy(static_cast<int>(k)));
       }
       const auto results = static_cast<int64_t>(operands.size() - node.inputs().size());
-      const Values dx =
-          ops::segment_gradient(operands, p.graph("backward"), p.integer("arguments"), results);
+      const Values dx = ops::segment_gradient(operands, p.graph("backward"), p.integer("arguments"), results);
       size_t next = 0;
       for (int k = 0; k < p.inputs(); ++k) {
         if (is_float(p.x(k).dtype())) p.dx(k) = dx[next++];
