@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -285,8 +284,3 @@ bool close_device(const Device* device) {
 }
 
 }  // namespace trireme::refchip
-
-extern "C" TRM_EXPORT int32_t TRIREME_CHIP_ENTRY(const TrmHost* host, TrmChip* chip) {
-  const char* persona = std::getenv("TRIREME_REFCHIP_PERSONA");
-  return trireme::refchip::make_plugin(persona && *persona ? persona : "full", "refchip", host, chip);
-}
