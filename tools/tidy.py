@@ -55,6 +55,20 @@ def stamp_of(path, version):
     return STAMPS / digest.hexdigest()
 
 
+def apart(commands):
+    """The commands with each unity file replaced by the files it includes."""
+    result = []
+    for command in commands:
+        unity = pathlib.Path(command["file"])
+        members = [unity]
+        if "/Unity/unity_" in command["file"]:
+            members = re.findall(r'^#include "([^"]+)"', unity.read_text(), re.M)
+        for member in members:
+            text = command["command"].replace(command["file"], str(member))
+            result.append({**command, "file": str(member), "command": text})
+    return result
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tidy", default="clang-tidy")
@@ -63,7 +77,7 @@ def main():
     parser.add_argument("--budget", type=float, default=float("inf"))
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    commands = json.loads((ROOT / options.build / "compile_commands.json").read_text())
+    commands = apart(json.loads((ROOT / options.build / "compile_commands.json").read_text()))
     for command in commands:  # clang cannot read g++'s precompiled headers
         command["command"] = re.sub(r"-Winvalid-pch|-include \S+/cmake_pch\.hxx", "", command["command"])
     database = ROOT / options.build / "tidy"
