@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "trireme/base/error.h"
 #include "trireme/chip/loader.h"
 #include "trireme/runtime/host.h"
 
@@ -16,7 +17,12 @@ void list_chips(bool as_json) {
   nlohmann::json chips = nlohmann::json::array(), failures = nlohmann::json::array();
   for (const auto& chip : table.chips) {
     nlohmann::json devices = nlohmann::json::array();
-    const uint32_t count = chip->device_count();
+    uint32_t count = 0;
+    try {
+      count = chip->device_count();
+    } catch (const Error& failure) {
+      failures.push_back({{"path", chip->path()}, {"reason", failure.what()}});
+    }
     for (uint32_t i = 0; i < count; ++i) {
       TrmProps props{};
       props.struct_size = sizeof props;

@@ -100,7 +100,7 @@ TEST(RefchipPersonas, MistakesAreNamed) {
       {R"({"name": "x", "compute": {"convert": {"bf16": "f32"}}})", "converts from a type in dtypes"},
       {R"({"name": "x", "compute": {"nodes": {"min": 3, "max": 2}}})", "expected a whole number from 3"},
       {R"({"name": "x", "rates": {"flops_f32": 0}})", "expected a number above 0"},
-      {R"({"name": "x", "faults": [{"kind": "lost"}]})", "give either tag or command"},
+      {R"({"name": "x", "faults": [{"kind": "lost"}]})", "give either tag or command or op"},
       {R"({"name": "x", "faults": [{"kind": "out_of_memory", "tag": 3}]})", "allocations have no tag"},
       {R"({"name": "No Good"})", "is not a name of up to 40"},
       {R"({"name": )", "is not JSON"},

@@ -339,7 +339,9 @@ FaultPtr Device::make_fault(int32_t code, uint64_t tag, std::string text) {
 FaultPtr Device::provoked(const Command& command) {
   for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
     const bool hit = fault->kind != TRM_FAULT_OUT_OF_MEMORY &&
-                     (fault->command ? fault->command == commands_ : fault->tag == command.tag);
+                     (fault->command        ? fault->command <= commands_
+                      : !fault->op.empty() ? command.name.find(fault->op) != std::string::npos
+                                           : fault->tag == command.tag);
     if (!hit) continue;
     const bool loss = fault->kind == TRM_FAULT_LOST;
     FaultPtr failure =
@@ -347,7 +349,7 @@ FaultPtr Device::provoked(const Command& command) {
                    cat("provoked: ", loss ? "the device is lost at " : "", command.name, " with tag ", command.tag));
     failure->hidden = fault->kind == TRM_FAULT_LATE;
     if (loss) lost_ = failure;
-    faults_.erase(fault);
+    if (--fault->count == 0) faults_.erase(fault);
     return failure;
   }
   return nullptr;

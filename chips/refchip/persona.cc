@@ -136,16 +136,19 @@ void read_compute(const Json& json, const std::string& where, Persona& p) {
 }
 
 PlannedFault read_fault(const Json& json, const std::string& where) {
-  const Section section(json, where, {"kind", "tag", "command", "count"});
+  const Section section(json, where, {"kind", "tag", "command", "op", "count"});
   PlannedFault fault;
   fault.kind = static_cast<TrmFault>(section.read_word("kind", {"command", "late", "lost", "out_of_memory"}, 0) +
                                      TRM_FAULT_NEXT_COMMAND);
   section.read("tag", fault.tag, 1, UINT64_MAX);
   section.read("command", fault.command, 1, kMost);
+  section.read("op", fault.op);
   section.read("count", fault.count, 1, kMost);
-  if ((fault.tag == 0) == (fault.command == 0)) refuse(cat(where, ": give either tag or command"));
-  if (fault.kind == TRM_FAULT_OUT_OF_MEMORY && fault.tag) {
-    refuse(cat(where, ": allocations have no tag; give command, counted in allocations"));
+  if ((fault.tag != 0) + (fault.command != 0) + !fault.op.empty() != 1) {
+    refuse(cat(where, ": give either tag or command or op"));
+  }
+  if (fault.kind == TRM_FAULT_OUT_OF_MEMORY && fault.command == 0) {
+    refuse(cat(where, ": allocations have no tag and no op; give command, counted in allocations"));
   }
   return fault;
 }

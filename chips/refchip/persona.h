@@ -15,12 +15,13 @@
 
 namespace trireme::refchip {
 
-// A failure that the persona provokes by itself. Either `tag` or `command` names the victim.
+// A failure that the persona provokes by itself. One of `tag`, `command` and `op` names the victim.
 struct PlannedFault {
   TrmFault kind = TRM_FAULT_NEXT_COMMAND;
   uint64_t tag = 0;      // the command with this tag; 0: not by tag
   uint64_t command = 0;  // the n-th command (counted from 1) or, for out_of_memory, the n-th allocation
-  uint64_t count = 1;    // out_of_memory: how many allocations fail
+  std::string op;        // kernels whose name has this in it
+  uint64_t count = 1;    // how many commands, or allocations, fail
 };
 
 struct Persona {

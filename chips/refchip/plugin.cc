@@ -29,7 +29,14 @@ constexpr Slot kDeviceSlots[] = {
     SLOT(replay_free),   SLOT(clock_sample),   SLOT(trace_start),   SLOT(trace_stop),      SLOT(fault_inject),
 };
 #undef SLOT
-constexpr Slot kComputeSlots[] = {{"partition", offsetof(TrmComputeBank, partition)}};
+#define SLOT(name) \
+  { #name, offsetof(TrmComputeBank, name) }
+// All but `partition` are null in every persona; withholding them is legal and changes nothing.
+constexpr Slot kComputeSlots[] = {
+    SLOT(partition),   SLOT(serialize),     SLOT(deserialize), SLOT(codegen_info), SLOT(module_compile),
+    SLOT(module_load), SLOT(module_unload), SLOT(module_func), SLOT(launch),
+};
+#undef SLOT
 
 // Each bank is a table of pointers behind its size; a slot is nulled by its offset.
 void null_slots(const Persona& persona, std::span<const Slot> slots, void* bank) {

@@ -15,7 +15,7 @@
 
 namespace trireme::refchip {
 
-inline constexpr size_t kDoors = 32;
+inline constexpr size_t kDoors = 64;
 
 // The functions that differ from door to door.
 struct Door {

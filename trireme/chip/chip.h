@@ -18,7 +18,8 @@
  *   5. Work is ordered within a stream. A null TrmStream* is the device's own in-order queue. Every command carries a
  *      64-bit tag. When a command fails later, its stream is poisoned: commands behind it are skipped, and
  *      stream_status, stream_sync, event_sync and sync report the FIRST failing tag until the stream is destroyed (for
- *      the null stream: until reset or close).
+ *      the null stream: until reset or close). An event recorded on a poisoned stream passes with its failure: a stream
+ *      that waits for it is poisoned with the same tag, since what it waited for never came to be.
  *   6. Memory handed to a command (TrmMem arrays, programs) need not outlive the call, except the bytes it points to.
  */
 /* clang-format off */

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -20,7 +22,12 @@ namespace trireme::chip {
 
 namespace {
 
-constexpr int kProbeTimeoutMs = 10000;
+// How long a plug-in may take to load and to list its devices.
+int probe_seconds() {
+  const char* given = std::getenv("TRIREME_CHIPS_TIMEOUT");
+  const int seconds = given != nullptr ? std::atoi(given) : 0;
+  return seconds > 0 ? seconds : 10;
+}
 
 // Copies a table of the chip's size into one of ours; what the chip does not know stays null.
 template <class T>
@@ -56,7 +63,9 @@ TrmErr fresh_error() {
 
 void* open_library(const std::string& path) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) throw Error(Code::kDataLoss, cat("cannot load chip plug-in ", path, ": ", dlerror()));
+  if (library == nullptr) throw Error(Code::kDataLoss, cat("cannot load chip plug-in ", path, ": ", dlerror(),
+                                                        "; it must be a complete shared library, built for this "
+                                                        "machine, that needs no symbol of Trireme"));
   return library;
 }
 
@@ -71,7 +80,8 @@ TrmChipEntry find_entry(void* library, const std::string& path) {
   }
   throw Error(Code::kDataLoss, cat(path,
                                    " is a shared library but no Trireme chip: it does not export "
-                                   "trm_chip_entry_v1"));
+                                   "trm_chip_entry_v1; take it out of TRIREME_CHIPS, or see "
+                                   "docs/guide/plug-in-a-chip.md"));
 }
 
 // Runs entry and enumerate in a child; returns why the plug-in must not be used, or empty.
@@ -93,6 +103,7 @@ std::string probe(const std::string& path, const TrmHost& host) {
     } catch (const std::exception& failure) {
       reason = failure.what();
     }
+    reason += '\0';  // the end of an answer: a plug-in that calls exit gives none
     const ssize_t written = write(pipe_ends[1], reason.data(), reason.size());
     _exit(written < 0 ? 1 : 0);
   }
@@ -100,28 +111,42 @@ std::string probe(const std::string& path, const TrmHost& host) {
   std::string reason;
   char buffer[512];
   pollfd waiting{pipe_ends[0], POLLIN, 0};
-  bool late = false;
-  while (true) {
-    const int ready = poll(&waiting, 1, kProbeTimeoutMs);
+  bool late = false, answered = false;
+  const int seconds = probe_seconds();
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  while (!answered) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    const int ready = poll(&waiting, 1, static_cast<int>(std::max<int64_t>(left.count(), 0)));
+    if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) {
       late = true;
-      kill(child, SIGKILL);
       break;
     }
     const ssize_t got = read(pipe_ends[0], buffer, sizeof buffer);
     if (got <= 0) break;
     reason.append(buffer, static_cast<size_t>(got));
+    answered = reason.back() == '\0';
   }
   close(pipe_ends[0]);
+  if (late) kill(child, SIGKILL);
   int status = 0;
-  waitpid(child, &status, 0);
-  if (late)
-    return cat(path, " did not answer within ", kProbeTimeoutMs / 1000, " s while listing its devices; not loaded");
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (late) {
+    return cat(path, " did not answer within ", seconds,
+               " s while listing its devices; not loaded: ask its vendor, or give it longer with "
+               "TRIREME_CHIPS_TIMEOUT=seconds");
+  }
+  if (answered) {
+    reason.pop_back();
+    return reason;
+  }
   if (WIFSIGNALED(status)) {
     return cat(path, " crashed (", strsignal(WTERMSIG(status)),
                ") while listing its devices; not loaded: ask its vendor");
   }
-  return reason;
+  return cat(path, " ended the process (exit code ", WEXITSTATUS(status),
+             ") while listing its devices; not loaded: a chip returns a code instead, ask its vendor");
 }
 
 std::vector<std::string> plugin_paths() {

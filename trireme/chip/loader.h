@@ -55,8 +55,8 @@ struct LoadFailure {
 };
 
 // Loads one plug-in. The entry and enumerate are first tried in a child process with a time limit, so that a plug-in
-// that crashes or hangs there is refused instead of taking the program along. Throws kUnsupported, kDataLoss,
-// kNotFound.
+// that crashes, exits or hangs there (10 seconds, or TRIREME_CHIPS_TIMEOUT) is refused instead of taking the program
+// along. Throws kUnsupported, kDataLoss, kNotFound.
 std::unique_ptr<Chip> load_plugin(const std::string& path, const TrmHost& host);
 
 // All chips of this process, loaded at the first call; plug-ins that could not be loaded are in `failures`.

@@ -1,6 +1,7 @@
 #include "trireme/runtime/buffer.h"
 
-#include <cstring>
+#include "trireme/base/error.h"
+#include "trireme/base/strings.h"
 
 namespace trireme::runtime {
 
@@ -17,7 +18,14 @@ BufferRef Buffer::from(Device& device, const Literal& literal) {
   return buffer;
 }
 
+void Buffer::check_alive() const {
+  if (generation == device.generation()) return;
+  throw Error(Code::kDeviceFault, cat("a value ", type, " on ", device.name(),
+                                      " was lost when the device was reset; make it anew or load a checkpoint"));
+}
+
 Literal Buffer::read() const {
+  check_alive();
   Literal out = Literal::zeros(type.dtype, type.shape);
   if (!device.synchronous()) device.synchronize();
   device.copy(on_host(out.mutable_data(), out.bytes()), mem, out.bytes(), Lane::kCompute);

@@ -1,4 +1,5 @@
-// Buffer: a tensor's bytes on a device, dense and row-major. Freed to the device's cache when the last owner goes.
+// Buffer: a tensor's bytes on a device, dense and row-major. Freed to the device's cache when the last owner goes. A
+// reset of the device loses the bytes.
 #pragma once
 
 #include <memory>
@@ -12,10 +13,12 @@ namespace trireme::runtime {
 struct Buffer {
   Device& device;
   TensorType type;
+  uint64_t generation;  // of the device
   TrmMem mem;
 
-  Buffer(Device& d, const TensorType& t) : device(d), type(t), mem(d.allocate(t.bytes())) {}
-  ~Buffer() { device.release(mem); }
+  Buffer(Device& d, const TensorType& t)
+      : device(d), type(t), generation(d.generation()), mem(d.allocate(t.bytes())) {}
+  ~Buffer() { device.release(mem, generation); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
@@ -23,6 +26,8 @@ struct Buffer {
   static std::shared_ptr<Buffer> from(Device& device, const Literal& literal);
   // Device to host; waits for the work that makes it. Throws the error of a failed command.
   Literal read() const;
+  // Throws kDeviceFault when the bytes were lost in a reset.
+  void check_alive() const;
 };
 
 using BufferRef = std::shared_ptr<Buffer>;

@@ -1,7 +1,9 @@
 #include "trireme/runtime/device.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "trireme/base/error.h"
 #include "trireme/base/strings.h"
@@ -104,10 +106,12 @@ void Device::open() {
   if (code != TRM_OK || props_.space_count == 0) {
     throw Error(Code::kDeviceFault, cat("device ", name_, " does not tell its properties: ", err.text));
   }
+  vague_ = !synchronous() && props_.error_precision != TRM_TAG_EXACT;
   make_streams();
 }
 
 Device::~Device() {
+  if (dev_ == nullptr) return;
   TrmErr err = fresh_error();
   chip_.device().sync(dev_, &err);
   drop_streams();
@@ -139,22 +143,91 @@ void Device::drop_streams() {
 
 void Device::fail(int32_t code, const TrmErr& err, const std::string& doing) {
   std::string message = cat(name_, ": ", doing, ": ", err.text[0] != '\0' ? err.text : "no reason given");
-  const std::string op = err.tag != 0 ? tag_text(err.tag) : std::string();
-  if (!op.empty()) {
-    message += cat(err.precision == TRM_TAG_WINDOW ? "; at or before " : "; in ", op, " (tag ", err.tag, ")");
-  } else if (err.tag != 0) {
-    message += cat("; tag ", err.tag);
-  }
   if (code == TRM_OUT_OF_MEMORY) throw Error(Code::kOutOfMemory, message);
   if (code == TRM_UNSUPPORTED) throw Error(Code::kUnsupported, message);
+  const std::string op = err.tag != 0 ? tag_text(err.tag) : std::string();
+  if (vague_ && err.precision != TRM_TAG_EXACT) message += window_text(err);
+  else if (!op.empty()) message += cat("; in ", op, " (tag ", err.tag, ")");
+  else if (err.tag != 0) message += cat("; tag ", err.tag);
   if (code == TRM_DEVICE_LOST || !has_streams()) {
+    std::vector<Replay> gone;  // let go of without the lock: plans and buffers come back here
+    const std::lock_guard lock(mutex_);
+    gone.swap(replays_);
+    window_.clear();
     lost_ = message;
+    down_ = true;
     message += "; the device takes no more work until it is reset";
   } else {
     drop_streams();
     make_streams();
+    message += replay_text();
   }
   throw Error(code == TRM_TIMEOUT ? Code::kTimeout : Code::kDeviceFault, message);
+}
+
+void Device::before_command(uint64_t tag) {
+  const std::lock_guard lock(mutex_);
+  if (down_) throw Error(Code::kDeviceFault, lost_ + "; reset the device first");
+  constexpr size_t kMostTags = 4096;
+  if (tag == 0) return;
+  if (window_.size() == kMostTags) window_.erase(window_.begin(), window_.begin() + kMostTags / 2);
+  window_.push_back(tag);
+}
+
+// The commands that may have failed: those since the last wait, up to the tag that the chip gives, if it gives one.
+std::string Device::window_text(const TrmErr& err) {
+  std::vector<uint64_t> tags;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto named = std::find(window_.begin(), window_.end(), err.tag);
+    tags.assign(window_.begin(), named == window_.end() ? named : named + 1);
+  }
+  std::vector<std::string> texts;
+  for (uint64_t tag : tags) {
+    std::string text = tag_text(tag);
+    if (!text.empty() && std::find(texts.begin(), texts.end(), text) == texts.end()) texts.push_back(std::move(text));
+  }
+  if (texts.empty()) return err.tag != 0 ? cat("; at or before tag ", err.tag) : std::string();
+  if (tags.size() == 1) return cat("; in ", texts[0], " (tag ", tags[0], ")");
+  constexpr size_t kMostTexts = 12;  // the newest ones: a chip that names a tag names the newest it may be
+  const size_t left_out = texts.size() - std::min(texts.size(), kMostTexts);
+  texts.erase(texts.begin(), texts.begin() + static_cast<ptrdiff_t>(left_out));
+  return cat("; in one of ", tags.size(), " commands since the last wait (tags ", tags.front(), " to ", tags.back(),
+             "): ", left_out > 0 ? cat(left_out, " earlier, ") : "", join(texts, ", "));
+}
+
+// What was remembered is run again, one command at a time.
+std::string Device::replay_text() {
+  std::vector<Replay> replays;
+  {
+    const std::lock_guard lock(mutex_);
+    window_.clear();
+    if (replaying_) return {};
+    replays.swap(replays_);
+    replaying_ = !replays.empty();
+  }
+  if (replays.empty()) return {};
+  std::string text = "; run again step by step, nothing failed";
+  for (const Replay& replay : replays) {
+    const std::string failed = replay();
+    if (failed.empty()) continue;
+    text = "; run again step by step, it fails in " + failed;
+    break;
+  }
+  const std::lock_guard lock(mutex_);
+  replaying_ = false;
+  return text;
+}
+
+void Device::remember(Replay replay) {
+  constexpr size_t kMostReplays = 16;
+  std::vector<Replay> gone;  // let go of without the lock
+  const std::lock_guard lock(mutex_);
+  if (replays_.size() == kMostReplays) {
+    gone.push_back(std::move(replays_.front()));
+    replays_.erase(replays_.begin());
+  }
+  replays_.push_back(std::move(replay));
 }
 
 TrmMem Device::allocate(uint64_t bytes) {
@@ -170,7 +243,7 @@ TrmMem Device::allocate(uint64_t bytes) {
       return mem;
     }
   }
-  if (!lost_.empty()) throw Error(Code::kDeviceFault, lost_ + "; reset the device first");
+  if (down_) before_command(0);
   TrmMem mem{};
   TrmErr err = fresh_error();
   int32_t code = chip_.device().chunk_alloc(dev_, space().id, rounded, 0, &mem, &err);
@@ -190,22 +263,32 @@ TrmMem Device::allocate(uint64_t bytes) {
   return mem;
 }
 
-void Device::release(const TrmMem& mem) {
+void Device::release(const TrmMem& mem, uint64_t generation) {
   if (DeviceTable::instance().closed) return;  // the process is ending
   const std::lock_guard lock(mutex_);
+  if (generation < reopened_) return;
   cache_.emplace(mem.bytes, mem);
   use_.used -= mem.bytes;
   use_.cached += mem.bytes;
 }
 
 void Device::trim() {
+  if (down_) return;  // commands may still hold the memory; reset sees to it
   std::multimap<uint64_t, TrmMem> freed;
   {
     const std::lock_guard lock(mutex_);
     freed.swap(cache_);
     use_.cached = 0;
   }
-  if (!freed.empty() && lost_.empty()) synchronize();  // commands may still touch them
+  if (freed.empty()) return;
+  try {
+    synchronize();  // commands may still touch them
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [bytes, mem] : freed) use_.cached += bytes;
+    cache_.merge(freed);
+    throw;
+  }
   for (const auto& [bytes, mem] : freed) chip_.device().chunk_free(dev_, &mem);
 }
 
@@ -216,7 +299,7 @@ Device::MemoryUse Device::memory_use() const {
 
 void Device::copy(const TrmMem& dst, const TrmMem& src, uint64_t bytes, Lane lane, uint64_t tag) {
   if (bytes == 0) return;
-  if (!lost_.empty()) throw Error(Code::kDeviceFault, lost_ + "; reset the device first");
+  if (vague_ || down_) before_command(tag);
   const TrmCopy command{sizeof(TrmCopy), 0, dst, src, bytes};
   TrmErr err = fresh_error();
   const int32_t code = chip_.device().copy(dev_, &command, lanes_[static_cast<size_t>(lane)], tag, &err);
@@ -245,6 +328,7 @@ void Device::copy_strided(const StridedCopy& copy, Lane lane, uint64_t tag) {
   if (copy.shape.elements() == 0) return;
   const TrmDeviceBank& bank = chip_.device();
   if (bank.copy_strided != nullptr) {
+    if (vague_ || down_) before_command(tag);
     TrmCopyStrided command{};
     command.struct_size = sizeof command;
     command.rank = static_cast<uint32_t>(copy.shape.rank());
@@ -268,12 +352,12 @@ void Device::copy_strided(const StridedCopy& copy, Lane lane, uint64_t tag) {
     TrmMem device = mem;
     device.offset = static_cast<uint64_t>(static_cast<int64_t>(mem.offset) + low * copy.item_bytes);
     this->copy(host_memory(bytes.data(), bytes.size()), device, bytes.size(), lane, tag);
+    synchronize();  // here, so that no failure leaves a copy behind that still writes to the staging memory
     return std::pair(device, -low);
   };
   std::vector<std::byte> source, target;
   const auto [source_mem, source_first] = stage(copy.src, copy.src_strides, source);
   const auto [target_mem, target_first] = stage(copy.dst, copy.dst_strides, target);
-  synchronize();
   int64_t index[kMaxRank] = {};
   int64_t from = source_first, to = target_first;
   for (int64_t i = 0; i < copy.shape.elements(); ++i) {
@@ -295,6 +379,7 @@ void Device::copy_strided(const StridedCopy& copy, Lane lane, uint64_t tag) {
 void Device::fill(const TrmMem& mem, const void* item, uint32_t item_bytes, Lane lane, uint64_t tag) {
   if (mem.bytes == 0) return;
   if (chip_.device().fill != nullptr) {
+    if (vague_ || down_) before_command(tag);
     TrmErr err = fresh_error();
     const int32_t code =
         chip_.device().fill(dev_, &mem, item, item_bytes, lanes_[static_cast<size_t>(lane)], tag, &err);
@@ -311,15 +396,31 @@ void Device::fill(const TrmMem& mem, const void* item, uint32_t item_bytes, Lane
 
 TrmEvent* Device::create_event() {
   if (!has_streams()) return nullptr;
+  if (down_) before_command(0);
   TrmEvent* event = nullptr;
   TrmErr err = fresh_error();
   const int32_t code = chip_.device().event_create(dev_, &event, &err);
   if (code != TRM_OK) fail(code, err, "cannot make an event");
+  const std::lock_guard lock(mutex_);
+  events_.insert(event);
   return event;
 }
 
-void Device::destroy_event(TrmEvent* event) {
-  if (event != nullptr && !DeviceTable::instance().closed) chip_.device().event_destroy(dev_, event);
+void Device::destroy_event(TrmEvent* event, uint64_t generation) {
+  if (event == nullptr || DeviceTable::instance().closed) return;
+  const std::lock_guard lock(mutex_);
+  if (generation >= reopened_ && events_.erase(event) > 0) chip_.device().event_destroy(dev_, event);
+}
+
+void Device::own(TrmKernel* kernel) {
+  const std::lock_guard lock(mutex_);
+  kernels_.insert(kernel);
+}
+
+void Device::release(TrmKernel* kernel, uint64_t generation) {
+  if (DeviceTable::instance().closed) return;
+  const std::lock_guard lock(mutex_);
+  if (generation >= reopened_ && kernels_.erase(kernel) > 0) chip_.compute()->release(dev_, kernel);
 }
 
 void Device::record(TrmEvent* event, Lane lane) {
@@ -344,10 +445,15 @@ void Device::host_wait(TrmEvent* event) {
 }
 
 void Device::synchronize() {
-  if (!lost_.empty()) throw Error(Code::kDeviceFault, lost_ + "; reset the device first");
+  if (down_) before_command(0);
   TrmErr err = fresh_error();
   const int32_t code = chip_.device().sync(dev_, &err);
   if (code != TRM_OK) fail(code, err, "a command failed");
+  if (!vague_) return;
+  std::vector<Replay> gone;  // let go of without the lock
+  const std::lock_guard lock(mutex_);
+  window_.clear();
+  if (!replaying_) gone.swap(replays_);
 }
 
 void Device::check() {
@@ -364,18 +470,28 @@ void Device::reset() {
   TrmErr err = fresh_error();
   if (chip_.device().reset != nullptr) {
     const int32_t code = chip_.device().reset(dev_, &err);
-    if (code != TRM_OK) fail(code, err, "cannot reset");
+    if (code != TRM_OK) throw Error(Code::kDeviceFault, cat(name_, ": cannot reset: ", err.text));
     make_streams();
+    ++generation_;
   } else {
     {
       const std::lock_guard lock(mutex_);
       cache_.clear();
       use_ = {};
+      for (TrmKernel* kernel : kernels_) chip_.compute()->release(dev_, kernel);
+      for (TrmEvent* event : events_) chip_.device().event_destroy(dev_, event);
+      kernels_.clear();
+      events_.clear();
+      reopened_ = ++generation_;
+      lost_ = cat(name_, ": could not be opened again");
+      down_ = true;
     }
-    chip_.device().close(dev_);
+    chip_.device().close(std::exchange(dev_, nullptr));
     open();
   }
+  const std::lock_guard lock(mutex_);
   lost_.clear();
+  down_ = false;
 }
 
 void Device::inject_fault(TrmFault kind, uint64_t argument) {

@@ -7,14 +7,19 @@
 // out of memory, they are given back and the allocation is tried again.
 //
 // Failures throw Error: kOutOfMemory, or kDeviceFault with the op, its tag and the user's line when the chip names a
-// tag. After a fault the streams are made anew and memory keeps its contents; a chip that has no streams, and a chip
-// that is lost, refuses further work until reset().
+// tag. A chip that knows only a window of commands gets them listed, and what was remembered for this is run again step
+// by step to name the one. After a fault the streams are made anew and memory keeps its contents; a chip that has no
+// streams, and a chip that is lost, refuses further work until reset(), which loses all values, kernels and plans that
+// were on the device: `generation` tells what is from before.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -53,7 +58,8 @@ class Device {
   bool has_streams() const { return lanes_[0] != nullptr; }
 
   TrmMem allocate(uint64_t bytes);
-  void release(const TrmMem& mem);
+  // `generation` is the device's when it was allocated.
+  void release(const TrmMem& mem, uint64_t generation);
   void trim();
   // What this process holds here, in bytes: in use, and cached for reuse.
   struct MemoryUse {
@@ -66,6 +72,7 @@ class Device {
   void fill(const TrmMem& mem, const void* item, uint32_t item_bytes, Lane lane, uint64_t tag = 0);
   void launch(TrmKernel* kernel, const TrmMem* operands, uint32_t count, const TrmMem* workspace, Lane lane,
               uint64_t tag) {
+    if (vague_ || down_) before_command(tag);
     TrmErr err;
     err.struct_size = sizeof err;
     const int32_t code = chip_.compute()->enqueue(dev_, kernel, operands, count, workspace,
@@ -75,10 +82,14 @@ class Device {
 
   // Events. Null where the chip has none: then the lanes are one queue and order is already kept.
   TrmEvent* create_event();
-  void destroy_event(TrmEvent* event);
+  void destroy_event(TrmEvent* event, uint64_t generation);
   void record(TrmEvent* event, Lane lane);
   void wait(TrmEvent* event, Lane lane);
   void host_wait(TrmEvent* event);
+
+  // Prepared kernels, so that none outlives the device it was prepared for.
+  void own(TrmKernel* kernel);
+  void release(TrmKernel* kernel, uint64_t generation);
 
   // Waits for everything; throws for the first command that failed.
   void synchronize();
@@ -86,6 +97,16 @@ class Device {
   void check();
   // Clears faults; the contents of memory are lost.
   void reset();
+  // Number of resets so far.
+  uint64_t generation() const { return generation_; }
+
+  // True when the chip names a failed command only as a window of commands since the last wait, or not at all.
+  bool vague() const { return vague_; }
+  // Work that may be run again, step by step, to find the command that failed: returns its text, or nothing when all
+  // went well. Forgotten at the next wait; the oldest go first when there are many.
+  using Replay = std::function<std::string()>;
+  void remember(Replay replay);
+
   // Certification and tests: see TrmFault. Throws kUnsupported where the chip cannot.
   void inject_fault(TrmFault kind, uint64_t argument);
 
@@ -97,6 +118,10 @@ class Device {
   ~Device();
   friend struct DeviceTable;
   [[noreturn]] void fail(int32_t code, const TrmErr& err, const std::string& doing);
+  // Refuses work while the device is down, and keeps the tags of a vague chip.
+  void before_command(uint64_t tag);
+  std::string window_text(const TrmErr& err);
+  std::string replay_text();
   void make_streams();
   void drop_streams();
   void open();
@@ -107,10 +132,19 @@ class Device {
   TrmProps props_{};
   TrmDev* dev_ = nullptr;
   TrmStream* lanes_[2] = {nullptr, nullptr};
-  std::string lost_;  // why, once the device refuses work
+  std::atomic<bool> down_{false};  // it refuses work until reset
+  bool vague_ = false;
+  std::atomic<uint64_t> generation_{0};
   mutable std::mutex mutex_;
+  std::string lost_;                       // why it is down
   std::multimap<uint64_t, TrmMem> cache_;  // free blocks by size
   MemoryUse use_;
+  uint64_t reopened_ = 0;  // handles of earlier generations are gone: the device was closed since
+  std::set<TrmKernel*> kernels_;
+  std::set<TrmEvent*> events_;
+  std::vector<uint64_t> window_;  // tags of a vague chip since the last wait
+  std::vector<Replay> replays_;
+  bool replaying_ = false;
 };
 
 }  // namespace trireme::runtime

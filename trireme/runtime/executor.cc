@@ -11,10 +11,24 @@
 
 namespace trireme::runtime {
 
-Kernel::~Kernel() { device.chip().compute()->release(device.handle(), handle); }
-
 Plan::~Plan() {
-  for (auto& [device, event] : events_) device->destroy_event(event);
+  for (auto& [device, event] : events_) device->destroy_event(event, generation_of(*device));
+}
+
+uint64_t Plan::generation_of(const Device& device) const {
+  for (const auto& [known, generation] : devices_) {
+    if (known == &device) return generation;
+  }
+  return device.generation();  // the plan was never finished
+}
+
+bool Plan::stale() const {
+  for (const auto& [device, generation] : devices_) {
+    if (device->generation() != generation) return true;
+  }
+  return std::any_of(steps_.begin(), steps_.end(), [](const Step& step) {
+    return step.control && (step.control->first->stale() || step.control->second->stale());
+  });
 }
 
 std::shared_ptr<Plan> Plan::make(const Graph& graph, const PlanOptions& options) {
@@ -51,6 +65,7 @@ void Plan::bind(std::span<const BufferRef> inputs, std::vector<BufferRef>& outpu
     if (storage.kind != StorageKind::kInput) continue;
     const Buffer& buffer = *inputs[static_cast<size_t>(storage.index)];
     const TensorType& type = graph_.inputs()[static_cast<size_t>(storage.index)].type();
+    buffer.check_alive();
     if (buffer.type != type || &buffer.device != storage.device) {
       throw Error(Code::kInvalidArgument,
                   cat("input ", storage.index, " is ", buffer.type, " on ", buffer.device.name(), "; the plan expects ",
@@ -81,6 +96,10 @@ void Plan::bind(std::span<const BufferRef> inputs, std::vector<BufferRef>& outpu
 
 std::vector<BufferRef> Plan::run(std::span<const BufferRef> inputs) {
   const std::lock_guard lock(running_);
+  if (stale()) {
+    throw Error(Code::kDeviceFault, cat("a device of this plan for ", options_.target->name(),
+                                        " was reset, which lost its kernels and constants; make the plan anew"));
+  }
   std::vector<BufferRef> outputs;
   outputs.reserve(output_storage_.size());
   try {
@@ -105,14 +124,23 @@ std::vector<BufferRef> Plan::run(std::span<const BufferRef> inputs) {
       else log_info(ledger_.line());
     }
   }
+  const bool in_place = std::any_of(output_storage_.begin(), output_storage_.end(), [&](int s) {
+    return storages_[static_cast<size_t>(s)].kind == StorageKind::kInput;
+  });
+  for (const auto& [device, generation] : devices_) {
+    if (!device->vague() || in_place) continue;  // what was replaced in place cannot be computed again
+    device->remember([self = shared_from_this(), given = std::vector<BufferRef>(inputs.begin(), inputs.end())] {
+      return self->replay(given);
+    });
+  }
   const uint64_t tag = reserve_tags(texts_);
   try {
     if (tracing()) {
       for (size_t i = 0; i < steps_.size(); ++i) {
-        for (Device* device : devices_) device->synchronize();
+        for (auto& [device, generation] : devices_) device->synchronize();
         const uint64_t begin = now_ns();
         execute(steps_[i], tag + i);
-        for (Device* device : devices_) device->synchronize();
+        for (auto& [device, generation] : devices_) device->synchronize();
         if (steps_[i].kind >= StepKind::kRecord && steps_[i].kind <= StepKind::kHostWait) continue;
         const bool copy = steps_[i].kind != StepKind::kLaunch && steps_[i].kind != StepKind::kControl;
         const std::string& text = (*texts_)[i];
@@ -135,6 +163,25 @@ std::vector<BufferRef> Plan::run(std::span<const BufferRef> inputs) {
     throw;
   }
   return outputs;
+}
+
+// The text of the first step that fails when each waits for the one before; empty when none does.
+std::string Plan::replay(std::span<const BufferRef> inputs) {
+  const std::unique_lock lock(running_, std::try_to_lock);
+  if (!lock) return {};  // another thread runs it, and may be waiting for us
+  std::vector<BufferRef> outputs;
+  size_t at = 0;
+  try {
+    bind(inputs, outputs);
+    const uint64_t tag = reserve_tags(texts_);
+    for (; at < steps_.size(); ++at) {
+      execute(steps_[at], tag + at);
+      for (auto& [device, generation] : devices_) device->synchronize();
+    }
+  } catch (const Error& failure) {
+    return failure.code() == Code::kOutOfMemory ? std::string() : (*texts_)[at];
+  }
+  return {};
 }
 
 void Plan::execute(const Step& step, uint64_t tag) {
@@ -193,7 +240,7 @@ void Plan::run_control(const Step& step) {
 
 // Commands behind the failed one may still touch memory that is about to be reused: let every device come to rest.
 void Plan::settle_after_failure() noexcept {
-  for (Device* device : devices_) {
+  for (auto& [device, generation] : devices_) {
     try {
       device->synchronize();
     } catch (const Error&) {

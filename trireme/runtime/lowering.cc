@@ -19,6 +19,22 @@ std::string describe(const Node& node) {
   return cat(node.name(), " ", node.outputs()[0], source.file != nullptr ? cat(" (", source, ")") : "");
 }
 
+// "mul+add+tanh"
+std::string names_of(const Region& region) {
+  std::vector<std::string> names;
+  for (const Node* node : region.nodes) {
+    const std::string name(node->name());
+    if (names.size() < 6 && (names.empty() || names.back() != name)) names.push_back(name);
+  }
+  return join(names, "+");
+}
+
+// The ops of a region, and of its last node shape and line: "mul+add+tanh f32[8, 10] (main.cc:7)".
+std::string describe(const Region& region) {
+  const std::string last = describe(*region.nodes.back());
+  return names_of(region) + last.substr(last.find(' '));
+}
+
 constexpr int kForever = 1 << 30;
 
 }  // namespace
@@ -79,7 +95,8 @@ std::shared_ptr<Plan> Lowering::make() {
   for (size_t s = 0; s < plan_->storages_.size(); ++s) {
     Device* device = plan_->storages_[s].device;
     auto& devices = plan_->devices_;
-    if (std::find(devices.begin(), devices.end(), device) == devices.end()) devices.push_back(device);
+    const std::pair member(device, device->generation());
+    if (std::find(devices.begin(), devices.end(), member) == devices.end()) devices.push_back(member);
     if (plan_->storages_[s].constant) plan_->set_memory(s, plan_->storages_[s].constant->mem);
   }
   return plan_;
@@ -199,7 +216,7 @@ Lowering::Location Lowering::transfer(const Value& value, const Location& from, 
   if (!from.view.is_dense() && !keep_layout) {
     origin = densified(source, from, value.dtype(), dense_strides(value.shape()), "copy before crossing");
   }
-  const std::string text = cat("copy of ", value.type(), " from ", source.name(), " to ", target.name());
+  const std::string text = cat("copy of ", describe(value.node()), " from ", source.name(), " to ", target.name());
   const uint64_t bytes = keep_layout ? whole : value.type().bytes();
   const int storage = new_storage(target, bytes, text);
   Location arrived{storage, keep_layout ? from.view : View::dense(value.shape())};
@@ -345,12 +362,12 @@ void Lowering::emit_strided(Device& device, const Location& to, const Location& 
 std::shared_ptr<Kernel> Lowering::prepare(Device& device, const ProgramRef& program) {
   struct KernelKey {
     const Device* device;
-    uint64_t hash;
-    bool operator<(const KernelKey& o) const { return device != o.device ? device < o.device : hash < o.hash; }
+    uint64_t hash, generation;
+    auto operator<=>(const KernelKey&) const = default;
   };
   static std::mutex mutex;
   static auto* cache = new std::map<KernelKey, std::weak_ptr<Kernel>>;
-  const KernelKey id{&device, program_reader().hash(program.get())};
+  const KernelKey id{&device, program_reader().hash(program.get()), device.generation()};
   const std::lock_guard lock(mutex);
   if (auto known = (*cache)[id].lock()) return known;
   TrmKernel* handle = nullptr;
@@ -460,12 +477,7 @@ void Lowering::assign_memory() {
 
 void Lowering::row(const Region& region, Device& device, double ns, const std::string& reason) {
   LedgerRow out;
-  std::vector<std::string> names;
-  for (const Node* node : region.nodes) {
-    const std::string name(node->name());
-    if (names.size() < 6 && (names.empty() || names.back() != name)) names.push_back(name);
-  }
-  out.op = join(names, "+");
+  out.op = names_of(region);
   const Node& last = *region.nodes.back();
   out.shapes = last.outputs()[0].text();
   out.source = last.source().file != nullptr ? last.source().text() : "";
@@ -533,7 +545,7 @@ bool Lowering::lower_kernel(const Region& region, const RegionGraph& parts) {
   for (const Value& v : parts.results) out_strides.push_back(dense_strides(v.shape()));
   ProgramRef program = make_program(parts.graph, in_strides, out_strides);
   Answer answer = ask(device, program);
-  const std::string text = describe(*region.nodes.back());
+  const std::string text = describe(region);
   const auto make_dense = [&](size_t i, const Strides& strides) {
     if (inputs[i].view.strides == strides || inputs[i].view.shape.elements() <= 1) {
       in_strides[i] = strides;

@@ -29,11 +29,14 @@ struct PlanOptions {
 struct Kernel {
   Device& device;
   TrmKernel* handle;
-  Kernel(Device& d, TrmKernel* h) : device(d), handle(h) {}
-  ~Kernel();
+  uint64_t generation;  // of the device
+  Kernel(Device& d, TrmKernel* h) : device(d), handle(h), generation(d.generation()) { d.own(h); }
+  ~Kernel() { device.release(handle, generation); }
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
 };
 
-class Plan {
+class Plan : public std::enable_shared_from_this<Plan> {
  public:
   // Throws kUnsupported when something runs nowhere, or (Fallback::kError) off the target; kOutOfMemory listing the
   // five largest values.
@@ -42,6 +45,9 @@ class Plan {
   // Enqueues the whole plan. Inputs must have the graph's types and live on the planned devices; donated ones must not
   // be used afterwards. Results may still be computing: reading them waits.
   std::vector<BufferRef> run(std::span<const BufferRef> inputs);
+
+  // True when one of its devices was reset since: its kernels and constants are gone, make it anew.
+  bool stale() const;
 
   const Ledger& ledger() const { return ledger_; }
   const Graph& graph() const { return graph_; }
@@ -95,6 +101,8 @@ class Plan {
   void set_memory(size_t storage, const TrmMem& mem);
   void execute(const Step& step, uint64_t tag);
   void run_control(const Step& step);
+  std::string replay(std::span<const BufferRef> inputs);
+  uint64_t generation_of(const Device& device) const;
   void settle_after_failure() noexcept;
 
   Graph graph_;
@@ -114,10 +122,10 @@ class Plan {
     BufferRef memory;
   };
   std::vector<Arena> arenas_;
-  std::vector<Device*> devices_;  // all that take part
+  std::vector<std::pair<Device*, uint64_t>> devices_;  // all that take part, with their generations
   std::shared_ptr<const StepTexts> texts_;
   Ledger ledger_;
-  std::mutex running_;
+  std::recursive_mutex running_;  // recursive: a failure inside a run may run the plan again to find its cause
   bool told_ = false;
 };
 

@@ -49,6 +49,10 @@ std::shared_ptr<Plan> plan_for(const Graph& graph, const PlanOptions& options) {
     const std::lock_guard lock(mutex);
     for (auto at = recent->begin(); at != recent->end(); ++at) {
       if (at->key != key || !same_request(*at, graph, options)) continue;
+      if (at->plan->stale()) {
+        recent->erase(at);
+        break;
+      }
       recent->splice(recent->begin(), *recent, at);
       return recent->front().plan;
     }

@@ -167,7 +167,7 @@ std::vector<Tensor> Compiled::Impl::call(const std::vector<Tensor>& arguments) {
   std::vector<runtime::Device*> places;
   for (const auto& buffer : inputs) places.push_back(&buffer->device);
   auto& plan = known.plans[places];
-  if (!plan) {
+  if (!plan || plan->stale()) {
     runtime::PlanOptions options;
     options.target = &target;
     options.fallback = detail::fallback_mode();
