@@ -32,12 +32,12 @@ const std::string& folder() {
   return path;
 }
 
-struct Run {
+struct Ran {
   int code = 0;
   std::string output;
 };
-Run shell(const std::string& command) {
-  Run out;
+Ran shell(const std::string& command) {
+  Ran out;
   FILE* pipe = popen((command + " 2>&1").c_str(), "r");
   char buffer[4096];
   while (const size_t got = std::fread(buffer, 1, sizeof buffer, pipe)) out.output.append(buffer, got);
@@ -49,7 +49,7 @@ Run shell(const std::string& command) {
 // A misfit of its own name, so that they can be loaded together.
 std::string compiled(const std::string& name, const std::string& flags) {
   const std::string library = cat(folder(), "/", name, ".so");
-  const Run run = shell(cat("cc -std=c11 -w -D_GNU_SOURCE -fPIC -shared -fvisibility=hidden -I" TRIREME_SOURCE_DIR
+  const Ran run = shell(cat("cc -std=c11 -w -D_GNU_SOURCE -fPIC -shared -fvisibility=hidden -I" TRIREME_SOURCE_DIR
                             " -DMISFIT_NAME='\"",
                             name, "\"' ", flags, " -o ", library, " " TRIREME_SOURCE_DIR "/tests/plugins/misfit.c"));
   EXPECT_EQ(run.code, 0) << run.output;
@@ -184,7 +184,7 @@ TEST(ChipLoader, ChipsFromOtherTimesCompute) {
     const Value x = parameter(f32, {3});
     const Graph graph({x}, {x});
     const auto plan = runtime::Plan::make(graph, {.target = &device, .fallback = runtime::Fallback::kAllow});
-    const auto input = runtime::Buffer::from(device, Literal::from_doubles(f32, {3}, {1, 2, 3}));
+    const auto input = runtime::Buffer::from(device, Literal::from_doubles(f32, {3}, std::vector<double>{1, 2, 3}));
     const auto outputs = plan->run(std::vector<runtime::BufferRef>{input});
     EXPECT_EQ(outputs[0]->read().to_doubles(), (std::vector<double>{1, 2, 3}));
   }
@@ -193,7 +193,7 @@ TEST(ChipLoader, ChipsFromOtherTimesCompute) {
 TEST(ChipLoader, TheCommandListsThemAll) {
   const std::string command = TRIREME_BINARY_DIR "/trireme chips";
   ASSERT_TRUE(fs::exists(TRIREME_BINARY_DIR "/trireme")) << "build everything first";
-  const Run plain = shell(command);
+  const Ran plain = shell(command);
   EXPECT_EQ(plain.code, 0) << plain.output;
   for (const Misfit& misfit : misfits()) {
     size_t lines = 0;
@@ -204,7 +204,7 @@ TEST(ChipLoader, TheCommandListsThemAll) {
     }
     EXPECT_EQ(lines, 1u) << misfit.name << " in\n" << plain.output;
   }
-  const Run as_json = shell(command + " --json");
+  const Ran as_json = shell(command + " --json");
   EXPECT_EQ(as_json.code, 0);
   const auto report = nlohmann::json::parse(as_json.output);
   EXPECT_EQ(report["failures"].size(), misfits().size() + 2);

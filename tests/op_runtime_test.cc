@@ -110,10 +110,10 @@ class OpRuntime : public ::testing::TestWithParam<const OpDecl*> {
       bool failed = outputs.size() != graph.outputs().size();
       for (size_t i = 0; i < outputs.size(); ++i) {
         const Literal got = outputs[i]->read();
-        if (TensorType{got.dtype(), got.shape()} != graph.outputs()[i].type()) {
+        const TensorType type{got.dtype(), got.shape()}, declared = graph.outputs()[i].type();
+        if (type != declared) {
           failed = true;
-          ADD_FAILURE() << "output " << i << " is " << TensorType{got.dtype(), got.shape()} << ", declared "
-                        << graph.outputs()[i].type();
+          ADD_FAILURE() << "output " << i << " is " << type.text() << ", declared " << declared.text();
           continue;
         }
         const auto deviation = reference::compare(expected.values[i], expected.bounds[i], got);

@@ -132,6 +132,7 @@ void Device::submit(Stream& stream, Command command) {
   command.issued_ns = host_ns_;
   if (persona_.synchronous) {
     execute(stream, command, lock);
+    report(stream, false);  // the call returns the failure of its command
     return;
   }
   stream.queue.push_back(std::move(command));

@@ -122,7 +122,7 @@ typedef struct TrmSpace {
 } TrmSpace;
 
 typedef enum TrmDeviceFlags {
-  TRM_SYNC_ONLY = 1u << 0,     /* every command has finished when its call returns */
+  TRM_SYNC_ONLY = 1u << 0,     /* every command has finished when its call returns, and the call returns its failure */
   TRM_DETERMINISTIC = 1u << 1, /* same inputs, same bits */
   TRM_VIRTUAL_TIME = 1u << 2   /* clock_sample and event_elapsed tell simulated time */
 } TrmDeviceFlags;

@@ -261,7 +261,7 @@ uint32_t Chip::device_count() const {
   uint32_t count = 0;
   TrmErr err = fresh_error();
   if (device_.enumerate(&count, &err) != TRM_OK) {
-    throw Error(Code::kDeviceFault, cat("chip '", name_, "' cannot list its devices: ", err.text));
+    throw Error(Code::kDeviceFault, cat("chip '", name_, "' (", path_, ") cannot list its devices: ", err.text));
   }
   return count;
 }

@@ -145,6 +145,7 @@ void Device::fail(int32_t code, const TrmErr& err, const std::string& doing) {
   std::string message = cat(name_, ": ", doing, ": ", err.text[0] != '\0' ? err.text : "no reason given");
   if (code == TRM_OUT_OF_MEMORY) throw Error(Code::kOutOfMemory, message);
   if (code == TRM_UNSUPPORTED) throw Error(Code::kUnsupported, message);
+  if (code == TRM_INVALID) throw Error(Code::kDeviceFault, message);  // refused as a call: nothing is poisoned
   const std::string op = err.tag != 0 ? tag_text(err.tag) : std::string();
   if (vague_ && err.precision != TRM_TAG_EXACT) message += window_text(err);
   else if (!op.empty()) message += cat("; in ", op, " (tag ", err.tag, ")");
@@ -351,6 +352,7 @@ void Device::copy_strided(const StridedCopy& copy, Lane lane, uint64_t tag) {
     bytes.resize(static_cast<size_t>(high - low + 1) * copy.item_bytes);
     TrmMem device = mem;
     device.offset = static_cast<uint64_t>(static_cast<int64_t>(mem.offset) + low * copy.item_bytes);
+    device.bytes = bytes.size();  // reversed axes reach below mem.offset
     this->copy(host_memory(bytes.data(), bytes.size()), device, bytes.size(), lane, tag);
     synchronize();  // here, so that no failure leaves a copy behind that still writes to the staging memory
     return std::pair(device, -low);
