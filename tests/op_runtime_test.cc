@@ -1,7 +1,7 @@
 // Every op of the registry through the runtime: each generated case becomes a plan that may use the CPU's help, runs on
 // the cpu, on the reference and on personas of refchip, and is compared with the reference evaluator within the
 // measured bound. What op_chip_test.cc leaves to the host (views, assembly, decomposition, fallback, layout and type
-// conversion, transfers) is what this one is about.
+// conversion, transfers) is what this one is about. A device works alone where it can.
 //
 // The cpu and the reference run every case; the personas share them out, so that each persona sees its part of the
 // cases of every op. TRIREME_FULL_MATRIX=1 runs every case on every device. The table of cases per op, element type and
@@ -87,6 +87,16 @@ class Report : public ::testing::Environment {
 };
 [[maybe_unused]] const auto* const report = ::testing::AddGlobalTestEnvironment(new Report);
 
+// Alone where the device can, so that nothing passes because the CPU was cheaper; else with the CPU's help.
+std::shared_ptr<runtime::Plan> plan_on(runtime::Device& device, const Graph& graph) {
+  try {
+    return runtime::Plan::make(graph, {.target = &device, .fallback = runtime::Fallback::kError});
+  } catch (const Error& refused) {
+    if (refused.code() != Code::kUnsupported) throw;
+    return runtime::Plan::make(graph, {.target = &device, .fallback = runtime::Fallback::kAllow});
+  }
+}
+
 class OpRuntime : public ::testing::TestWithParam<const OpDecl*> {
  protected:
   void run_on(const Target& target, const OpCase& given, const Graph& graph, const Instance& instance,
@@ -95,15 +105,9 @@ class OpRuntime : public ::testing::TestWithParam<const OpDecl*> {
     Count& count = counts()[{target.name, std::string(GetParam()->id()), given.dtype}];
     ++count.cases;
     try {
-      runtime::PlanOptions options;
-      options.target = target.device;
-      options.fallback = runtime::Fallback::kAllow;
-      const auto plan = runtime::Plan::make(graph, options);
-      for (const runtime::LedgerRow& row : plan->ledger().rows) {
-        if (row.on_target) continue;
-        ++count.helped;
-        break;
-      }
+      const auto plan = plan_on(*target.device, graph);
+      const auto& rows = plan->ledger().rows;
+      count.helped += std::any_of(rows.begin(), rows.end(), [](const auto& row) { return !row.on_target; });
       std::vector<runtime::BufferRef> inputs;
       for (const Literal& literal : instance.inputs) inputs.push_back(runtime::Buffer::from(*target.device, literal));
       const auto outputs = plan->run(inputs);

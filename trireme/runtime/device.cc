@@ -244,7 +244,7 @@ TrmMem Device::allocate(uint64_t bytes) {
       return mem;
     }
   }
-  if (down_) before_command(0);
+  check_up();
   TrmMem mem{};
   TrmErr err = fresh_error();
   int32_t code = chip_.device().chunk_alloc(dev_, space().id, rounded, 0, &mem, &err);
@@ -398,7 +398,7 @@ void Device::fill(const TrmMem& mem, const void* item, uint32_t item_bytes, Lane
 
 TrmEvent* Device::create_event() {
   if (!has_streams()) return nullptr;
-  if (down_) before_command(0);
+  check_up();
   TrmEvent* event = nullptr;
   TrmErr err = fresh_error();
   const int32_t code = chip_.device().event_create(dev_, &event, &err);
@@ -447,7 +447,7 @@ void Device::host_wait(TrmEvent* event) {
 }
 
 void Device::synchronize() {
-  if (down_) before_command(0);
+  check_up();
   TrmErr err = fresh_error();
   const int32_t code = chip_.device().sync(dev_, &err);
   if (code != TRM_OK) fail(code, err, "a command failed");

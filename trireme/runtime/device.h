@@ -97,6 +97,10 @@ class Device {
   void check();
   // Clears faults; the contents of memory are lost.
   void reset();
+  // Throws kDeviceFault, with the reason, while the device takes no work.
+  void check_up() {
+    if (down_) before_command(0);
+  }
   // Number of resets so far.
   uint64_t generation() const { return generation_; }
 

@@ -211,8 +211,8 @@ Lowering::Location Lowering::transfer(const Value& value, const Location& from, 
   }
   Location origin = from;
   const uint64_t whole = plan_->storages_[static_cast<size_t>(from.storage)].bytes;
-  const bool keep_layout = !from.view.is_dense() && whole <= 2 * value.type().bytes() &&
-                           plan_->storages_[static_cast<size_t>(from.storage)].bytes > 0;
+  const bool keep_layout =
+      !from.view.is_dense() && whole <= 2 * value.type().bytes() && whole > 0 && addressable(target, from);
   if (!from.view.is_dense() && !keep_layout) {
     origin = densified(source, from, value.dtype(), dense_strides(value.shape()), "copy before crossing");
   }
@@ -370,6 +370,7 @@ std::shared_ptr<Kernel> Lowering::prepare(Device& device, const ProgramRef& prog
   const KernelKey id{&device, program_reader().hash(program.get()), device.generation()};
   const std::lock_guard lock(mutex);
   if (auto known = (*cache)[id].lock()) return known;
+  device.check_up();
   TrmKernel* handle = nullptr;
   TrmErr err{};
   err.struct_size = sizeof err;

@@ -98,12 +98,16 @@ Answer query(Device& device, const ProgramRef& program) {
     out.reason = cat("more than ", TRM_MAX_OPERANDS, " operands");
     return out;
   }
+  device.check_up();
   TrmAnswer answer{};
   answer.struct_size = sizeof answer;
   for (int32_t& slot : answer.in_place) slot = -1;
   TrmErr err{};
   err.struct_size = sizeof err;
   const int32_t code = device.chip().compute()->query(device.handle(), program.get(), &answer, &err);
+  if (code == TRM_DEVICE_LOST || code == TRM_FAULT) {  // no answer, and none to be remembered
+    throw Error(Code::kDeviceFault, cat(device.name(), ": cannot be asked: ", err.text, "; reset the device first"));
+  }
   if (code != TRM_OK) {
     out.reason = err.text[0] != '\0' ? err.text : "the chip failed to answer";
     return out;
