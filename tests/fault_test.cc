@@ -335,7 +335,7 @@ TEST(Reset, ALostDeviceIsAskedAgain) {
   EXPECT_NO_THROW(on_chip(fresh));
 }
 
-// A compiled function goes on after its variables were given values again; its constants are there again by themselves.
+// A compiled function goes on after its variables were given values again; constants are there again by themselves.
 TEST(Reset, CompiledFunctionsGoOn) {
   for (const char* more : {"", ", 'withhold': ['reset']"}) {
     SCOPED_TRACE(more);
