@@ -11,6 +11,7 @@
 #include "trireme/checkpoint/export.h"
 #include "trireme/core/philox.h"
 #include "trireme/formats/npy.h"
+#include "trireme/runtime/shadow.h"
 #include "trireme/runtime/trace.h"
 #include "trireme/tensor/tensor.h"
 
@@ -22,7 +23,7 @@ struct Options {
   DeviceOptions device;
   std::string model, output, trace;
   std::vector<std::string> inputs;
-  uint64_t seed = 0;
+  uint64_t seed = 0, shadow = 0;
   bool json = false;
 };
 
@@ -38,6 +39,7 @@ Literal random_input(const TensorType& type, uint64_t seed, uint32_t stream) {
 
 void run_model(const Options& options) {
   options.device.apply();
+  if (options.shadow > 0) runtime::set_shadow(options.shadow);
   const Graph graph = checkpoint::import_model(options.model);
   std::vector<std::optional<Literal>> inputs(graph.inputs().size());
   for (const std::string& given : options.inputs) {
@@ -102,6 +104,8 @@ void add_run(CLI::App& app) {
     command->add_option("--input", options->inputs, "name=file.npy; inputs not given are random");
     command->add_option("--seed", options->seed, "of random inputs")->capture_default_str();
     command->add_option("--save", options->output, "folder for the outputs as .npy files");
+    command->add_option("--shadow", options->shadow,
+                        "check every n-th region with the reference evaluator (slow; TRIREME_SHADOW for any command)");
     command->add_flag("--json", options->json, "print one JSON line");
     if (traced) options->trace = "trace.json";
     command->add_option("--trace", options->trace, "write a Chrome trace to this file")->capture_default_str();

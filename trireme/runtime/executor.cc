@@ -7,6 +7,7 @@
 #include "trireme/runtime/lowering.h"
 #include "trireme/runtime/plan.h"
 #include "trireme/runtime/planner.h"
+#include "trireme/runtime/shadow.h"
 #include "trireme/runtime/trace.h"
 
 namespace trireme::runtime {
@@ -188,6 +189,7 @@ void Plan::execute(const Step& step, uint64_t tag) {
   const TrmMem* memory = memory_.data() + step.first;
   switch (step.kind) {
     case StepKind::kLaunch:
+      if (shadow_is_due()) return launch_shadowed(step, tag);
       step.device->launch(step.kernel->handle, memory, step.count, step.workspace ? memory + step.count : nullptr,
                           step.lane, tag);
       return;
@@ -208,6 +210,14 @@ void Plan::execute(const Step& step, uint64_t tag) {
     case StepKind::kHostWait: return step.device->host_wait(events_[static_cast<size_t>(step.event)].second);
     case StepKind::kControl: return run_control(step);
   }
+}
+
+void Plan::launch_shadowed(const Step& step, uint64_t tag) {
+  const TrmMem* memory = memory_.data() + step.first;
+  const ShadowCheck check(*step.device, *step.kernel->program.get(), memory);
+  step.device->launch(step.kernel->handle, memory, step.count, step.workspace ? memory + step.count : nullptr, step.lane,
+                      tag);
+  check.compare((*texts_)[static_cast<size_t>(&step - steps_.data())], tag);
 }
 
 void Plan::run_control(const Step& step) {

@@ -379,7 +379,7 @@ std::shared_ptr<Kernel> Lowering::prepare(Device& device, const ProgramRef& prog
     throw Error(code == TRM_OUT_OF_MEMORY ? Code::kOutOfMemory : Code::kDeviceFault,
                 cat(device.name(), " took a program in query and refuses to prepare it: ", err.text));
   }
-  auto kernel = std::make_shared<Kernel>(device, handle);
+  auto kernel = std::make_shared<Kernel>(device, handle, program);
   (*cache)[id] = kernel;
   return kernel;
 }

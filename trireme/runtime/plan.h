@@ -13,6 +13,7 @@
 #include "trireme/ir/graph.h"
 #include "trireme/runtime/buffer.h"
 #include "trireme/runtime/ledger.h"
+#include "trireme/runtime/program.h"
 #include "trireme/runtime/tags.h"
 
 namespace trireme::runtime {
@@ -29,8 +30,11 @@ struct PlanOptions {
 struct Kernel {
   Device& device;
   TrmKernel* handle;
+  ProgramRef program;
   uint64_t generation;  // of the device
-  Kernel(Device& d, TrmKernel* h) : device(d), handle(h), generation(d.generation()) { d.own(h); }
+  Kernel(Device& d, TrmKernel* h, ProgramRef p) : device(d), handle(h), program(std::move(p)), generation(d.generation()) {
+    d.own(h);
+  }
   ~Kernel() { device.release(handle, generation); }
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
@@ -100,6 +104,7 @@ class Plan : public std::enable_shared_from_this<Plan> {
   void bind(std::span<const BufferRef> inputs, std::vector<BufferRef>& outputs);
   void set_memory(size_t storage, const TrmMem& mem);
   void execute(const Step& step, uint64_t tag);
+  void launch_shadowed(const Step& step, uint64_t tag);
   void run_control(const Step& step);
   std::string replay(std::span<const BufferRef> inputs);
   uint64_t generation_of(const Device& device) const;
