@@ -85,9 +85,10 @@ const std::vector<Misfit>& misfits() {
       fs::remove(cat(folder(), "/whole.so"));
       out.push_back({"torn", written("torn", head), Code::kUnsupported, {"torn.so"}});
     }
-    EXPECT_EQ(shell(cat("echo 'int answer(void) { return 42; }' | cc -x c -fPIC -shared -o ", folder(), "/stranger.so -"))
-                  .code,
-              0);
+    EXPECT_EQ(
+        shell(cat("echo 'int answer(void) { return 42; }' | cc -x c -fPIC -shared -o ", folder(), "/stranger.so -"))
+            .code,
+        0);
     out.push_back({"stranger",
                    folder() + "/stranger.so",
                    Code::kUnsupported,

@@ -1,7 +1,6 @@
-// What a chip leaves out, the host makes up for: each optional slot of the device and compute banks is withheld in turn,
-// from the list of slots that the golden file of the ABI holds, and a small training job must end with the same bits as
-// on a chip that has everything.
-// ctest: slow
+// What a chip leaves out, the host makes up for: each optional slot of the device and compute banks is withheld in
+// turn, from the list of slots that the golden file of the ABI holds, and a small training job must end with the same
+// bits as on a chip that has everything. ctest: slow
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -74,8 +73,8 @@ runtime::Device& without(const std::string& slot, const std::string& compute) {
 void expect_same(const std::vector<Literal>& got, const std::vector<Literal>& expected) {
   ASSERT_EQ(got.size(), expected.size());
   for (size_t i = 0; i < got.size(); ++i) {
-    EXPECT_TRUE(got[i].same_bytes(expected[i])) << "value " << i << ": " << got[i].text(8) << ", expected "
-                                                << expected[i].text(8);
+    EXPECT_TRUE(got[i].same_bytes(expected[i]))
+        << "value " << i << ": " << got[i].text(8) << ", expected " << expected[i].text(8);
   }
 }
 

@@ -1,7 +1,7 @@
-// Failures of a chip as a user of the runtime meets them. For every command of a small plan: it fails, it fails late, the
-// device is lost at it; for every allocation: there is no memory. Each ends in an Error of the right kind within two
-// seconds that names op and source line; nothing leaks; other devices go on, and so does the same one, after a reset
-// where that is needed.
+// Failures of a chip as a user of the runtime meets them. For every command of a small plan: it fails, it fails late,
+// the device is lost at it; for every allocation: there is no memory. Each ends in an Error of the right kind within
+// two seconds that names op and source line; nothing leaks; other devices go on, and so does the same one, after a
+// reset where that is needed.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -67,7 +67,8 @@ struct Job {
   // The text of a command names one of the job's ops and that op's line.
   bool names_an_op(const std::string& text) const {
     return std::any_of(lines.begin(), lines.end(), [&](const auto& each) {
-      return text.find(each.first + " ") != std::string::npos && text.find(cat(":", each.second, ")")) != std::string::npos;
+      return text.find(each.first + " ") != std::string::npos &&
+             text.find(cat(":", each.second, ")")) != std::string::npos;
     });
   }
 };
@@ -164,17 +165,15 @@ TEST(Fault, EveryCommandFails) {
 }
 
 TEST(Fault, EveryCommandFailsOnAChipWithoutStreams) {
-  every_command(faulty("exact-queue", ", 'withhold': ['stream_*', 'event_*']"), TRM_FAULT_NEXT_COMMAND, true,
-                [](const Trial& one, const std::string& what) {
-                  EXPECT_TRUE(contains(what, "in " + one.victim)) << what;
-                });
+  every_command(
+      faulty("exact-queue", ", 'withhold': ['stream_*', 'event_*']"), TRM_FAULT_NEXT_COMMAND, true,
+      [](const Trial& one, const std::string& what) { EXPECT_TRUE(contains(what, "in " + one.victim)) << what; });
 }
 
 TEST(Fault, EveryCommandFailsOnASynchronousChip) {
-  every_command(faulty("synchronous", ", 'synchronous': true"), TRM_FAULT_NEXT_COMMAND, false,
-                [](const Trial& one, const std::string& what) {
-                  EXPECT_TRUE(contains(what, "in " + one.victim)) << what;
-                });
+  every_command(
+      faulty("synchronous", ", 'synchronous': true"), TRM_FAULT_NEXT_COMMAND, false,
+      [](const Trial& one, const std::string& what) { EXPECT_TRUE(contains(what, "in " + one.victim)) << what; });
 }
 
 // A chip that names a window: the commands of the window are listed, and the victim is among them; run again step by
@@ -202,18 +201,18 @@ TEST(Fault, EveryCommandLosesTheDevice) {
 
 // Reset is emulated by closing and opening again: handles from before are gone.
 TEST(Fault, EveryCommandLosesADeviceWithoutReset) {
-  every_command(faulty("lost-for-good", ", 'withhold': ['reset']"), TRM_FAULT_LOST, true,
-                [](const Trial& one, const std::string& what) {
-                  EXPECT_TRUE(contains(what, "in " + one.victim)) << what;
-                });
+  every_command(
+      faulty("lost-for-good", ", 'withhold': ['reset']"), TRM_FAULT_LOST, true,
+      [](const Trial& one, const std::string& what) { EXPECT_TRUE(contains(what, "in " + one.victim)) << what; });
 }
 
 // A kernel that always fails, on a chip that only names windows: the replay finds op and line.
 TEST(Fault, AReplayNamesTheOp) {
   for (const char* op : {"matmul", "softmax", "cumsum"}) {
     SCOPED_TRACE(op);
-    Device& device = faulty(cat("always-", op), cat(", 'error_precision': 'window', 'faults': [{'kind': 'late', 'op': '",
-                                                    op, "', 'count': 1000}]"));
+    Device& device =
+        faulty(cat("always-", op),
+               cat(", 'error_precision': 'window', 'faults': [{'kind': 'late', 'op': '", op, "', 'count': 1000}]"));
     for (int again = 0; again < 2; ++again) {
       try {
         job().run(*job().plan(device), device);
@@ -231,8 +230,9 @@ TEST(Fault, AReplayNamesTheOp) {
 
 // What a plan replaced in place cannot be computed again: the window is listed, and nothing runs twice.
 TEST(Fault, WhatWasReplacedInPlaceIsNotRunAgain) {
-  Device& device = faulty("in-place", ", 'error_precision': 'window', 'faults': [{'kind': 'late', 'op': 'add', "
-                                      "'count': 1000}]");
+  Device& device = faulty("in-place",
+                          ", 'error_precision': 'window', 'faults': [{'kind': 'late', 'op': 'add', "
+                          "'count': 1000}]");
   set_device(device.name());
   set_fallback(Fallback::kAllow);
   Tensor w = tensor({1, 2});
@@ -257,9 +257,9 @@ TEST(Fault, EveryAllocationFails) {
     SCOPED_TRACE(cat("allocation ", n));
     for (const int times : {1, 2}) {  // once: the runtime frees its cache and asks again
       const std::string name = cat("memory-", n, "-", times);
-      const std::string file = write_persona(
-          name, cat("{'name': '", name, "', 'faults': [{'kind': 'out_of_memory', 'command': ", n, ", 'count': ", times,
-                    "}]}"));
+      const std::string file =
+          write_persona(name, cat("{'name': '", name, "', 'faults': [{'kind': 'out_of_memory', 'command': ", n,
+                                  ", 'count': ", times, "}]}"));
       Device& device = Device::get(cat("refchip:", n % 4, "?persona=", file));
       const auto begin = std::chrono::steady_clock::now();
       try {

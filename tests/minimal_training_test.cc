@@ -1,9 +1,9 @@
-// The smallest chip that computes (refchip minimal-13: eight device and five compute functions, 19 primitives) trains with
-// the CPU's help: a small residual net and a transformer block, compared with the same training on the cpu.
+// The smallest chip that computes (refchip minimal-13: eight device and five compute functions, 19 primitives) trains
+// with the CPU's help: a small residual net and a transformer block, compared with the same training on the cpu.
 //
-// The two round differently: the cpu fuses regions, the chip takes one primitive at a time. After the steps, no parameter
-// may be farther from the cpu's than a thousandth of the way that the model's fastest parameter went.
-// ctest: slow
+// The two round differently: the cpu fuses regions, the chip takes one primitive at a time. After the steps, no
+// parameter may be farther from the cpu's than a thousandth of the way that the model's fastest parameter went. ctest:
+// slow
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -174,9 +174,7 @@ TEST(MinimalTraining, TransformerBlock) {
   }
   const Literal x = Literal::from<int32_t>(text, {2, 6}), y = Literal::from<int32_t>(next, {2, 6});
   const optim::Options options{.learning_rate = 0.01, .weight_decay = 0.1, .epsilon = 1e-3, .clip_norm = 1.0};
-  const auto on = [&](runtime::Device& device) {
-    return train<Gpt>(device, x, y, optim::Method::kAdamW, options, 4);
-  };
+  const auto on = [&](runtime::Device& device) { return train<Gpt>(device, x, y, optim::Method::kAdamW, options, 4); };
   const Training cpu = on(runtime::Device::host());
   for (runtime::Device* device : {&persona_device("minimal-13"), &eager()}) {
     const Training chip = on(*device);

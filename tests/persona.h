@@ -67,10 +67,10 @@ inline uint64_t counted(const runtime::Device& device, const char* key) {
 
 // The personas whose results must be right; the others fail by design.
 inline const std::vector<std::string>& capable_personas() {
-  static const std::vector<std::string> names = {
-      "full",      "minimal-13", "minimal-8", "mandatory",   "handle-only",     "whole-memory", "no-streams",
-      "no-bf16",   "no-i64",     "nhwc-only", "engine-only", "no-strided-copy", "tiny-memory",  "slow-link",
-      "missing-top20"};
+  static const std::vector<std::string> names = {"full",        "minimal-13",   "minimal-8",    "mandatory",
+                                                 "handle-only", "whole-memory", "no-streams",   "no-bf16",
+                                                 "no-i64",      "nhwc-only",    "engine-only",  "no-strided-copy",
+                                                 "tiny-memory", "slow-link",    "missing-top20"};
   return names;
 }
 

@@ -1,5 +1,5 @@
-// A chain of which the chip lacks every second op, end to end: the plan costs what the cheapest of all placements costs,
-// and never crosses between chip and CPU more often than that one does.
+// A chain of which the chip lacks every second op, end to end: the plan costs what the cheapest of all placements
+// costs, and never crosses between chip and CPU more often than that one does.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -72,10 +72,11 @@ TEST(PingPong, CrossesNoMoreThanTheOptimum) {
   int fewest = 100, most = 0;
   for (const double latency : {0.0, 2e3, 2e5, 1e7}) {
     const std::string name = cat("every-second-", static_cast<int64_t>(latency));
-    Device& chip = persona_device(write_persona(
-        name, cat("{'name': '", name, "', 'max_delay_us': 0, 'compute': {'ops': {'only': ['matmul']}}, 'rates': "
-                  "{'link_latency_ns': ",
-                  static_cast<int64_t>(latency), "}}")));
+    Device& chip = persona_device(
+        write_persona(name, cat("{'name': '", name,
+                                "', 'max_delay_us': 0, 'compute': {'ops': {'only': ['matmul']}}, 'rates': "
+                                "{'link_latency_ns': ",
+                                static_cast<int64_t>(latency), "}}")));
     for (const int64_t size : {4, 64, 512, 1024}) {
       SCOPED_TRACE(cat("link latency ", latency, " ns, size ", size));
       const Graph graph = chain(size);

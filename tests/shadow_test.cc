@@ -39,8 +39,8 @@ using Entry = int32_t (*)(const char*, const TrmHost*, TrmChip*);
 Entry persona_entry = nullptr;
 
 Device& wrong_device() {
-  persona_entry = reinterpret_cast<Entry>(const_cast<void*>(
-      chip::all_chips(runtime::host_services()).get("refchip").extension("refchip.entry", 1)));
+  persona_entry = reinterpret_cast<Entry>(
+      const_cast<void*>(chip::all_chips(runtime::host_services()).get("refchip").extension("refchip.entry", 1)));
   static const chip::Chip& chip = chip::add_chip(
       [](const TrmHost* host, TrmChip* chip) {
         const std::string file =

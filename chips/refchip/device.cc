@@ -340,7 +340,7 @@ FaultPtr Device::make_fault(int32_t code, uint64_t tag, std::string text) {
 FaultPtr Device::provoked(const Command& command) {
   for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
     const bool hit = fault->kind != TRM_FAULT_OUT_OF_MEMORY &&
-                     (fault->command        ? fault->command <= commands_
+                     (fault->command       ? fault->command <= commands_
                       : !fault->op.empty() ? command.name.find(fault->op) != std::string::npos
                                            : fault->tag == command.tag);
     if (!hit) continue;

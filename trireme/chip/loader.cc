@@ -63,9 +63,10 @@ TrmErr fresh_error() {
 
 void* open_library(const std::string& path) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) throw Error(Code::kDataLoss, cat("cannot load chip plug-in ", path, ": ", dlerror(),
-                                                        "; it must be a complete shared library, built for this "
-                                                        "machine, that needs no symbol of Trireme"));
+  if (library == nullptr)
+    throw Error(Code::kDataLoss, cat("cannot load chip plug-in ", path, ": ", dlerror(),
+                                     "; it must be a complete shared library, built for this "
+                                     "machine, that needs no symbol of Trireme"));
   return library;
 }
 

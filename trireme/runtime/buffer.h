@@ -16,8 +16,7 @@ struct Buffer {
   uint64_t generation;  // of the device
   TrmMem mem;
 
-  Buffer(Device& d, const TensorType& t)
-      : device(d), type(t), generation(d.generation()), mem(d.allocate(t.bytes())) {}
+  Buffer(Device& d, const TensorType& t) : device(d), type(t), generation(d.generation()), mem(d.allocate(t.bytes())) {}
   ~Buffer() { device.release(mem, generation); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;

@@ -32,7 +32,8 @@ struct Kernel {
   TrmKernel* handle;
   ProgramRef program;
   uint64_t generation;  // of the device
-  Kernel(Device& d, TrmKernel* h, ProgramRef p) : device(d), handle(h), program(std::move(p)), generation(d.generation()) {
+  Kernel(Device& d, TrmKernel* h, ProgramRef p)
+      : device(d), handle(h), program(std::move(p)), generation(d.generation()) {
     d.own(h);
   }
   ~Kernel() { device.release(handle, generation); }

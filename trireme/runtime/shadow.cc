@@ -75,10 +75,7 @@ bool shadow_is_due() {
 }
 
 ShadowCheck::ShadowCheck(Device& device, const TrmProgram& program, const TrmMem* operands)
-    : device_(device),
-      program_(program),
-      operands_(operands),
-      possible_(reference::can_evaluate(graph_of(program))) {
+    : device_(device), program_(program), operands_(operands), possible_(reference::can_evaluate(graph_of(program))) {
   if (!possible_) return;
   device.synchronize();
   const Graph& graph = graph_of(program);
@@ -100,9 +97,9 @@ void ShadowCheck::compare(const std::string& what, uint64_t tag) const {
     const Literal got = read(device_, mem, graph.outputs()[k].type(), value.strides);
     const auto off = reference::compare(expected_.values[k], expected_.bounds[k], got);
     if (!off) continue;
-    throw Error(Code::kDeviceFault,
-                cat(device_.name(), ": shadow check: ", what, " (tag ", tag, ") differs from the reference in output ", k,
-                    ": ", off->text(got.elements()), "; the chip's kernel is wrong, or less exact than the op allows"));
+    throw Error(Code::kDeviceFault, cat(device_.name(), ": shadow check: ", what, " (tag ", tag,
+                                        ") differs from the reference in output ", k, ": ", off->text(got.elements()),
+                                        "; the chip's kernel is wrong, or less exact than the op allows"));
   }
 }
 
