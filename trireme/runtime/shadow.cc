@@ -98,7 +98,7 @@ void ShadowCheck::compare(const std::string& what, uint64_t tag) const {
     const auto off = reference::compare(expected_.values[k], expected_.bounds[k], got);
     if (!off) continue;
     throw Error(Code::kDeviceFault, cat(device_.name(), ": shadow check: ", what, " (tag ", tag,
-                                        ") differs from the reference in output ", k, ": ", off->text(got.elements()),
+                                        ") differs from the evaluator in output ", k, ": ", off->text(got.elements()),
                                         "; the chip's kernel is wrong, or less exact than the op allows"));
   }
 }
