@@ -164,6 +164,20 @@ TEST(TrainCommand, AutocastCanBeSwitchedOff) {
   EXPECT_EQ(loss("off", "bf16", "simplify,autocast"), loss("plain", "none", "simplify"));
 }
 
+// The engine takes the whole step, dropout and the state of the generator included, as one program.
+TEST(TrainCommand, RunsOnAnEngine) {
+  const Place place;
+  const auto loss = [&](const std::string& name, const std::vector<std::string>& words, const std::string& persona) {
+    const auto run = place.train(place.out(name), words, {.environment = {{"TRIREME_REFCHIP_PERSONA", persona}}});
+    EXPECT_EQ(run.status, 0) << run.errors;
+    return nlohmann::json::parse(run.last_line(), nullptr, false).value("loss", 0.0);
+  };
+  const double host = loss("host", {"-o", "Global.epochs=2"}, "full");
+  const double engine = loss("engine", {"-o", "Global.epochs=2", "--chip", "refchip:0"}, "engine-only");
+  EXPECT_GT(host, 0.0);
+  EXPECT_NEAR(host, engine, 1e-4);
+}
+
 // --- losses that are not finite -----------------------------------------------------------------------------------
 
 TEST(TrainCommand, ALossThatIsNotFiniteStopsTheRun) {
