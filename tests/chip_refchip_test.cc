@@ -818,7 +818,7 @@ TEST(RefchipClock, ASynchronousPersonaFinishesInsideTheCall) {
   EXPECT_EQ(c.copy(c.host_mem(value), mem, nullptr, 2), TRM_OK);
   EXPECT_EQ(value[0], 6);
   EXPECT_EQ(c->fault_inject(c.dev, TRM_FAULT_NEXT_COMMAND, 3, nullptr), TRM_OK);
-  EXPECT_EQ(c.fill(mem, 7, nullptr, 3), TRM_OK);
+  EXPECT_EQ(c.fill(mem, 7, nullptr, 3), TRM_FAULT);  // told by the call itself
   EXPECT_EQ(c.sync(), TRM_FAULT);
 }
 
