@@ -60,7 +60,7 @@ TEST(ChipAbi, AppendingIsFine) {
 TEST(ChipAbi, PluginsExportTheEntryAlone) {
   std::string files;
   for (const auto& file : std::filesystem::directory_iterator(TRIREME_BINARY_DIR "/chips")) {
-    if (file.path().extension() == ".so") files += " " + file.path().string();
+    if (file.path().extension() == ".so") files.append(" ").append(file.path().string());
   }
   ASSERT_FALSE(files.empty()) << "no plug-in in " TRIREME_BINARY_DIR "/chips; build everything first";
   EXPECT_TRUE(runs("symbols" + files));

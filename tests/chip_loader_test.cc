@@ -1,5 +1,6 @@
 // Plug-ins that are none, are broken, or come from another time: each is refused with a line that says what to do, or
 // works; the program goes on in every case. tests/plugins/misfit.c is compiled once for each rule it can break.
+// ctest: command
 #include "trireme/chip/loader.h"
 
 #include <gtest/gtest.h>
