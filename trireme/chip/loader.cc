@@ -97,6 +97,8 @@ std::string probe(const std::string& path, const TrmHost& host) {
   }
   if (child == 0) {
     close(pipe_ends[0]);
+    // A crash must look like one, whatever handlers this program has.
+    for (int crash : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) signal(crash, SIG_DFL);
     std::string reason;
     try {
       const auto chip = Chip::from_entry(find_entry(open_library(path), path), host, path);
