@@ -1,6 +1,8 @@
 // What a chip leaves out, the host makes up for: each optional slot of the device and compute banks is withheld in
 // turn, from the list of slots that the golden file of the ABI holds, and a small training job must end with the same
-// bits as on a chip that has everything. ctest: slow
+// bits as on a chip that has everything.
+//
+// ctest: slow
 #include <gtest/gtest.h>
 
 #include <fstream>

@@ -2,8 +2,9 @@
 // with the CPU's help: a small residual net and a transformer block, compared with the same training on the cpu.
 //
 // The two round differently: the cpu fuses regions, the chip takes one primitive at a time. After the steps, no
-// parameter may be farther from the cpu's than a thousandth of the way that the model's fastest parameter went. ctest:
-// slow
+// parameter may be farther from the cpu's than a thousandth of the way that the model's fastest parameter went.
+//
+// ctest: slow
 #include <gtest/gtest.h>
 
 #include <cmath>
