@@ -22,5 +22,6 @@ void add_run(CLI::App& app);
 void add_explain(CLI::App& app);
 void add_report(CLI::App& app);
 void add_train(CLI::App& app);
+void add_conformance(CLI::App& app);
 
 }  // namespace trireme::cli

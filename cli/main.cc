@@ -37,8 +37,11 @@ int main(int argc, char** argv) {
   trireme::cli::add_explain(app);
   trireme::cli::add_report(app);
   trireme::cli::add_train(app);
+  trireme::cli::add_conformance(app);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& failure) {  // a command's own verdict
+    return failure.get_exit_code();
   } catch (const CLI::ParseError& failure) {
     return app.exit(failure) == 0 ? 0 : 2;
   } catch (const trireme::Error& failure) {

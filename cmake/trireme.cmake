@@ -33,6 +33,7 @@ find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(Freetype REQUIRED)
 find_package(ZLIB REQUIRED)
+find_package(Protobuf REQUIRED)
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 add_library(trireme_options INTERFACE)
@@ -183,6 +184,48 @@ std::span<const BuiltinChip> builtin_chips() {
   target_link_libraries(trireme_builtin_chips PUBLIC trireme_chip PRIVATE ${libraries})
   target_link_libraries(trireme_chip PRIVATE trireme_builtin_chips)  # the loader walks the table
   target_link_libraries(trireme_all INTERFACE trireme_builtin_chips)
+endfunction()
+
+# trireme_protobuf(<schema> <variable>): C++ code for trireme/<schema>, left under generated/; its sources in <variable>.
+function(trireme_protobuf schema variable)
+  string(REGEX REPLACE "\\.proto$" ".pb" path ${PROJECT_BINARY_DIR}/generated/trireme/${schema})
+  get_filename_component(folder ${path} DIRECTORY)
+  file(MAKE_DIRECTORY ${folder})
+  add_custom_command(
+    OUTPUT ${path}.cc ${path}.h
+    COMMAND protobuf::protoc --proto_path=${PROJECT_SOURCE_DIR} --cpp_out=${PROJECT_BINARY_DIR}/generated
+            trireme/${schema}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    DEPENDS ${PROJECT_SOURCE_DIR}/trireme/${schema}
+    COMMENT "Generating C++ from trireme/${schema}" VERBATIM)
+  set_source_files_properties(${path}.cc PROPERTIES COMPILE_OPTIONS -w)
+  set(${variable} ${path}.cc ${path}.h PARENT_SCOPE)
+endfunction()
+
+# Each trireme/formats/onnx/ops/<family>.cc gives the mappings of its ops by <family>_mappings(); the table of families
+# is generated from the files.
+function(trireme_onnx_families variable)
+  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/formats/onnx/ops/*.cc)
+  set(declarations "")
+  set(calls "")
+  foreach(file ${files})
+    get_filename_component(family ${file} NAME_WE)
+    string(APPEND declarations "std::span<const Mapping> ${family}_mappings();\n")
+    string(APPEND calls "      ${family}_mappings(),\n")
+  endforeach()
+  set(generated ${PROJECT_BINARY_DIR}/generated/onnx_families.cc)
+  file(CONFIGURE OUTPUT ${generated} CONTENT
+"// Generated from the files of trireme/formats/onnx/ops.
+#include \"trireme/formats/onnx/mapping.h\"
+namespace trireme::formats::onnx {
+@declarations@
+std::vector<std::span<const Mapping>> all_mappings() {
+  return {
+@calls@  };
+}
+}  // namespace trireme::formats::onnx
+" @ONLY)
+  set(${variable} ${generated} PARENT_SCOPE)
 endfunction()
 
 function(trireme_subdirectory folder)

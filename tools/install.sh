@@ -18,6 +18,8 @@ libhwy-dev           portable SIMD
 libpng-dev           PNG images
 libjpeg-dev          JPEG images
 zlib1g-dev           compressed data sets
+libprotobuf-dev      reading ONNX files
+protobuf-compiler    generating their reader
 libfreetype-dev      drawing digits where no data set is at hand
 fonts-dejavu-core    fonts for that
 libgtest-dev         tests

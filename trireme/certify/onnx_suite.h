@@ -1,0 +1,45 @@
+// The ONNX backend conformance suite on a chip: folders <kind>/<case>/model.onnx with test_data_set_<n>/{input,output}
+// files. Outputs are compared as the suite's own runner does: types and shapes equal, |got - expected| <= 1e-7 + 1e-3
+// |expected|, infinities and nans in the same places.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "trireme/certify/cases.h"
+#include "trireme/formats/onnx/value.h"
+
+namespace trireme::certify {
+
+struct OnnxSuiteOptions {
+  std::string device;                // where the graphs run
+  std::string fallback = "allow";    // "error", "warn" or "allow"
+  std::string filter;                // part of the case's path, else all
+  GuardOptions guard;
+};
+
+struct OnnxCase {
+  std::string path;  // "node/test_abs", below the suite's folder
+  std::vector<std::string> operators;
+  Outcome outcome;
+};
+
+struct OnnxSuiteResult {
+  std::vector<OnnxCase> cases;  // by path
+  std::map<Verdict, int> totals() const;
+  // Per operator how its cases ended.
+  std::map<std::string, std::map<Verdict, int>> per_operator() const;
+};
+
+// Throws kNotFound when the folder holds no case.
+OnnxSuiteResult run_onnx_suite(const std::string& folder, const OnnxSuiteOptions& options);
+
+// One case on the current device, in this process.
+Outcome run_onnx_case(const std::string& folder);
+
+// Empty when the value is as expected, else what differs.
+std::string difference(const formats::onnx::HostValue& got, const formats::onnx::HostValue& expected,
+                       double relative = 1e-3, double absolute = 1e-7);
+
+}  // namespace trireme::certify

@@ -1,0 +1,404 @@
+#include "trireme/formats/onnx/importer.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "trireme/base/strings.h"
+#include "trireme/reference/evaluator.h"
+
+namespace trireme::formats::onnx {
+
+namespace {
+
+// A file of a few bytes can ask for endless work by functions in functions and loops in loops.
+constexpr int kMaxDepth = 64;
+constexpr int64_t kMaxNodes = 2'000'000;
+// Results this small are folded at once, so that chains of shape arithmetic stay short.
+constexpr int64_t kFoldedElements = 4096;
+
+std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
+
+std::string full_name(const std::string& domain, const std::string& op) {
+  return domain.empty() ? op : cat(domain, "::", op);
+}
+
+std::string describe(const proto::Node& node, int64_t opset) {
+  return cat("node '", node.name(), "' (", full_name(domain_of(node.domain()), node.op_type()), ", opset ", opset, ")");
+}
+
+using Table = std::multimap<std::string, const Mapping*>;
+
+const Table& table() {
+  static const Table built = [] {
+    Table out;
+    for (const auto family : all_mappings()) {
+      for (const Mapping& mapping : family) {
+        out.emplace(full_name(std::string(mapping.domain), std::string(mapping.op)), &mapping);
+      }
+    }
+    return out;
+  }();
+  return built;
+}
+
+std::string range_text(const Mapping& mapping) { return cat(mapping.since, "-", mapping.until); }
+
+const Mapping& find_mapping(const proto::Node& node, int64_t opset) {
+  const std::string op = full_name(domain_of(node.domain()), node.op_type());
+  const auto [begin, end] = table().equal_range(op);
+  if (begin == end) {
+    std::vector<std::string> names;
+    for (const auto& [known, mapping] : table()) names.push_back(known);
+    const std::string near = nearest_name(op, names);
+    throw Error(Code::kUnsupported, cat(describe(node, opset), ": the operator is not supported",
+                                        near.empty() ? "" : cat("; the nearest one that is: ", near)));
+  }
+  std::vector<std::string> ranges;
+  for (auto at = begin; at != end; ++at) {
+    if (at->second->since <= opset && opset <= at->second->until) return *at->second;
+    ranges.push_back(range_text(*at->second));
+  }
+  throw Error(Code::kUnsupported, cat(describe(node, opset), ": opset ", opset, " of ", op,
+                                      " is not supported; supported: ", join(ranges, ", ")));
+}
+
+// The attributes of a function's node that refer to the function's own attributes, filled in.
+void substitute(proto::Node* node, const std::function<const proto::Attribute*(const std::string&)>& find) {
+  for (int i = node->attribute_size() - 1; i >= 0; --i) {
+    proto::Attribute* attribute = node->mutable_attribute(i);
+    if (!attribute->ref_attr_name().empty()) {
+      const proto::Attribute* given = find(attribute->ref_attr_name());
+      if (given == nullptr) {  // an optional attribute that was not given stays away
+        node->mutable_attribute()->DeleteSubrange(i, 1);
+        continue;
+      }
+      const std::string name = attribute->name();
+      *attribute = *given;
+      attribute->set_name(name);
+      continue;
+    }
+    if (attribute->has_g()) {
+      for (auto& inner : *attribute->mutable_g()->mutable_node()) substitute(&inner, find);
+    }
+    for (auto& graph : *attribute->mutable_graphs()) {
+      for (auto& inner : *graph.mutable_node()) substitute(&inner, find);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> supported_operators() {
+  std::vector<std::string> out;
+  for (const auto& [name, mapping] : table()) out.push_back(cat(name, " ", range_text(*mapping)));
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+// --- scopes ---
+
+Item Scope::captured(const Item& item) {
+  Item out = item;
+  if (item.kind == Kind::kSequence) {
+    for (Item& each : out.items) each = captured(each);
+  } else if (item.kind == Kind::kTensor && !item.value.node().is("constant")) {
+    const auto at = std::find(capture->outside.begin(), capture->outside.end(), item.value);
+    if (at == capture->outside.end()) {
+      capture->outside.push_back(item.value);
+      capture->parameters.push_back(parameter(item.value.dtype(), item.value.shape()));
+      out.value = capture->parameters.back();
+    } else {
+      out.value = capture->parameters[static_cast<size_t>(at - capture->outside.begin())];
+    }
+  }
+  return out;
+}
+
+const Item* Scope::find(const std::string& name) {
+  const auto at = items_.find(name);
+  if (at != items_.end()) return &at->second;
+  if (parent_ == nullptr) return nullptr;
+  const Item* found = parent_->find(name);
+  if (found == nullptr || capture == nullptr) return found;
+  return &(items_[name] = captured(*found));
+}
+
+// --- values ---
+
+bool Importer::depends(const Value& value) {
+  std::vector<const Node*> stack{&value.node()};
+  while (!stack.empty()) {
+    const Node* node = stack.back();
+    if (depends_.contains(node)) {
+      stack.pop_back();
+      continue;
+    }
+    bool ready = true, any = node->is("parameter");
+    for (const Value& input : node->inputs()) {
+      if (!input) continue;
+      const auto at = depends_.find(&input.node());
+      if (at == depends_.end()) {
+        stack.push_back(&input.node());
+        ready = false;
+      } else {
+        any = any || at->second.second;
+      }
+    }
+    if (!ready) continue;
+    stack.pop_back();
+    depends_[node] = {Value(*node), any};
+  }
+  return depends_.at(&value.node()).second;
+}
+
+Literal Importer::fold(const Value& value) {
+  if (value.node().is("constant")) return AttributeReader(value.node().op(), value.node().attributes()).literal("value");
+  const auto key = std::make_pair(&value.node(), value.index());
+  const auto at = known_.find(key);
+  if (at != known_.end()) return at->second.literal;
+  const Literal literal = reference::evaluate(Graph({}, {value}), {})[0];
+  known_[key] = {value, literal};
+  return literal;
+}
+
+Literal Importer::known(const Value& value) {
+  if (!depends(value)) return fold(value);
+  const auto key = std::make_pair(&value.node(), value.index());
+  const auto at = known_.find(key);
+  if (at != known_.end()) return at->second.literal;
+  Literal literal;
+  const auto direct = std::find(parameters_.begin(), parameters_.end(), value);
+  std::vector<Value> used;
+  std::vector<Literal> inputs;
+  const Graph all({}, {value});
+  for (const Node* node : all.nodes()) {
+    if (!node->is("parameter")) continue;
+    const auto place = std::find(parameters_.begin(), parameters_.end(), Value(*node));
+    const size_t index = static_cast<size_t>(place - parameters_.begin());
+    if (place == parameters_.end()) {
+      throw Error(Code::kUnsupported, "a shape depends on a value that changes from round to round of a loop");
+    }
+    if (!values_[index]) {
+      throw Error(Code::kUnsupported, cat("a shape depends on the value of input '", names_[index],
+                                          "', which is not at hand; import the model with that value"));
+    }
+    used.push_back(parameters_[index]);
+    inputs.push_back(values_[index]);
+  }
+  if (direct != parameters_.end()) {
+    literal = values_[static_cast<size_t>(direct - parameters_.begin())];
+  } else if (evaluate_) {
+    literal = evaluate_(Graph(used, {value}), inputs)[0];
+  } else {
+    literal = reference::evaluate(Graph(used, {value}), inputs)[0];
+  }
+  guards_.push_back({Graph(parameters_, {value}), literal});
+  known_[key] = {value, literal};
+  return literal;
+}
+
+const Item& Importer::lookup(Scope& scope, const std::string& name, const std::string& who) {
+  const Item* found = scope.find(name);
+  if (found == nullptr) {
+    throw Error(Code::kDataLoss, cat(model_->source, ": ", who, " uses '", name,
+                                     "', which nothing before it makes (the nodes are out of order, form a cycle, or "
+                                     "the name is wrong)"));
+  }
+  return *found;
+}
+
+Value Importer::random_key(double seed) {
+  random_ = true;
+  const auto bits = static_cast<uint64_t>(std::hash<double>()(seed));
+  const std::vector<uint32_t> words = {static_cast<uint32_t>(bits), static_cast<uint32_t>(bits >> 32),
+                                       static_cast<uint32_t>(keys_), static_cast<uint32_t>(keys_ >> 32)};
+  ++keys_;
+  return ops::constant(Literal::from(std::span<const uint32_t>(words), Shape{4}));
+}
+
+// --- nodes ---
+
+int64_t Importer::opset_of(const std::string& domain, const Scope& scope) const {
+  const std::map<std::string, int64_t>* opsets = &model_->opsets;
+  for (const Scope* s = &scope; s != nullptr; s = s->parent()) {
+    if (s->opsets != nullptr) {
+      opsets = s->opsets;
+      break;
+    }
+  }
+  const auto at = opsets->find(domain);
+  return at == opsets->end() ? 1 : at->second;
+}
+
+std::vector<Item> Importer::build_nodes(const google::protobuf::RepeatedPtrField<proto::Node>& nodes, Scope& scope) {
+  struct Depth {
+    int* depth;
+    explicit Depth(int* d) : depth(d) { ++*depth; }
+    ~Depth() { --*depth; }
+  };
+  const Depth guard(&depth_);
+  if (depth_ > kMaxDepth) {
+    throw Error(Code::kUnsupported, cat(model_->source, ": functions or subgraphs lie more than ", kMaxDepth,
+                                        " deep in one another; a function that calls itself cannot be imported"));
+  }
+  for (const proto::Node& node : nodes) build_node(node, scope);
+  return {};
+}
+
+std::vector<Item> Importer::build(const proto::Graph& graph, Scope& scope) {
+  add_initializers(graph, scope, {});
+  build_nodes(graph.node(), scope);
+  std::vector<Item> outputs;
+  for (const auto& output : graph.output()) {
+    outputs.push_back(lookup(scope, output.name(), cat("the output of graph '", graph.name(), "'")));
+  }
+  return outputs;
+}
+
+void Importer::fold_small(Scope& scope, const proto::Node& node) {
+  for (const std::string& name : node.output()) {
+    if (name.empty()) continue;
+    const Item* item = scope.find(name);
+    if (item == nullptr || item->kind != Kind::kTensor) continue;
+    const Value value = item->value;
+    if (value.node().is("constant") || depends(value) || value.shape().elements() > kFoldedElements) continue;
+    if (!reference::can_evaluate(Graph({}, {value}))) continue;
+    scope.set(name, Item(item->elem, ops::constant(fold(value))));
+  }
+}
+
+void Importer::build_node(const proto::Node& node, Scope& scope) {
+  const std::string domain = domain_of(node.domain());
+  const int64_t opset = opset_of(domain, scope);
+  if (++built_ > kMaxNodes) {
+    throw Error(Code::kUnsupported, cat(model_->source, ": more than ", kMaxNodes, " nodes once its loops are unrolled"));
+  }
+  const std::string name = full_name(domain, node.op_type());
+  const auto function = model_->functions.find(node.overload().empty() ? name : cat(name, ":", node.overload()));
+  if (function != model_->functions.end()) {
+    expand(*function->second, node, scope);
+    return;
+  }
+  const Mapping& mapping = find_mapping(node, opset);
+  Call call(*this, scope, node, opset);
+  try {
+    mapping.build(call);
+  } catch (const Error& error) {
+    if (std::string_view(error.what()).starts_with("node '")) throw;  // of a subgraph: it names the inner node
+    throw Error(error.code(), cat(describe(node, opset), ": ", error.what()), error.rule());
+  }
+  fold_small(scope, node);
+}
+
+void Importer::expand(const proto::Function& function, const proto::Node& node, Scope& scope) {
+  if (node.input_size() > function.input_size() || node.output_size() > function.output_size()) {
+    throw Error(Code::kDataLoss, cat(describe(node, 0), ": function '", function.name(), "' takes ",
+                                     function.input_size(), " inputs and gives ", function.output_size(), " outputs"));
+  }
+  std::map<std::string, int64_t> opsets;
+  for (const auto& each : function.opset_import()) opsets[domain_of(each.domain())] = each.version();
+  Scope inner;
+  inner.opsets = &opsets;
+  for (int i = 0; i < function.input_size(); ++i) {
+    const bool named = i < node.input_size() && !node.input(i).empty();
+    inner.set(function.input(i), named ? lookup(scope, node.input(i), describe(node, 0)) : Item());
+  }
+  const auto find = [&](const std::string& name) -> const proto::Attribute* {
+    for (const auto& attribute : node.attribute()) {
+      if (attribute.name() == name) return &attribute;
+    }
+    for (const auto& attribute : function.attribute_proto()) {
+      if (attribute.name() == name) return &attribute;
+    }
+    return nullptr;
+  };
+  proto::Graph body;
+  *body.mutable_node() = function.node();
+  for (auto& each : *body.mutable_node()) substitute(&each, find);
+  build_nodes(body.node(), inner);
+  for (int k = 0; k < node.output_size(); ++k) {
+    if (!node.output(k).empty()) {
+      scope.set(node.output(k), lookup(inner, function.output(k), cat("the output of function '", function.name(), "'")));
+    }
+  }
+}
+
+// --- the whole model ---
+
+void Importer::add_initializers(const proto::Graph& graph, Scope& scope, const std::map<std::string, bool>& skip) {
+  for (const auto& each : graph.initializer()) {
+    if (skip.contains(each.name())) continue;
+    scope.set(each.name(), constant_item(to_value(each, origin())));
+  }
+  for (const auto& each : graph.sparse_initializer()) {
+    scope.set(each.values().name(), constant_item(to_value(each, origin())));
+  }
+}
+
+Item Importer::bind(const Binding& binding, const std::string& name) {
+  Item item;
+  item.kind = binding.kind;
+  item.elem = binding.elem;
+  item.text = binding.text;
+  item.optional = binding.kind == Kind::kNothing;
+  if (binding.kind == Kind::kTensor) {
+    item.value = parameter(carrier(binding.elem), binding.shape);
+    parameters_.push_back(item.value);
+    values_.push_back(binding.tensor);
+    names_.push_back(name);
+  }
+  for (size_t i = 0; i < binding.items.size(); ++i) {
+    item.items.push_back(bind(binding.items[i], cat(name, "[", i, "]")));
+  }
+  return item;
+}
+
+Layout Importer::lay_out(const Item& item, std::vector<Value>& outputs) {
+  Layout layout;
+  layout.kind = item.kind;
+  layout.elem = item.elem;
+  layout.text = item.text;
+  if (item.kind == Kind::kTensor) {
+    layout.output = outputs.size();
+    outputs.push_back(item.value);
+  }
+  for (const Item& each : item.items) layout.items.push_back(lay_out(each, outputs));
+  return layout;
+}
+
+Imported Importer::import(const std::vector<Binding>& inputs) {
+  const proto::Graph& graph = model_->file.graph();
+  Scope scope;
+  std::map<std::string, bool> bound;
+  for (size_t i = 0; i < model_->inputs.size(); ++i) {
+    const Declared& declared = model_->inputs[i];
+    if (i >= inputs.size() || !inputs[i].given) {
+      if (declared.optional) continue;
+      throw Error(Code::kInvalidArgument, cat(model_->source, ": input '", declared.name, "' ", declared.text(),
+                                              " is missing"));
+    }
+    scope.set(declared.name, bind(inputs[i], declared.name));
+    bound[declared.name] = true;
+  }
+  add_initializers(graph, scope, bound);
+  build_nodes(graph.node(), scope);
+  Imported out;
+  std::vector<Value> outputs;
+  std::vector<std::string> output_names;
+  for (const auto& output : graph.output()) {
+    const Item& item = lookup(scope, output.name(), "an output of the model");
+    out.layouts.push_back(lay_out(item, outputs));
+    while (output_names.size() < outputs.size()) {
+      const size_t first = item.kind == Kind::kTensor ? outputs.size() : output_names.size() + 1;
+      output_names.push_back(first == outputs.size() && item.kind == Kind::kTensor
+                                 ? output.name()
+                                 : cat(output.name(), "[", output_names.size(), "]"));
+    }
+  }
+  out.graph = Graph(parameters_, outputs, names_, output_names);
+  out.guards = std::move(guards_);
+  out.random = random_;
+  return out;
+}
+
+}  // namespace trireme::formats::onnx

@@ -1,0 +1,202 @@
+#include "trireme/formats/onnx/model.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+
+#include "trireme/base/file.h"
+#include "trireme/base/strings.h"
+#include "trireme/formats/onnx/importer.h"
+
+namespace trireme::formats::onnx {
+
+namespace {
+
+std::string main_domain(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
+
+Declared declare(const proto::ValueInfo& info) {
+  Declared out;
+  out.name = info.name();
+  const proto::Type* type = &info.type();
+  if (type->has_optional_type()) {
+    out.kind = Kind::kNothing;
+    type = &type->optional_type().elem_type();
+  }
+  if (type->has_sequence_type()) {
+    out.kind = Kind::kSequence;
+    while (type->has_sequence_type() || type->has_optional_type()) {
+      type = type->has_optional_type() ? &type->optional_type().elem_type() : &type->sequence_type().elem_type();
+    }
+    out.elem = static_cast<Elem>(type->tensor_type().elem_type());
+    return out;
+  }
+  out.elem = static_cast<Elem>(type->tensor_type().elem_type());
+  if (out.kind != Kind::kNothing && out.elem == Elem::kString) out.kind = Kind::kText;
+  out.has_shape = type->tensor_type().has_shape();
+  for (const auto& dim : type->tensor_type().shape().dim()) {
+    out.sizes.push_back(dim.has_dim_value() && dim.dim_value() >= 0 ? dim.dim_value() : -1);
+    out.size_names.push_back(dim.dim_param());
+  }
+  return out;
+}
+
+void read_structure(Model::Impl& model) {
+  const proto::Graph& graph = model.file.graph();
+  for (const auto& each : model.file.opset_import()) model.opsets[main_domain(each.domain())] = each.version();
+  for (const auto& function : model.file.functions()) {
+    const std::string domain = main_domain(function.domain());
+    std::string name = domain.empty() ? function.name() : cat(domain, "::", function.name());
+    if (!function.overload().empty()) name += ":" + function.overload();
+    model.functions[name] = &function;
+  }
+  std::map<std::string, bool> initialized;
+  for (const auto& each : graph.initializer()) initialized[each.name()] = true;
+  for (const auto& each : graph.sparse_initializer()) initialized[each.values().name()] = true;
+  for (const auto& info : graph.input()) {
+    model.inputs.push_back(declare(info));
+    model.inputs.back().optional = initialized.contains(info.name());
+  }
+  for (const auto& info : graph.output()) model.outputs.push_back(declare(info));
+}
+
+void check(const Model::Impl& model, bool parsed) {
+  if (!parsed) {
+    throw Error(Code::kDataLoss, cat(model.source, ": no ONNX model, or one that was cut short"));
+  }
+  if (!model.file.has_graph()) throw Error(Code::kDataLoss, cat(model.source, ": the model has no graph"));
+}
+
+void list_operators(const google::protobuf::RepeatedPtrField<proto::Node>& nodes, std::vector<std::string>& out,
+                    int depth) {
+  if (depth > 64) return;
+  for (const auto& node : nodes) {
+    const std::string domain = main_domain(node.domain());
+    const std::string name = domain.empty() ? node.op_type() : cat(domain, "::", node.op_type());
+    if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
+    for (const auto& attribute : node.attribute()) {
+      if (attribute.has_g()) list_operators(attribute.g().node(), out, depth + 1);
+    }
+  }
+}
+
+}  // namespace
+
+std::string Declared::text() const {
+  std::string out = onnx::name(elem);
+  if (kind == Kind::kSequence) return cat("sequence of ", out);
+  if (kind == Kind::kNothing) out = "optional " + out;
+  if (!has_shape) return out;
+  std::vector<std::string> parts;
+  for (size_t a = 0; a < sizes.size(); ++a) {
+    parts.push_back(sizes[a] >= 0 ? std::to_string(sizes[a]) : size_names[a].empty() ? "?" : size_names[a]);
+  }
+  return cat(out, "[", join(parts, ", "), "]");
+}
+
+Binding::Binding(const HostValue& value)
+    : kind(value.kind), elem(value.elem), tensor(value.tensor), text(value.text), given(true) {
+  if (value.kind == Kind::kTensor) shape = value.tensor.shape();
+  for (const HostValue& each : value.items) items.emplace_back(each);
+}
+
+Binding Binding::of_type(Elem elem, const Shape& shape) {
+  Binding out;
+  out.kind = Kind::kTensor;
+  out.elem = elem;
+  out.shape = shape;
+  out.given = true;
+  return out;
+}
+
+Model Model::load(const std::string& path) {
+  auto impl = std::make_shared<Impl>();
+  impl->source = path;
+  impl->folder = std::filesystem::path(path).parent_path().string();
+  if (impl->folder.empty()) impl->folder = ".";
+  {
+    const auto file = MappedFile::open(path);
+    google::protobuf::io::ArrayInputStream stream(file->bytes().data(),
+                                                  static_cast<int>(std::min<size_t>(file->bytes().size(), INT32_MAX)));
+    check(*impl, file->bytes().size() <= INT32_MAX && impl->file.ParseFromZeroCopyStream(&stream));
+  }
+  read_structure(*impl);
+  Model out;
+  out.impl_ = std::move(impl);
+  return out;
+}
+
+Model Model::parse(std::span<const std::byte> bytes, const std::string& source, const std::string& folder) {
+  auto impl = std::make_shared<Impl>();
+  impl->source = source;
+  impl->folder = folder;
+  check(*impl, bytes.size() <= INT32_MAX && impl->file.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  read_structure(*impl);
+  Model out;
+  out.impl_ = std::move(impl);
+  return out;
+}
+
+const std::vector<Declared>& Model::inputs() const { return impl_->inputs; }
+const std::vector<Declared>& Model::outputs() const { return impl_->outputs; }
+
+int64_t Model::opset() const {
+  const auto at = impl_->opsets.find("");
+  return at == impl_->opsets.end() ? 1 : at->second;
+}
+
+std::vector<std::string> Model::operators() const {
+  std::vector<std::string> out;
+  list_operators(impl_->file.graph().node(), out, 0);
+  for (const auto& function : impl_->file.functions()) list_operators(function.node(), out, 0);
+  return out;
+}
+
+Imported Model::import(const std::vector<Binding>& inputs, const Evaluate& evaluate) const {
+  return Importer(impl_, evaluate).import(inputs);
+}
+
+Imported Model::import_with(int64_t free) const {
+  std::vector<Binding> bindings;
+  for (const Declared& declared : inputs()) {
+    Binding binding;
+    if (!declared.optional) {
+      if (declared.kind == Kind::kTensor && !declared.has_shape) {
+        throw Error(Code::kUnsupported, cat("input '", declared.name, "' declares no shape; import the model with one"));
+      }
+      std::vector<int64_t> sizes = declared.sizes;
+      for (int64_t& size : sizes) size = size < 0 ? free : size;
+      if (declared.kind != Kind::kTensor) {
+        throw Error(Code::kUnsupported, cat("input '", declared.name, "' is ", declared.text(), "; give its value"));
+      }
+      binding = Binding::of_type(declared.elem, Shape(sizes));
+    }
+    bindings.push_back(std::move(binding));
+  }
+  return import(bindings);
+}
+
+HostValue parse_value(std::string_view bytes, const std::string& source, const Declared& declared) {
+  const Origin origin{source, {}, nullptr};
+  const auto parse = [&](auto&& message) {
+    if (bytes.size() > INT32_MAX || !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      throw Error(Code::kDataLoss, cat(source, ": no ", declared.text(), ", or one that was cut short"));
+    }
+    return to_value(message, origin);
+  };
+  if (declared.kind == Kind::kNothing) return parse(proto::Optional());
+  if (declared.kind == Kind::kSequence) {
+    HostValue out = parse(proto::Sequence());
+    if (out.elem == Elem::kNone) out.elem = declared.elem;
+    return out;
+  }
+  return parse(proto::Tensor());
+}
+
+HostValue read_value(const std::string& path, const Declared& declared) {
+  return parse_value(read_file(path), path, declared);
+}
+
+}  // namespace trireme::formats::onnx

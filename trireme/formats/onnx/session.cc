@@ -1,0 +1,126 @@
+#include "trireme/formats/onnx/session.h"
+
+#include "trireme/base/strings.h"
+#include "trireme/tensor/tensor.h"
+
+namespace trireme::formats::onnx {
+
+namespace {
+
+void check(const Declared& declared, const HostValue& value) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(Code::kInvalidArgument,
+                cat("input '", declared.name, "' is declared ", declared.text(), "; it is given ", what));
+  };
+  if (declared.kind == Kind::kNothing) return;
+  if (value.kind != declared.kind) refuse(value.kind == Kind::kTensor ? "a tensor" : "something else");
+  if (value.kind != Kind::kTensor) return;
+  const Shape& shape = value.tensor.shape();
+  bool fits = value.elem == declared.elem && (!declared.has_shape || shape.rank() == static_cast<int>(declared.sizes.size()));
+  for (int a = 0; fits && declared.has_shape && a < shape.rank(); ++a) {
+    const int64_t size = declared.sizes[static_cast<size_t>(a)];
+    fits = size < 0 || size == shape[a];
+  }
+  if (!fits) refuse(cat(name(value.elem), shape));
+}
+
+void describe(const HostValue& value, std::string& out) {
+  append(out, cat(static_cast<int>(value.kind), ":", static_cast<int>(value.elem)));
+  if (value.kind == Kind::kTensor) append(out, value.tensor.shape());
+  if (value.kind == Kind::kText) {
+    append(out, value.text->shape);
+    for (const std::string& each : value.text->strings) append(out, cat(each.size(), " ", each));
+  }
+  append(out, '(');
+  for (const HostValue& each : value.items) describe(each, out);
+  append(out, ')');
+}
+
+void flatten(const HostValue& value, std::vector<Literal>& tensors) {
+  if (value.kind == Kind::kTensor) tensors.push_back(value.tensor);
+  for (const HostValue& each : value.items) flatten(each, tensors);
+}
+
+std::vector<Literal> compute(const Graph& graph, std::span<const Literal> inputs) {
+  std::vector<Tensor> tensors;
+  for (const Literal& each : inputs) tensors.emplace_back(each);
+  const auto outputs = run(graph, tensors);
+  eval(outputs);
+  std::vector<Literal> out;
+  for (const Tensor& each : outputs) out.push_back(each.literal());
+  return out;
+}
+
+HostValue assemble(const Layout& layout, const std::vector<Literal>& outputs) {
+  HostValue out;
+  out.kind = layout.kind;
+  out.elem = layout.elem;
+  out.text = layout.text;
+  if (layout.kind == Kind::kTensor) out.tensor = outputs[layout.output];
+  for (const Layout& each : layout.items) out.items.push_back(assemble(each, outputs));
+  return out;
+}
+
+bool holds(const Guard& guard, const std::vector<Literal>& tensors) {
+  const Value& value = guard.graph.outputs()[0];
+  const auto& inputs = guard.graph.inputs();
+  const auto at = std::find(inputs.begin(), inputs.end(), value);
+  if (at != inputs.end()) return tensors[static_cast<size_t>(at - inputs.begin())].same_bytes(guard.value);
+  return compute(guard.graph, tensors)[0].same_bytes(guard.value);
+}
+
+}  // namespace
+
+const Imported& Session::find_or_import(const std::vector<HostValue>& values, const std::vector<bool>& given,
+                                        const std::vector<Literal>& tensors) {
+  std::string key;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (given[i]) describe(values[i], key);
+    append(key, ';');
+  }
+  for (const Imported& each : graphs_[key]) {
+    if (std::all_of(each.guards.begin(), each.guards.end(), [&](const Guard& g) { return holds(g, tensors); })) {
+      return each;
+    }
+  }
+  std::vector<Binding> bindings;
+  for (size_t i = 0; i < values.size(); ++i) bindings.push_back(given[i] ? Binding(values[i]) : Binding());
+  ++imports_;
+  graphs_[key].push_back(model_.import(bindings, compute));
+  return graphs_[key].back();
+}
+
+std::vector<HostValue> Session::run(const std::map<std::string, HostValue>& inputs) {
+  std::vector<HostValue> values;
+  std::vector<bool> given;
+  std::vector<Literal> tensors;
+  std::vector<std::string> names;
+  for (const Declared& declared : model_.inputs()) {
+    names.push_back(declared.name);
+    const auto at = inputs.find(declared.name);
+    given.push_back(at != inputs.end());
+    values.push_back(given.back() ? at->second : HostValue());
+    if (!given.back()) continue;
+    check(declared, values.back());
+    flatten(values.back(), tensors);
+  }
+  for (const auto& [name, value] : inputs) {
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const std::string near = nearest_name(name, names);
+    throw Error(Code::kNotFound, cat("the model has no input '", name, "'; ",
+                                     near.empty() ? "it has: " + join(names, ", ") : "did you mean '" + near + "'?"));
+  }
+  const Imported& imported = find_or_import(values, given, tensors);
+  last_ = &imported;
+  const std::vector<Literal> outputs = compute(imported.graph, tensors);
+  std::vector<HostValue> out;
+  for (const Layout& layout : imported.layouts) out.push_back(assemble(layout, outputs));
+  return out;
+}
+
+const Imported& Session::imported() const {
+  if (last_ == nullptr) throw Error(Code::kInvalidArgument, "a session has a graph only after its first run");
+  return *last_;
+}
+
+}  // namespace trireme::formats::onnx

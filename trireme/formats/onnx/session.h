@@ -1,0 +1,36 @@
+// Running an ONNX model on the current device: graphs are imported at first use and kept per input types and guards.
+#pragma once
+
+#include <list>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "trireme/formats/onnx/model.h"
+
+namespace trireme::formats::onnx {
+
+class Session {
+ public:
+  explicit Session(Model model) : model_(std::move(model)) {}
+  const Model& model() const { return model_; }
+
+  // One value per declared output. Inputs by name; one that the model has a default for may be left out. Throws
+  // kInvalidArgument for a missing input, an unknown name, or a type or shape the model does not declare.
+  std::vector<HostValue> run(const std::map<std::string, HostValue>& inputs);
+  // The graph used last.
+  const Imported& imported() const;
+  // Number of graphs imported so far.
+  int imports() const { return imports_; }
+
+ private:
+  const Imported& find_or_import(const std::vector<HostValue>& values, const std::vector<bool>& given,
+                                 const std::vector<Literal>& tensors);
+
+  Model model_;
+  std::map<std::string, std::list<Imported>> graphs_;  // by the types of the inputs
+  const Imported* last_ = nullptr;
+  int imports_ = 0;
+};
+
+}  // namespace trireme::formats::onnx

@@ -1,0 +1,28 @@
+// Tensors of the file format as values on the host. Internal to formats/onnx: it sees the protobuf classes.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "trireme/formats/onnx/onnx.pb.h"
+#include "trireme/formats/onnx/value.h"
+
+namespace trireme::formats::onnx {
+
+// Where a message lies: for messages of errors, and for external data.
+struct Origin {
+  std::string source;                // the file's name
+  std::string folder;                // external data lies in here; empty: refused
+  std::shared_ptr<const void> owner;  // keeps the message alive; empty: bytes are copied
+};
+
+HostValue to_value(const proto::Tensor& tensor, const Origin& origin);
+// A sparse tensor, made dense.
+HostValue to_value(const proto::SparseTensor& tensor, const Origin& origin);
+HostValue to_value(const proto::Sequence& sequence, const Origin& origin);
+HostValue to_value(const proto::Optional& optional, const Origin& origin);
+
+// A shape from untrusted sizes. Throws kDataLoss naming `what`.
+Shape checked_shape(const google::protobuf::RepeatedField<int64_t>& sizes, const std::string& what);
+
+}  // namespace trireme::formats::onnx
