@@ -1,5 +1,7 @@
-// trireme run: an exported model on inputs from .npy files (or random ones), with an optional trace.
+// trireme run: an exported or an ONNX model on inputs from files (or random ones), with an optional trace.
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,6 +13,7 @@
 #include "trireme/checkpoint/export.h"
 #include "trireme/core/philox.h"
 #include "trireme/formats/npy.h"
+#include "trireme/formats/onnx/session.h"
 #include "trireme/runtime/shadow.h"
 #include "trireme/runtime/trace.h"
 #include "trireme/tensor/tensor.h"
@@ -24,6 +27,7 @@ struct Options {
   std::string model, output, trace;
   std::vector<std::string> inputs;
   uint64_t seed = 0, shadow = 0;
+  int64_t free = 1;
   bool json = false;
 };
 
@@ -37,25 +41,98 @@ Literal random_input(const TensorType& type, uint64_t seed, uint32_t stream) {
   return Literal::from_doubles(type.dtype, type.shape, values);
 }
 
+struct Given {
+  std::string name, file;
+};
+
+// "name=file", the name being one of `known`.
+std::vector<Given> given_inputs(const Options& options, const std::vector<std::string>& known) {
+  std::vector<Given> out;
+  for (const std::string& text : options.inputs) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos) {
+      throw Error(Code::kInvalidArgument, cat("--input '", text, "' is not name=file"));
+    }
+    out.push_back({text.substr(0, equals), text.substr(equals + 1)});
+    if (std::find(known.begin(), known.end(), out.back().name) != known.end()) continue;
+    const std::string near = nearest_name(out.back().name, known);
+    throw Error(Code::kNotFound,
+                cat("the model has no input '", out.back().name, "'; ",
+                    near.empty() ? "it has: " + join(known, ", ") : "did you mean '" + near + "'?"));
+  }
+  return out;
+}
+
+// Prints and saves outputs, one after the other.
+class Report {
+ public:
+  explicit Report(const Options& options) : options_(&options) {
+    if (!options.output.empty()) make_folders(options.output);
+  }
+  void add(const std::string& name, const Literal& value) {
+    if (!options_->output.empty()) formats::write_npy(options_->output + "/" + name + ".npy", value);
+    if (!options_->json) std::printf("%s = %s\n", name.c_str(), value.text(10).c_str());
+    double sum = 0.0;
+    for (double v : value.to_doubles()) sum += v;
+    list_.push_back({{"name", name}, {"type", TensorType{value.dtype(), value.shape()}.text()}, {"sum", sum}});
+  }
+  void add(const std::string& name, const formats::onnx::HostValue& value) {
+    using formats::onnx::Kind;
+    if (value.kind == Kind::kTensor) add(name, value.tensor);
+    for (size_t i = 0; i < value.items.size(); ++i) add(cat(name, "[", i, "]"), value.items[i]);
+    if (value.kind != Kind::kText) return;
+    if (!options_->json) std::printf("%s = %s\n", name.c_str(), join(value.text->strings, "\n  ").c_str());
+    list_.push_back({{"name", name}, {"text", value.text->strings}});
+  }
+  void close(double ms) const {
+    if (!options_->json) return;
+    std::printf("%s\n", nlohmann::json{{"outputs", list_}, {"chip", current_device()}, {"ms", ms}}.dump().c_str());
+  }
+
+ private:
+  const Options* options_;
+  nlohmann::json list_ = nlohmann::json::array();
+};
+
+void run_onnx(const Options& options) {
+  formats::onnx::Session session(formats::onnx::Model::load(options.model));
+  std::vector<std::string> names;
+  for (const auto& declared : session.model().inputs()) names.push_back(declared.name);
+  std::map<std::string, formats::onnx::HostValue> inputs;
+  for (const Given& each : given_inputs(options, names)) {
+    const auto& declared = session.model().inputs()[static_cast<size_t>(std::find(names.begin(), names.end(), each.name) - names.begin())];
+    inputs[each.name] = each.file.ends_with(".pb") ? formats::onnx::read_value(each.file, declared)
+                                                    : formats::onnx::HostValue(formats::read_npy(each.file));
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto& declared = session.model().inputs()[i];
+    if (declared.optional || inputs.contains(names[i])) continue;
+    inputs[names[i]] = formats::onnx::random_input(declared, options.free, options.seed, static_cast<uint32_t>(i));
+  }
+  session.run(inputs);  // imported, planned and warm
+  if (!options.trace.empty()) runtime::start_trace();
+  const uint64_t begin = runtime::now_ns();
+  const auto results = session.run(inputs);
+  const double ms = static_cast<double>(runtime::now_ns() - begin) * 1e-6;
+  if (!options.trace.empty()) runtime::write_trace(options.trace);
+  Report report(options);
+  for (size_t k = 0; k < results.size(); ++k) report.add(session.model().outputs()[k].name, results[k]);
+  report.close(ms);
+}
+
 void run_model(const Options& options) {
   options.device.apply();
   if (options.shadow > 0) runtime::set_shadow(options.shadow);
+  if (options.model.ends_with(".onnx")) {
+    run_onnx(options);
+    return;
+  }
   const Graph graph = checkpoint::import_model(options.model);
   std::vector<std::optional<Literal>> inputs(graph.inputs().size());
-  for (const std::string& given : options.inputs) {
-    const size_t equals = given.find('=');
-    if (equals == std::string::npos) {
-      throw Error(Code::kInvalidArgument, cat("--input '", given, "' is not name=file.npy"));
-    }
-    const std::string name = given.substr(0, equals);
-    const auto at = std::find(graph.input_names().begin(), graph.input_names().end(), name);
-    if (at == graph.input_names().end()) {
-      const std::string near = nearest_name(name, graph.input_names());
-      throw Error(Code::kNotFound,
-                  cat("the model has no input '", name, "'; ",
-                      near.empty() ? "it has: " + join(graph.input_names(), ", ") : "did you mean '" + near + "'?"));
-    }
-    inputs[static_cast<size_t>(at - graph.input_names().begin())] = formats::read_npy(given.substr(equals + 1));
+  const auto& names = graph.input_names();
+  for (const Given& each : given_inputs(options, names)) {
+    inputs[static_cast<size_t>(std::find(names.begin(), names.end(), each.name) - names.begin())] =
+        formats::read_npy(each.file);
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i]) inputs[i] = random_input(graph.inputs()[i].type(), options.seed, static_cast<uint32_t>(i));
@@ -76,22 +153,11 @@ void run_model(const Options& options) {
   const auto results = once();
   const double ms = static_cast<double>(runtime::now_ns() - begin) * 1e-6;
   if (!options.trace.empty()) runtime::write_trace(options.trace);
-  nlohmann::json list = nlohmann::json::array();
+  Report report(options);
   for (size_t k = 0; k < results.size(); ++k) {
-    const std::string name = k < graph.output_names().size() ? graph.output_names()[k] : cat("output", k);
-    const Literal value = results[k].literal();
-    if (!options.output.empty()) {
-      make_folders(options.output);
-      formats::write_npy(options.output + "/" + name + ".npy", value);
-    }
-    if (!options.json) std::printf("%s = %s\n", name.c_str(), value.text(10).c_str());
-    double sum = 0.0;
-    for (double v : value.to_doubles()) sum += v;
-    list.push_back({{"name", name}, {"type", TensorType{value.dtype(), value.shape()}.text()}, {"sum", sum}});
+    report.add(k < graph.output_names().size() ? graph.output_names()[k] : cat("output", k), results[k].literal());
   }
-  if (options.json) {
-    std::printf("%s\n", nlohmann::json{{"outputs", list}, {"chip", current_device()}, {"ms", ms}}.dump().c_str());
-  }
+  report.close(ms);
 }
 
 }  // namespace
@@ -100,8 +166,10 @@ void add_run(CLI::App& app) {
   const auto declare = [&](const char* name, const char* help, bool traced) {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand(name, help);
-    command->add_option("model", options->model, "folder of an exported model")->required();
-    command->add_option("--input", options->inputs, "name=file.npy; inputs not given are random");
+    command->add_option("model", options->model, "folder of an exported model, or a .onnx file")->required();
+    command->add_option("--input", options->inputs, "name=file, .npy or (for ONNX) .pb; inputs not given are random");
+    command->add_option("--free", options->free, "size of an ONNX input's free axes where it is random")
+        ->capture_default_str();
     command->add_option("--seed", options->seed, "of random inputs")->capture_default_str();
     command->add_option("--save", options->output, "folder for the outputs as .npy files");
     command->add_option("--shadow", options->shadow,
@@ -112,8 +180,8 @@ void add_run(CLI::App& app) {
     options->device.add_to(*command);
     command->callback([options] { run_model(*options); });
   };
-  declare("run", "Run an exported model", false);
-  declare("trace", "Run an exported model and write a Chrome trace (chrome://tracing, Perfetto)", true);
+  declare("run", "Run a model", false);
+  declare("trace", "Run a model and write a Chrome trace (chrome://tracing, Perfetto)", true);
 }
 
 }  // namespace trireme::cli

@@ -102,6 +102,23 @@ HostValue ramp(const Declared& declared) {
   return {declared.elem, Literal::from_doubles(formats::onnx::carrier(declared.elem), shape, values)};
 }
 
+// Cases whose expected values are themselves less exact than the suite's tolerance.
+struct Exception {
+  std::string_view path;
+  double absolute;
+  std::string_view why;
+};
+constexpr Exception kExceptions[] = {
+    {"test_dft_inverse/", 1e-6, "the expected values carry rounding errors of 2e-7 around 0"},
+    {"test_dft_inverse_opset19/", 1e-6, "the expected values carry rounding errors of 2e-7 around 0"},
+};
+const Exception* exception_of(const std::string& path) {
+  for (const Exception& each : kExceptions) {
+    if (path.find(each.path) != std::string::npos) return &each;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::string difference(const HostValue& got, const HostValue& expected, double relative, double absolute) {
@@ -125,43 +142,88 @@ std::string difference(const HostValue& got, const HostValue& expected, double r
   return {};
 }
 
-Outcome run_onnx_case(const std::string& path) {
-  Outcome outcome;
+namespace {
+
+// The verdict of `work`; refusals by name are no failures.
+template <class F>
+Outcome judged(F work) {
   try {
-    formats::onnx::Session session(formats::onnx::Model::load(path));
-    const auto& inputs = session.model().inputs();
-    const auto& outputs = session.model().outputs();
-    for (const Sets& set : data_sets(path)) {
-      std::map<std::string, HostValue> given;
-      size_t next = 0;
-      for (const Declared& declared : inputs) {  // files stand for the inputs in order; defaults have none
-        if (next == set.inputs.size()) break;
-        given.emplace(declared.name, formats::onnx::read_value(set.inputs[next++], declared));
-      }
-      if (set.inputs.empty() && !set.outputs.empty()) {
-        for (const Declared& declared : inputs) {
-          if (!declared.optional) given.emplace(declared.name, ramp(declared));
-        }
-      }
-      const auto results = session.run(given);
-      if (session.imported().random) {
-        return {Verdict::kUnsupported, "draws random numbers, for which the suite expects one generator's values", 0.0};
-      }
-      for (size_t k = 0; k < set.outputs.size() && k < outputs.size(); ++k) {
-        const HostValue expected = formats::onnx::read_value(set.outputs[k], outputs[k]);
-        const std::string off = difference(results[k], expected);
-        if (!off.empty()) return {Verdict::kWrong, cat("output '", outputs[k].name, "' ", off), 0.0};
+    return work();
+  } catch (const Error& error) {
+    const bool refused = error.code() == Code::kUnsupported;
+    return {refused ? Verdict::kUnsupported : Verdict::kWrong, cat(refused ? "" : "error: ", error.what()), 0.0};
+  } catch (const std::exception& error) {
+    return {Verdict::kWrong, cat("error: ", error.what()), 0.0};
+  }
+}
+
+Outcome compare_case(const std::string& path) {
+  formats::onnx::Session session(formats::onnx::Model::load(path));
+  const auto& inputs = session.model().inputs();
+  const auto& outputs = session.model().outputs();
+  const Exception* exception = exception_of(path);
+  const double absolute = exception == nullptr ? 1e-7 : exception->absolute;
+  size_t compared = 0;
+  for (const Sets& set : data_sets(path)) {
+    std::map<std::string, HostValue> given;
+    size_t next = 0;
+    for (const Declared& declared : inputs) {  // files stand for the inputs in order; defaults have none
+      if (next == set.inputs.size()) break;
+      given.emplace(declared.name, formats::onnx::read_value(set.inputs[next++], declared));
+    }
+    if (set.inputs.empty() && !set.outputs.empty()) {
+      for (const Declared& declared : inputs) {
+        if (!declared.optional) given.emplace(declared.name, ramp(declared));
       }
     }
-    outcome.verdict = Verdict::kPass;
-  } catch (const Error& error) {
-    outcome.verdict = error.code() == Code::kUnsupported ? Verdict::kUnsupported : Verdict::kWrong;
-    outcome.detail = cat(error.code() == Code::kUnsupported ? "" : "error: ", error.what());
-  } catch (const std::exception& error) {
-    outcome.verdict = Verdict::kWrong;
-    outcome.detail = cat("error: ", error.what());
+    const auto results = session.run(given);
+    if (session.imported().random) {
+      return {Verdict::kUnsupported, "draws random numbers, for which the suite expects one generator's values", 0.0};
+    }
+    for (size_t k = 0; k < set.outputs.size() && k < outputs.size(); ++k) {
+      const HostValue expected = formats::onnx::read_value(set.outputs[k], outputs[k]);
+      const std::string off = difference(results[k], expected, 1e-3, absolute);
+      ++compared;
+      if (!off.empty()) return {Verdict::kWrong, cat("output '", outputs[k].name, "' ", off), 0.0};
+    }
   }
-  return outcome;
+  if (compared == 0) return {Verdict::kUnsupported, "the case has no expected outputs", 0.0};
+  return {Verdict::kPass, exception == nullptr ? "" : cat("tolerance ", absolute, ": ", exception->why), 0.0};
+}
+
+Outcome run_random(const std::string& path) {
+  formats::onnx::Session session(formats::onnx::Model::load(path));
+  std::map<std::string, HostValue> given;
+  for (const Declared& declared : session.model().inputs()) {
+    if (declared.optional) continue;
+    given.emplace(declared.name, formats::onnx::random_input(declared, 2, 0, static_cast<uint32_t>(given.size())));
+  }
+  const auto results = session.run(given);
+  const auto& outputs = session.model().outputs();
+  for (size_t k = 0; k < outputs.size(); ++k) {
+    const Declared& declared = outputs[k];
+    if (declared.kind != Kind::kTensor || results[k].kind != Kind::kTensor) continue;
+    const Shape& shape = results[k].tensor.shape();
+    bool fits = results[k].elem == declared.elem && (!declared.has_shape || declared.sizes.size() == static_cast<size_t>(shape.rank()));
+    for (int a = 0; fits && declared.has_shape && a < shape.rank(); ++a) {
+      const int64_t size = declared.sizes[static_cast<size_t>(a)];
+      fits = size < 0 || size == shape[a];
+    }
+    if (!fits) {
+      return {Verdict::kWrong, cat("output '", declared.name, "' is ", describe(results[k]), ", declared ", declared.text()), 0.0};
+    }
+  }
+  return {Verdict::kPass, {}, 0.0};
+}
+
+}  // namespace
+
+Outcome run_onnx_case(const std::string& path) {
+  return judged([&] { return compare_case(path); });
+}
+
+Outcome run_onnx_random(const std::string& path) {
+  return judged([&] { return run_random(path); });
 }
 
 std::map<Verdict, int> OnnxSuiteResult::totals() const {
@@ -204,7 +266,7 @@ OnnxSuiteResult run_onnx_suite(const std::string& folder, const OnnxSuiteOptions
     set_fallback(options.fallback == "error" ? Fallback::kError
                                              : options.fallback == "allow" ? Fallback::kAllow : Fallback::kWarn);
   };
-  const auto outcomes = run_guarded(models.size(), start, [&](size_t i) { return run_onnx_case(models[i]); }, options.guard);
+  const auto outcomes = run_guarded(models.size(), start, [&](size_t i) { return options.random ? run_onnx_random(models[i]) : run_onnx_case(models[i]); }, options.guard);
   for (size_t i = 0; i < models.size(); ++i) {
     result.cases[i].outcome = outcomes[i];
     try {

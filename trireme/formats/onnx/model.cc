@@ -26,7 +26,7 @@ Declared declare(const proto::ValueInfo& info) {
     type = &type->optional_type().elem_type();
   }
   if (type->has_sequence_type()) {
-    out.kind = Kind::kSequence;
+    if (out.kind == Kind::kTensor) out.kind = Kind::kSequence;
     while (type->has_sequence_type() || type->has_optional_type()) {
       type = type->has_optional_type() ? &type->optional_type().elem_type() : &type->sequence_type().elem_type();
     }

@@ -24,7 +24,7 @@ namespace trireme::formats::onnx {
 // What a model declares about an input or output. A size of -1 is free.
 struct Declared {
   std::string name;
-  Kind kind = Kind::kTensor;
+  Kind kind = Kind::kTensor;  // kNothing: an optional, of whatever
   Elem elem = Elem::kNone;
   bool has_shape = false;
   std::vector<int64_t> sizes;

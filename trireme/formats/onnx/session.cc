@@ -1,6 +1,10 @@
 #include "trireme/formats/onnx/session.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "trireme/base/strings.h"
+#include "trireme/core/philox.h"
 #include "trireme/tensor/tensor.h"
 
 namespace trireme::formats::onnx {
@@ -116,6 +120,28 @@ std::vector<HostValue> Session::run(const std::map<std::string, HostValue>& inpu
   std::vector<HostValue> out;
   for (const Layout& layout : imported.layouts) out.push_back(assemble(layout, outputs));
   return out;
+}
+
+HostValue random_input(const Declared& declared, int64_t free, uint64_t seed, uint32_t stream) {
+  if (declared.kind == Kind::kNothing) return {};
+  if (declared.kind != Kind::kTensor || !declared.has_shape) {
+    throw Error(Code::kUnsupported,
+                cat("input '", declared.name, "' is declared ", declared.text(), ": give it, it cannot be made up"));
+  }
+  std::vector<int64_t> sizes = declared.sizes;
+  for (int64_t& size : sizes) size = size < 0 ? free : size;
+  const Shape shape(sizes);
+  if (shape.elements() > (int64_t{1} << 32)) {
+    throw Error(Code::kInvalidArgument, cat("input '", declared.name, "' would have ", shape.elements(), " elements"));
+  }
+  const DType type = carrier(declared.elem);
+  const double most = is_narrow(declared.elem) ? 2.0 : 8.0;
+  std::vector<double> values(static_cast<size_t>(shape.elements()));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint32_t word = philox_word({static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32), stream, 0}, i);
+    values[i] = is_float(type) ? word * 0x1p-31 - 1.0 : type == boolean ? word % 2 : std::fmod(word, most);
+  }
+  return {declared.elem, Literal::from_doubles(type, shape, values)};
 }
 
 const Imported& Session::imported() const {

@@ -33,4 +33,8 @@ class Session {
   int imports_ = 0;
 };
 
+// A value for an input: uniform numbers, floats in [-1, 1), integers in [0, 8), flags. Free sizes become `free`. Throws
+// kUnsupported where a value cannot be made up: text, sequences, an input of undeclared shape.
+HostValue random_input(const Declared& declared, int64_t free, uint64_t seed, uint32_t stream);
+
 }  // namespace trireme::formats::onnx

@@ -63,7 +63,7 @@ void attention(Call& c) {
   const Shape shape = scores.shape();
   const double softcap = c.number("softcap", 0.0);
   if (softcap != 0.0) scores = ops::tanh(scores / ops::filled_like(scores, softcap)) * softcap;
-  show(c.opset() >= 25 ? 1 : 2, scores);
+  show(1, scores);
   // What a query may see: where the mask, the causal order and the number of valid keys allow it.
   Value seen;
   const auto allow = [&](const Value& mask) {
@@ -93,7 +93,7 @@ void attention(Call& c) {
   }
   constexpr double infinity = std::numeric_limits<double>::infinity();
   if (seen) scores = ops::select(seen, scores, -infinity);
-  show(c.opset() >= 25 ? 2 : 1, scores);
+  show(2, scores);
   DType precise = type;
   if (c.given("softmax_precision")) precise = carrier(static_cast<Elem>(c.integer("softmax_precision")));
   Value shares = ops::as_type(ops::softmax(ops::as_type(scores, ops::wide_type(precise)), 3), type);

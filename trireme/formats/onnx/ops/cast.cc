@@ -49,6 +49,7 @@ Value rounded_to(const Value& x, Elem elem, bool saturate) {
   y = ops::select(too_large, number(saturate ? Beyond::kLargest : f.unsaturated), y);
   y = ops::select(infinite, number(saturate ? f.saturated_infinity : f.unsaturated), y);
   y = ops::copysign(y, x);
+  if (elem == Elem::kFloat4E2M1) y = ops::select(ops::compare(x, x, "ne"), -0.0, y);  // which has no nan
   return f.negative_zero ? y : ops::select(ops::compare(y, 0.0, "eq"), 0.0, y);
 }
 

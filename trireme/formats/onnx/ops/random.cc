@@ -55,7 +55,8 @@ void dropout(Call& c) {
     c.result(1, ops::filled(c.opset() >= 10 ? boolean : x.dtype(), x.shape(), 1.0));
     return;
   }
-  const Value keep = ops::compare(ops::uniform(key(c), x.shape().vector(), 0.0, 1.0, f32), ratio, "ge");
+  const Value drawn = c.random_key(static_cast<double>(c.integer("seed", 0)));  // here the seed is an integer
+  const Value keep = ops::compare(ops::uniform(drawn, x.shape().vector(), 0.0, 1.0, f32), ratio, "ge");
   c.result(0, ops::select(keep, x * (1.0 / (1.0 - ratio)), 0.0));
   c.result(1, keep);
 }
