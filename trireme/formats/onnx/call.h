@@ -132,6 +132,7 @@ class Call {
   void result_like(int input, const Value& value) { result(0, Item(elem(input), value)); }
 
  private:
+  void check(const Subgraph& graph, const std::vector<Item>& inputs) const;
   const proto::Attribute* find(std::string_view name) const;
   const proto::Attribute& attribute(std::string_view name, int type) const;
 

@@ -13,6 +13,8 @@ namespace {
 // A file of a few bytes can ask for endless work by functions in functions and loops in loops.
 constexpr int kMaxDepth = 64;
 constexpr int64_t kMaxNodes = 2'000'000;
+// Values are computed while importing only if all that leads to them stays below this.
+constexpr int64_t kMaxKnown = int64_t{1} << 26;
 // Results this small are folded at once, so that chains of shape arithmetic stay short.
 constexpr int64_t kFoldedElements = 4096;
 
@@ -151,11 +153,29 @@ bool Importer::depends(const Value& value) {
   return depends_.at(&value.node()).second;
 }
 
+bool Importer::affordable(const Value& value) const {
+  int64_t elements = 0;
+  for (const Node* node : Graph({}, {value}).nodes()) {
+    for (const TensorType& type : node->outputs()) {
+      if (!node->is("constant")) elements += type.shape.elements();
+      if (elements > kMaxKnown) return false;
+    }
+  }
+  return true;
+}
+
+void Importer::require_affordable(const Value& value) const {
+  if (affordable(value)) return;
+  throw Error(Code::kUnsupported, cat("a shape depends on a value that takes more than ", kMaxKnown,
+                                      " elements to compute"));
+}
+
 Literal Importer::fold(const Value& value) {
   if (value.node().is("constant")) return AttributeReader(value.node().op(), value.node().attributes()).literal("value");
   const auto key = std::make_pair(&value.node(), value.index());
   const auto at = known_.find(key);
   if (at != known_.end()) return at->second.literal;
+  require_affordable(value);
   const Literal literal = reference::evaluate(Graph({}, {value}), {})[0];
   known_[key] = {value, literal};
   return literal;
@@ -166,6 +186,7 @@ Literal Importer::known(const Value& value) {
   const auto key = std::make_pair(&value.node(), value.index());
   const auto at = known_.find(key);
   if (at != known_.end()) return at->second.literal;
+  require_affordable(value);
   Literal literal;
   const auto direct = std::find(parameters_.begin(), parameters_.end(), value);
   std::vector<Value> used;
@@ -262,7 +283,7 @@ void Importer::fold_small(Scope& scope, const proto::Node& node) {
     if (item == nullptr || item->kind != Kind::kTensor) continue;
     const Value value = item->value;
     if (value.node().is("constant") || depends(value) || value.shape().elements() > kFoldedElements) continue;
-    if (!reference::can_evaluate(Graph({}, {value}))) continue;
+    if (!affordable(value) || !reference::can_evaluate(Graph({}, {value}))) continue;
     scope.set(name, Item(item->elem, ops::constant(fold(value))));
   }
 }

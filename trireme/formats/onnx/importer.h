@@ -1,7 +1,6 @@
 // The import of one model for one set of input types. Internal to formats/onnx.
 #pragma once
 
-#include <list>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -59,6 +58,7 @@ class Importer {
   // True when the value depends on a parameter.
   bool depends(const Value& value);
   Literal fold(const Value& value);
+  bool affordable(const Value& value) const;
   std::vector<Item> build(const proto::Graph& graph, Scope& scope);
   std::vector<Item> build_nodes(const google::protobuf::RepeatedPtrField<proto::Node>& nodes, Scope& scope);
   Value random_key(double seed);
@@ -66,6 +66,7 @@ class Importer {
   const Item& lookup(Scope& scope, const std::string& name, const std::string& who);
 
  private:
+  void require_affordable(const Value& value) const;
   void build_node(const proto::Node& node, Scope& scope);
   void expand(const proto::Function& function, const proto::Node& node, Scope& scope);
   Item bind(const Binding& binding, const std::string& name);
@@ -86,7 +87,6 @@ class Importer {
   };
   std::vector<Guard> guards_;
   std::map<std::pair<const Node*, uint32_t>, Known> known_;
-  std::list<proto::Node> substituted_;  // nodes of functions with their attributes filled in
   int depth_ = 0;
   int64_t built_ = 0;
   uint64_t keys_ = 0;

@@ -158,15 +158,17 @@ void tree_ensemble(Call& c) {
   int64_t depth = 0;
   for (int64_t root : roots) {
     c.require(root >= 0 && root < static_cast<int64_t>(count), cat("root ", root, " of ", count));
-    std::vector<std::pair<int64_t, int64_t>> open{{root, 1}};
-    while (!open.empty()) {
-      const auto [node, level] = open.back();
-      open.pop_back();
-      depth = std::max(depth, level);
-      c.require(level <= static_cast<int64_t>(count), "the tree has a circle");
-      const auto i = static_cast<size_t>(node);
-      if (yes_leaf[i] == 0) open.emplace_back(yes[i], level + 1);
-      if (no_leaf[i] == 0 && no[i] != yes[i]) open.emplace_back(no[i], level + 1);
+    std::set<int64_t> level{root};
+    for (int64_t reached = 1; !level.empty(); ++reached) {
+      c.require(reached <= static_cast<int64_t>(count), "the tree has a circle");
+      depth = std::max(depth, reached);
+      std::set<int64_t> below;
+      for (int64_t node : level) {
+        const auto i = static_cast<size_t>(node);
+        if (yes_leaf[i] == 0) below.insert(yes[i]);
+        if (no_leaf[i] == 0) below.insert(no[i]);
+      }
+      level = std::move(below);
     }
   }
   const auto trees = static_cast<int64_t>(roots.size());

@@ -65,6 +65,7 @@ Term without_repeats(Term term) {
     const Value last = ops::transpose(term.value, order);
     Ints rows(last.shape().begin(), last.shape().end() - 2);
     rows.push_back(size * size);
+    if (size > (1 << 24)) throw Error(Code::kUnsupported, "a diagonal of more than 2^24 elements");
     Ints places;
     for (int64_t k = 0; k < size; ++k) places.push_back(k * (size + 1));
     term.value = ops::gather(ops::reshape(last, rows), int64s(places), static_cast<int64_t>(rows.size()) - 1);
@@ -216,6 +217,7 @@ void det(Call& c) {
   const int rank = shape.rank();
   c.require(rank >= 2 && shape[rank - 1] == shape[rank - 2], cat(shape, " are no square matrices"));
   const int64_t n = shape[rank - 1];
+  if (n > 512) c.unsupported(cat("a determinant of ", n, " rows; at most 512"));
   Ints rows(shape.begin(), shape.end() - 2);
   const int64_t batch = Shape(rows).elements();
   // Gaussian elimination with the largest pivot of each column.

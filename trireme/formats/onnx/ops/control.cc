@@ -114,6 +114,7 @@ void scan(Call& c) {
       rounds = size;
     }
     if (rounds == 0) c.unsupported("a scan of no rounds");
+    if (rounds > kMaxRounds) c.unsupported(cat("a scan of more than ", kMaxRounds, " rounds"));
     for (int64_t round = 0; round < rounds; ++round) {
       std::vector<Item> arguments = state;
       for (size_t k = 0; k < inputs.size(); ++k) {

@@ -162,6 +162,7 @@ void deform_conv(Call& c) {
   const int64_t groups = c.integer("group", 1), areas = c.integer("offset_group", 1);
   const int64_t rows = offset.shape()[2], columns = offset.shape()[3];
   const int64_t kh = window.kernel[0], kw = window.kernel[1], taps = kh * kw;
+  if (taps > 4096) c.unsupported("a kernel of more than 4096 elements");
   c.require(areas >= 1 && channels % areas == 0 && groups >= 1 && w.shape()[0] % groups == 0, "groups divide channels");
   c.require(offset.shape() == Shape({n, areas * taps * 2, rows, columns}), cat("offset is ", offset.shape()));
   const DType type = x.dtype();
@@ -236,6 +237,7 @@ void col2im(Call& c) {
     c.require(room >= 0, "the block is larger than the image");
     counts.push_back(room / strides[a] + 1);
   }
+  if (taps > 4096) c.unsupported("blocks of more than 4096 elements");
   c.require(taps >= 1 && x.shape()[1] % taps == 0 && Shape(counts).elements() == x.shape()[2],
             cat("x is ", x.shape(), "; blocks of ", block, " at ", counts, " places"));
   const int64_t channels = x.shape()[1] / taps;

@@ -13,6 +13,9 @@ void gather(Call& c) {
     const Text& text = *c.item(0).text;
     c.require(text.shape.rank() == 1, "text is gathered along one axis");
     const Ints places = c.known_ints(1);
+    size_t longest = 0;
+    for (const std::string& each : text.strings) longest = std::max(longest, each.size());
+    if (bounded(Wide{static_cast<int64_t>(longest)} * static_cast<int64_t>(places.size())) > (1 << 26)) c.unsupported("so much text");
     Text out{c.shape(1), {}};
     for (int64_t at : places) {
       const int64_t index = c.axis(at, text.shape[0]);
@@ -60,14 +63,10 @@ Value scattered(Call& c, const Value& x, const Value& places, const Value& updat
   const int64_t count = places.shape().elements();
   if (count > 4096) c.unsupported("reduction mul of more than 4096 places");
   const Value rows = ops::reshape(places, {count});
-  Ints all = updates.shape().vector();
-  all.insert(all.begin(), 1);
   Value y = x;
   for (int64_t k = 0; k < count; ++k) {
     const Value place = ops::slice_axis(rows, 0, k, k + 1);
-    const Value factor = updates.shape().rank() == 1 ? ops::slice_axis(updates, 0, k, k + 1)
-                                                     : ops::slice_axis(updates, 0, k, k + 1);
-    y = ops::scatter_set(y, place, ops::gather(y, place, 0) * factor, 0);
+    y = ops::scatter_set(y, place, ops::gather(y, place, 0) * ops::slice_axis(updates, 0, k, k + 1), 0);
   }
   return y;
 }

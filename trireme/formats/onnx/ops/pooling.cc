@@ -88,6 +88,7 @@ Value places_of_largest(Call& c, const Value& x, const Window& w) {
   high.insert(high.end(), w.high.begin(), w.high.end());
   const double least = is_float(x.dtype()) ? -std::numeric_limits<double>::infinity() : lowest(x.dtype());
   const Value values = ops::pad(x, low, high, none, least), places = ops::pad(place, low, high, none, -1.0);
+  if (Shape(w.kernel).elements() > 4096) c.unsupported("the places of the largest in windows of more than 4096 elements");
   Value best, where;
   for_each_index(Shape(w.kernel), [&](int64_t, const int64_t* tap) {
     Ints begin = {0, 0}, end = {shape[0], shape[1]}, steps = {1, 1};

@@ -18,9 +18,17 @@ size_t place(Call& c, int64_t at, int64_t size) {
   return static_cast<size_t>(at < 0 ? at + size : at);
 }
 
+constexpr int64_t kMaxItems = 1 << 16;
+
+// What a sequence may hold.
+const Item& element(const Call& c, const Item& item) {
+  c.require(item.kind == Kind::kTensor || item.kind == Kind::kText, "a sequence holds tensors");
+  return item;
+}
+
 void construct(Call& c) {
   std::vector<Item> items;
-  for (int i = 0; i < c.inputs(); ++i) items.push_back(c.item(i));
+  for (int i = 0; i < c.inputs(); ++i) items.push_back(element(c, c.item(i)));
   const Elem elem = items.empty() ? Elem::kNone : items[0].elem;
   c.result(0, Item::sequence(elem, std::move(items)));
 }
@@ -40,7 +48,7 @@ void insert(Call& c) {
     const int64_t at = c.known_int(2);
     where = at == size ? items.size() : place(c, at, size);
   }
-  items.insert(items.begin() + static_cast<std::ptrdiff_t>(where), c.item(1));
+  items.insert(items.begin() + static_cast<std::ptrdiff_t>(where), element(c, c.item(1)));
   c.result(0, Item::sequence(c.item(1).elem, std::move(items)));
 }
 
@@ -76,6 +84,7 @@ void split_to(Call& c) {
   const int64_t size = x.shape()[axis];
   Ints parts;
   bool keep = true;
+  if (size > kMaxItems) c.unsupported(cat("a sequence of up to ", size, " parts; at most ", kMaxItems));
   if (!c.has(1)) {
     keep = c.integer("keepdims", 1) != 0;
     parts.assign(static_cast<size_t>(size), 1);
@@ -114,7 +123,7 @@ void map(Call& c) {
       inputs.push_back(item.items[k]);
     }
     const auto outputs = c.build(body, inputs);
-    for (size_t o = 0; o < outputs.size(); ++o) results[o].push_back(outputs[o]);
+    for (size_t o = 0; o < outputs.size(); ++o) results[o].push_back(element(c, outputs[o]));
   }
   for (size_t o = 0; o < results.size(); ++o) {
     const Elem elem = results[o].empty() ? Elem::kNone : results[o][0].elem;

@@ -140,7 +140,8 @@ void tile(Call& c) {
 }
 
 void concat(Call& c) {
-  const int64_t axis = c.axis(c.integer("axis", 1), shape_of(c, 0).rank());
+  const bool scalars = shape_of(c, 0).rank() == 0;  // which some writers put side by side
+  const int64_t axis = c.axis(c.integer("axis", 1), scalars ? 1 : shape_of(c, 0).rank());
   if (c.item(0).kind == Kind::kText) {
     c.require(shape_of(c, 0).rank() == 1, "text is joined along one axis");
     Text all{{}, {}};
@@ -153,7 +154,7 @@ void concat(Call& c) {
     return;
   }
   std::vector<Value> parts;
-  for (int i = 0; i < c.inputs(); ++i) parts.push_back(c.x(i));
+  for (int i = 0; i < c.inputs(); ++i) parts.push_back(scalars ? ops::reshape(c.x(i), {1}) : c.x(i));
   c.result_like(0, parts.size() == 1 ? parts[0] : ops::concat(parts, axis));
 }
 
@@ -268,6 +269,7 @@ void pad(Call& c) {
       const int64_t before = low[static_cast<size_t>(a)], after = high[static_cast<size_t>(a)], size = y.shape()[a];
       if (before == 0 && after == 0) continue;
       c.require(size >= 1, cat("axis ", a, " is empty"));
+      if (bounded(Wide{before} + size + after) > (1 << 24)) c.unsupported(cat("an axis of more than 2^24 elements in mode ", mode));
       Ints places;
       for (int64_t i = -before; i < size + after; ++i) {
         int64_t at = i;

@@ -26,12 +26,12 @@ Waves waves(DType type, int64_t n, int64_t k, int64_t length) {
   return {ops::constant(Literal::from_doubles(type, shape, cosine)), ops::constant(Literal::from_doubles(type, shape, sine))};
 }
 
-constexpr int64_t kMaxLength = 16384;  // beyond, the table of waves would take gigabytes
+constexpr int64_t kMaxTable = 1 << 24;  // elements of the table of waves
 
 // The transform of the last axis but one of x [rows, length, 1 or 2]; `keep` frequencies.
 Value transformed(Call& c, const Value& x, int64_t length, int64_t keep, bool inverse) {
   const int64_t rows = x.shape()[0];
-  if (length > kMaxLength) c.unsupported(cat("a transform of ", length, " elements; at most ", kMaxLength));
+  if (bounded(Wide{length} * keep) > kMaxTable) c.unsupported(cat("a transform of ", length, " elements"));
   const Waves w = waves(x.dtype(), length, keep, length);
   const auto part = [&](int64_t k) {
     return ops::reshape(ops::slice_axis(x, 2, k, k + 1), {rows, length});

@@ -122,7 +122,7 @@ void resize_to(Call& c, const ResizeRule& r, const std::vector<double>& scales, 
     const bool crops = r.transform == "tf_crop_and_resize";
     if (sizes[i] == from[a] && scales[i] == 1.0 && !crops) continue;
     c.require(sizes[i] >= 0 && from[a] >= 1, cat("axis ", a, " of ", from, " to ", sizes[i]));
-    if (sizes[i] > (int64_t{1} << 28)) c.unsupported(cat("a size of ", sizes[i]));
+    if (sizes[i] > (int64_t{1} << 24)) c.unsupported(cat("a size of ", sizes[i]));
     const double begin = crops ? roi[i] : 0.0, end = crops ? roi[i + static_cast<size_t>(rank)] : 1.0;
     if (sizes[i] == 0) {
       x = ops::slice_axis(x, a, 0, 0);
