@@ -38,8 +38,8 @@ void run_suite(const Options& options) {
     for (const auto& [op, ends] : result.per_operator()) out["per_op"][op] = counts(ends);
     for (const auto& each : result.cases) {
       if (each.outcome.verdict == certify::Verdict::kPass && each.outcome.detail.empty() && !options.list) continue;
-      out["cases"][each.path] = {{"verdict", name(each.outcome.verdict)}, {"detail", each.outcome.detail},
-                                 {"seconds", each.outcome.seconds}};
+      out["cases"][each.path] = {
+          {"verdict", name(each.outcome.verdict)}, {"detail", each.outcome.detail}, {"seconds", each.outcome.seconds}};
     }
     std::printf("%s\n", out.dump().c_str());
   } else {

@@ -56,9 +56,8 @@ std::vector<Given> given_inputs(const Options& options, const std::vector<std::s
     out.push_back({text.substr(0, equals), text.substr(equals + 1)});
     if (std::find(known.begin(), known.end(), out.back().name) != known.end()) continue;
     const std::string near = nearest_name(out.back().name, known);
-    throw Error(Code::kNotFound,
-                cat("the model has no input '", out.back().name, "'; ",
-                    near.empty() ? "it has: " + join(known, ", ") : "did you mean '" + near + "'?"));
+    throw Error(Code::kNotFound, cat("the model has no input '", out.back().name, "'; ",
+                                     near.empty() ? "it has: " + join(known, ", ") : "did you mean '" + near + "'?"));
   }
   return out;
 }
@@ -100,9 +99,10 @@ void run_onnx(const Options& options) {
   for (const auto& declared : session.model().inputs()) names.push_back(declared.name);
   std::map<std::string, formats::onnx::HostValue> inputs;
   for (const Given& each : given_inputs(options, names)) {
-    const auto& declared = session.model().inputs()[static_cast<size_t>(std::find(names.begin(), names.end(), each.name) - names.begin())];
+    const auto& declared =
+        session.model().inputs()[static_cast<size_t>(std::find(names.begin(), names.end(), each.name) - names.begin())];
     inputs[each.name] = each.file.ends_with(".pb") ? formats::onnx::read_value(each.file, declared)
-                                                    : formats::onnx::HostValue(formats::read_npy(each.file));
+                                                   : formats::onnx::HostValue(formats::read_npy(each.file));
   }
   for (size_t i = 0; i < names.size(); ++i) {
     const auto& declared = session.model().inputs()[i];

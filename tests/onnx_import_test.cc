@@ -88,20 +88,23 @@ TEST(OnnxImport, AShapeThatComesInAsAValueIsGuarded) {
     EXPECT_EQ(y[0].tensor.at(5), -6);
     EXPECT_EQ(session.imports(), imports);
   }
-  expect_error([&] { parse(model(parts)).import({Binding(x), Binding::of_type(Elem::kInt64, {2})}); }, Code::kUnsupported,
-               AllOf(HasSubstr("my_Reshape"), HasSubstr("input 's'")));
+  expect_error(
+      [&] {
+        parse(model(parts)).import({Binding(x), Binding::of_type(Elem::kInt64, {2})});
+      },
+      Code::kUnsupported, AllOf(HasSubstr("my_Reshape"), HasSubstr("input 's'")));
 }
 
 TEST(OnnxImport, ShapeArithmeticIsFolded) {
   // Reshape(x, Concat(Gather(Shape(x), 0), [-1])): what exporters write for "flatten all but the batch".
-  const GraphParts parts = {{node("Shape", {"x"}, {"shape"}), node("Gather", {"shape", "zero"}, {"batch"}),
-                             node("Unsqueeze", {"batch", "axis"}, {"row"}),
-                             node("Concat", {"row", "rest"}, {"target"}, {attribute("axis", 0)}),
-                             node("Reshape", {"x", "target"}, {"y"})},
-                            {value("x", kFloat, {-1, 2, 3})},
-                            {value("y", kFloat, {-1, 6})},
-                            {tensor("zero", kInt64, {}, raw<int64_t>({0})), tensor("axis", kInt64, {1}, raw<int64_t>({0})),
-                             tensor("rest", kInt64, {1}, raw<int64_t>({-1}))}};
+  const GraphParts parts = {
+      {node("Shape", {"x"}, {"shape"}), node("Gather", {"shape", "zero"}, {"batch"}),
+       node("Unsqueeze", {"batch", "axis"}, {"row"}),
+       node("Concat", {"row", "rest"}, {"target"}, {attribute("axis", 0)}), node("Reshape", {"x", "target"}, {"y"})},
+      {value("x", kFloat, {-1, 2, 3})},
+      {value("y", kFloat, {-1, 6})},
+      {tensor("zero", kInt64, {}, raw<int64_t>({0})), tensor("axis", kInt64, {1}, raw<int64_t>({0})),
+       tensor("rest", kInt64, {1}, raw<int64_t>({-1}))}};
   const Imported imported = parse(model(parts)).import_with(4);
   EXPECT_TRUE(imported.guards.empty());
   EXPECT_EQ(imported.graph.outputs()[0].shape(), Shape({4, 6}));
@@ -113,13 +116,15 @@ TEST(OnnxImport, IfRunsTheBranchThatTheConditionNames) {
   const auto branch = [](std::string_view op) {
     return graph({{node(op, {"x", "w"}, {"out"})}, {}, {value("out", kFloat, {2})}, {}});
   };
-  const GraphParts parts = {{node("If", {"c"}, {"y"}, {attribute("then_branch", branch("Add")), attribute("else_branch", branch("Sub"))})},
-                            {value("c", kBool, {}), value("x", kFloat, {2})},
-                            {value("y", kFloat, {2})},
-                            {tensor("w", kFloat, {2}, raw<float>({1, 2}))}};
+  const GraphParts parts = {
+      {node("If", {"c"}, {"y"}, {attribute("then_branch", branch("Add")), attribute("else_branch", branch("Sub"))})},
+      {value("c", kBool, {}), value("x", kFloat, {2})},
+      {value("y", kFloat, {2})},
+      {tensor("w", kFloat, {2}, raw<float>({1, 2}))}};
   Session session(parse(model(parts)));
   const auto y = [&](bool c) {
-    return session.run({{"c", HostValue(Literal::scalar<bool>(c))}, {"x", floats_of({5, 5}, {2})}})[0].tensor.to_doubles();
+    return session.run({{"c", HostValue(Literal::scalar<bool>(c))}, {"x", floats_of({5, 5}, {2})}})[0]
+        .tensor.to_doubles();
   };
   EXPECT_EQ(y(true), (std::vector<double>{6, 7}));
   EXPECT_EQ(y(false), (std::vector<double>{4, 3}));
@@ -127,14 +132,16 @@ TEST(OnnxImport, IfRunsTheBranchThatTheConditionNames) {
 }
 
 TEST(OnnxImport, LoopCarriesAndGathers) {
-  const Message body = graph({{node("Add", {"a", "x"}, {"next"}), node("Identity", {"c"}, {"go"}), node("Mul", {"next", "next"}, {"square"})},
-                              {value("i", kInt64, {}), value("c", kBool, {}), value("a", kFloat, {2})},
-                              {value("go", kBool, {}), value("next", kFloat, {2}), value("square", kFloat, {2})},
-                              {}});
-  const GraphParts parts = {{node("Loop", {"n", "", "start"}, {"last", "squares"}, {attribute("body", body)})},
-                            {value("x", kFloat, {2})},
-                            {value("last", kFloat, {2}), value("squares", kFloat, {3, 2})},
-                            {tensor("n", kInt64, {}, raw<int64_t>({3})), tensor("start", kFloat, {2}, raw<float>({0, 1}))}};
+  const Message body = graph(
+      {{node("Add", {"a", "x"}, {"next"}), node("Identity", {"c"}, {"go"}), node("Mul", {"next", "next"}, {"square"})},
+       {value("i", kInt64, {}), value("c", kBool, {}), value("a", kFloat, {2})},
+       {value("go", kBool, {}), value("next", kFloat, {2}), value("square", kFloat, {2})},
+       {}});
+  const GraphParts parts = {
+      {node("Loop", {"n", "", "start"}, {"last", "squares"}, {attribute("body", body)})},
+      {value("x", kFloat, {2})},
+      {value("last", kFloat, {2}), value("squares", kFloat, {3, 2})},
+      {tensor("n", kInt64, {}, raw<int64_t>({3})), tensor("start", kFloat, {2}, raw<float>({0, 1}))}};
   Session session(parse(model(parts)));
   const auto out = session.run({{"x", floats_of({1, 2}, {2})}});
   EXPECT_EQ(out[0].tensor.to_doubles(), (std::vector<double>{3, 7}));
@@ -142,17 +149,24 @@ TEST(OnnxImport, LoopCarriesAndGathers) {
 }
 
 Message function(std::string_view name, const Message& body) {  // x -> y
-  return Message().bytes(1, name).bytes(4, "x").bytes(5, "y").message(7, body).bytes(10, "mine")
-      .message(9, Message().bytes(1, "").number(2, 17)).message(9, Message().bytes(1, "mine").number(2, 1))
+  return Message()
+      .bytes(1, name)
+      .bytes(4, "x")
+      .bytes(5, "y")
+      .message(7, body)
+      .bytes(10, "mine")
+      .message(9, Message().bytes(1, "").number(2, 17))
+      .message(9, Message().bytes(1, "mine").number(2, 1))
       .bytes(6, "slope");
 }
 
 TEST(OnnxImport, AFunctionTakesTheCallersAttributes) {
   const Message body = node("LeakyRelu", {"x"}, {"y"}, {Message().bytes(1, "alpha").bytes(21, "slope").number(20, 1)});
-  const GraphParts parts = {{node("Leaky", {"a"}, {"b"}, {Message().bytes(1, "slope").real(2, 0.5F).number(20, 1)}, "mine")},
-                            {value("a", kFloat, {2})},
-                            {value("b", kFloat, {2})},
-                            {}};
+  const GraphParts parts = {
+      {node("Leaky", {"a"}, {"b"}, {Message().bytes(1, "slope").real(2, 0.5F).number(20, 1)}, "mine")},
+      {value("a", kFloat, {2})},
+      {value("b", kFloat, {2})},
+      {}};
   EXPECT_EQ(run_one(model(parts, 17, {function("Leaky", body)}), {{"a", floats_of({-4, 4}, {2})}}),
             (std::vector<double>{-2, 4}));
 }
@@ -161,7 +175,8 @@ TEST(OnnxImport, AFunctionTakesTheCallersAttributes) {
 
 TEST(OnnxImport, TheOpsetDecidesWhatAnOperatorMeans) {
   // Softmax works on all axes from the first on until opset 12, on the last one from 13.
-  const GraphParts parts = {{node("Softmax", {"x"}, {"y"})}, {value("x", kFloat, {1, 2, 2})}, {value("y", kFloat, {1, 2, 2})}, {}};
+  const GraphParts parts = {
+      {node("Softmax", {"x"}, {"y"})}, {value("x", kFloat, {1, 2, 2})}, {value("y", kFloat, {1, 2, 2})}, {}};
   const HostValue zero = floats_of({0, 0, 0, 0}, {1, 2, 2});
   EXPECT_EQ(run_one(model(parts, 12), {{"x", zero}})[0], 0.25);
   EXPECT_EQ(run_one(model(parts, 13), {{"x", zero}})[0], 0.5);
@@ -181,9 +196,16 @@ TEST(OnnxImport, WhatIsNotKnownIsNamed) {
 
 TEST(OnnxImport, AnInputThatDoesNotFitIsRefused) {
   Session session(parse(model(kAdd)));
-  expect_error([&] { session.run({{"x", floats_of({1, 2}, {2})}}); }, Code::kInvalidArgument,
-               AllOf(HasSubstr("'x'"), HasSubstr("float[2, 3]")));
-  expect_error([&] { session.run({{"x", ints_of({1, 2, 3, 4, 5, 6}, {2, 3})}}); }, Code::kInvalidArgument, HasSubstr("int64"));
+  expect_error(
+      [&] {
+        session.run({{"x", floats_of({1, 2}, {2})}});
+      },
+      Code::kInvalidArgument, AllOf(HasSubstr("'x'"), HasSubstr("float[2, 3]")));
+  expect_error(
+      [&] {
+        session.run({{"x", ints_of({1, 2, 3, 4, 5, 6}, {2, 3})}});
+      },
+      Code::kInvalidArgument, HasSubstr("int64"));
   expect_error([&] { session.run({{"xx", floats_of({1}, {1})}}); }, Code::kNotFound, HasSubstr("did you mean 'x'"));
   expect_error([&] { session.run({}); }, Code::kInvalidArgument, HasSubstr("'x'"));
 }
@@ -198,7 +220,8 @@ TEST(OnnxImport, APrefixOfAFileIsRefused) {
       parse(whole.substr(0, size)).import_with(1);
       ++sound;
     } catch (const Error& error) {
-      EXPECT_TRUE(error.code() == Code::kDataLoss || error.code() == Code::kUnsupported) << size << ": " << error.what();
+      EXPECT_TRUE(error.code() == Code::kDataLoss || error.code() == Code::kUnsupported)
+          << size << ": " << error.what();
     }
   }
   // Only where a field ends can a prefix be a model of its own: after the graph (then at opset 1) and the opset.
@@ -212,47 +235,63 @@ TEST(OnnxImport, TensorsThatLieAboutTheirSizeAreRefused) {
     return model(parts);
   };
   const auto refuse = [&](const Message& weights, const std::string& part) {
-    expect_error([&] { parse(with(weights)).import_with(1); }, Code::kDataLoss, AllOf(HasSubstr("'w'"), HasSubstr(part)));
+    expect_error([&] { parse(with(weights)).import_with(1); }, Code::kDataLoss,
+                 AllOf(HasSubstr("'w'"), HasSubstr(part)));
   };
   refuse(tensor("w", kFloat, {4}, raw<float>({1, 2, 3})), "needs 16 bytes");
   refuse(tensor("w", kFloat, {-3}, raw<float>({1, 2, 3})), "-3");
   refuse(tensor("w", kFloat, {int64_t{1} << 40, int64_t{1} << 40}, ""), "1099511627776");
   refuse(Message().number(1, 3).number(2, kFloat).bytes(8, "w"), "needs 3 entries; the file has 0");
   refuse(tensor("w", 0, {3}, raw<float>({1, 2, 3})), "no element type");
-  expect_error([&] { parse(with(tensor("w", 14, {1}, raw<float>({1, 2})))).import_with(1); }, Code::kUnsupported,
-               HasSubstr("complex64"));
+  expect_error(
+      [&] {
+        parse(with(tensor("w", 14, {1}, raw<float>({1, 2})))).import_with(1);
+      },
+      Code::kUnsupported, HasSubstr("complex64"));
 }
 
 TEST(OnnxImport, NodesInACircleAreRefused) {
   GraphParts parts = kAdd;
   parts.nodes = {node("Add", {"x", "b"}, {"a"}), node("Add", {"a", "x"}, {"b"}), node("Neg", {"b"}, {"y"})};
-  expect_error([&] { parse(model(parts)).import_with(1); }, Code::kDataLoss, AllOf(HasSubstr("my_Add"), HasSubstr("'b'")));
+  expect_error([&] { parse(model(parts)).import_with(1); }, Code::kDataLoss,
+               AllOf(HasSubstr("my_Add"), HasSubstr("'b'")));
 }
 
 TEST(OnnxImport, AFunctionThatCallsItselfIsRefused) {
-  const GraphParts parts = {{node("Again", {"a"}, {"b"}, {}, "mine")}, {value("a", kFloat, {2})}, {value("b", kFloat, {2})}, {}};
+  const GraphParts parts = {
+      {node("Again", {"a"}, {"b"}, {}, "mine")}, {value("a", kFloat, {2})}, {value("b", kFloat, {2})}, {}};
   const std::string bytes = model(parts, 17, {function("Again", node("Again", {"x"}, {"y"}, {}, "mine"))});
   expect_error([&] { parse(bytes).import_with(1); }, Code::kUnsupported, HasSubstr("calls itself"));
 }
 
 TEST(OnnxImport, AHugeValueBehindAShapeIsRefused) {
   // A tensor of 2^40 elements costs nothing while nobody needs its elements.
-  const GraphParts parts = {{node("ConstantOfShape", {"s"}, {"big"}), node("ReduceSum", {"big"}, {"sum"}, {attribute("keepdims", 0)}),
-                             node("Cast", {"sum"}, {"whole"}, {attribute("to", 7)}), node("Unsqueeze", {"whole", "zero"}, {"n"}),
-                             node("ConstantOfShape", {"n"}, {"y"})},
-                            {},
-                            {value("y", kFloat, {-1})},
-                            {tensor("s", kInt64, {2}, raw<int64_t>({int64_t{1} << 20, int64_t{1} << 20})), tensor("zero", kInt64, {1}, raw<int64_t>({0}))}};
+  const GraphParts parts = {
+      {node("ConstantOfShape", {"s"}, {"big"}), node("ReduceSum", {"big"}, {"sum"}, {attribute("keepdims", 0)}),
+       node("Cast", {"sum"}, {"whole"}, {attribute("to", 7)}), node("Unsqueeze", {"whole", "zero"}, {"n"}),
+       node("ConstantOfShape", {"n"}, {"y"})},
+      {},
+      {value("y", kFloat, {-1})},
+      {tensor("s", kInt64, {2}, raw<int64_t>({int64_t{1} << 20, int64_t{1} << 20})),
+       tensor("zero", kInt64, {1}, raw<int64_t>({0}))}};
   expect_error([&] { parse(model(parts)).import_with(1); }, Code::kUnsupported, HasSubstr("elements to compute"));
 }
 
 class ExternalData : public testing::Test {
  protected:
   std::string with(const std::string& location, int64_t offset = 4) {
-    const auto entry = [](std::string_view key, const std::string& value) { return Message().bytes(1, key).bytes(2, value); };
+    const auto entry = [](std::string_view key, const std::string& value) {
+      return Message().bytes(1, key).bytes(2, value);
+    };
     GraphParts parts = kAdd;
-    parts.initializers = {Message().number(1, 3).number(2, kFloat).bytes(8, "w").message(13, entry("location", location))
-                              .message(13, entry("offset", std::to_string(offset))).message(13, entry("length", "12")).number(14, 1)};
+    parts.initializers = {Message()
+                              .number(1, 3)
+                              .number(2, kFloat)
+                              .bytes(8, "w")
+                              .message(13, entry("location", location))
+                              .message(13, entry("offset", std::to_string(offset)))
+                              .message(13, entry("length", "12"))
+                              .number(14, 1)};
     return model(parts);
   }
   void SetUp() override {
@@ -268,13 +307,15 @@ class ExternalData : public testing::Test {
 
 TEST_F(ExternalData, IsReadFromTheModelsFolder) {
   const Imported imported = import("w.bin");
-  const auto y = reference::evaluate(imported.graph, std::vector<Literal>{floats_of({1, 2, 3, 4, 5, 6}, {2, 3}).tensor});
+  const auto y =
+      reference::evaluate(imported.graph, std::vector<Literal>{floats_of({1, 2, 3, 4, 5, 6}, {2, 3}).tensor});
   EXPECT_EQ(y[0].to_doubles(), (std::vector<double>{11, 22, 33, 14, 25, 36}));
 }
 
 TEST_F(ExternalData, IsNotReadFromElsewhere) {
   std::filesystem::create_symlink(folder / "secret", folder / "model/link");
-  for (const std::string& location : {std::string("../secret"), folder / "secret", std::string("link"), std::string("a/../../secret")}) {
+  for (const std::string& location :
+       {std::string("../secret"), folder / "secret", std::string("link"), std::string("a/../../secret")}) {
     expect_error([&] { import(location); }, Code::kDataLoss, HasSubstr("outside the model's folder"));
   }
   expect_error([&] { import("missing.bin"); }, Code::kNotFound, HasSubstr("missing.bin"));
@@ -287,7 +328,8 @@ TEST_F(ExternalData, IsNotReadFromElsewhere) {
 
 // A cast gives the nearest of all values the type has: found by going through them.
 TEST(OnnxImport, CastsToSmallFloatsAreTheNearestValue) {
-  for (const Elem elem : {Elem::kFloat8E4M3FN, Elem::kFloat8E4M3FNUZ, Elem::kFloat8E5M2, Elem::kFloat8E5M2FNUZ, Elem::kFloat4E2M1}) {
+  for (const Elem elem :
+       {Elem::kFloat8E4M3FN, Elem::kFloat8E4M3FNUZ, Elem::kFloat8E5M2, Elem::kFloat8E5M2FNUZ, Elem::kFloat4E2M1}) {
     const int codes = elem == Elem::kFloat4E2M1 ? 16 : 256;
     std::string bytes;
     for (int code = 0; code < codes; ++code) {
@@ -300,10 +342,13 @@ TEST(OnnxImport, CastsToSmallFloatsAreTheNearestValue) {
       if (std::isfinite(v)) values.push_back(v);
     }
     std::vector<float> x;
-    for (int i = -2000; i <= 2000; ++i) x.push_back(static_cast<float>(std::copysign(std::exp2(std::abs(i) * 0.012 - 18.0), i)));
+    for (int i = -2000; i <= 2000; ++i)
+      x.push_back(static_cast<float>(std::copysign(std::exp2(std::abs(i) * 0.012 - 18.0), i)));
     const auto count = static_cast<int64_t>(x.size());
     const GraphParts parts = {{node("Cast", {"x"}, {"y"}, {attribute("to", static_cast<int64_t>(elem))})},
-                              {value("x", kFloat, {count})}, {value("y", static_cast<int>(elem), {count})}, {}};
+                              {value("x", kFloat, {count})},
+                              {value("y", static_cast<int>(elem), {count})},
+                              {}};
     const std::vector<double> y = run_one(model(parts, 24), {{"x", floats_of(x, {count})}});
     for (size_t i = 0; i < x.size(); ++i) {
       double nearest = INFINITY;

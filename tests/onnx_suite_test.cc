@@ -1,6 +1,5 @@
-// The ONNX backend suite, where its data is at hand, on every chip that is the meaning or runs all of it; and the engine
-// that survives cases which crash.
-// ctest: slow timeout=900
+// The ONNX backend suite, where its data is at hand, on every chip that is the meaning or runs all of it; and the
+// engine that survives cases which crash. ctest: slow timeout=900
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -20,12 +19,15 @@ TEST(GuardedCases, ACrashOrAHangEndsOnlyItsCase) {
   GuardOptions options;
   options.seconds = 1.0;
   options.workers = 2;
-  const auto outcomes = run_guarded(6, [] {}, [](size_t i) -> Outcome {
-    if (i == 1) ::raise(SIGKILL);
-    if (i == 2) ::sleep(60);
-    if (i == 4) ::_exit(7);
-    return {i == 3 ? Verdict::kWrong : Verdict::kPass, i == 3 ? std::string(100000, 'x') : "", 0.0};
-  }, options);
+  const auto outcomes = run_guarded(
+      6, [] {},
+      [](size_t i) -> Outcome {
+        if (i == 1) ::raise(SIGKILL);
+        if (i == 2) ::sleep(60);
+        if (i == 4) ::_exit(7);
+        return {i == 3 ? Verdict::kWrong : Verdict::kPass, i == 3 ? std::string(100000, 'x') : "", 0.0};
+      },
+      options);
   EXPECT_EQ(outcomes[0].verdict, Verdict::kPass);
   EXPECT_EQ(outcomes[1].verdict, Verdict::kCrash);
   EXPECT_NE(outcomes[1].detail.find("signal 9"), std::string::npos) << outcomes[1].detail;
@@ -40,7 +42,9 @@ TEST(GuardedCases, ACrashOrAHangEndsOnlyItsCase) {
 
 TEST(OnnxSuite, ValuesAreComparedAsTheSuiteDoes) {
   using formats::onnx::HostValue;
-  const auto value = [](double v) { return HostValue(Literal::from_doubles(f32, Shape{2}, std::vector<double>{1.0, v})); };
+  const auto value = [](double v) {
+    return HostValue(Literal::from_doubles(f32, Shape{2}, std::vector<double>{1.0, v}));
+  };
   EXPECT_EQ(difference(value(1000.9), value(1000.0)), "");
   EXPECT_NE(difference(value(1001.1), value(1000.0)), "");
   EXPECT_EQ(difference(value(0.9e-7), value(0.0)), "");

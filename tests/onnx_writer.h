@@ -53,8 +53,9 @@ inline Message attribute(std::string_view name, const Message& graph) {
   return Message().bytes(1, name).message(6, graph).number(20, 5);
 }
 
-inline Message node(std::string_view op, const std::vector<std::string>& inputs, const std::vector<std::string>& outputs,
-                    const std::vector<Message>& attributes = {}, std::string_view domain = {}) {
+inline Message node(std::string_view op, const std::vector<std::string>& inputs,
+                    const std::vector<std::string>& outputs, const std::vector<Message>& attributes = {},
+                    std::string_view domain = {}) {
   Message out;
   for (const auto& each : inputs) out.bytes(1, each);
   for (const auto& each : outputs) out.bytes(2, each);

@@ -67,7 +67,8 @@ std::vector<std::string> sorted_files(const fs::path& folder, const std::string&
   return out;
 }
 
-// The folders of data sets of a case. Those of the big topologies lie beside the model: light_vgg19.onnx, light_vgg19_output_0.pb.
+// The folders of data sets of a case. Those of the big topologies lie beside the model: light_vgg19.onnx,
+// light_vgg19_output_0.pb.
 struct Sets {
   std::vector<std::string> inputs, outputs;
 };
@@ -83,7 +84,8 @@ std::vector<Sets> data_sets(const fs::path& model) {
   }
   std::vector<fs::path> folders;
   for (const auto& entry : fs::directory_iterator(model.parent_path())) {
-    if (entry.is_directory() && entry.path().filename().string().starts_with("test_data_set")) folders.push_back(entry.path());
+    if (entry.is_directory() && entry.path().filename().string().starts_with("test_data_set"))
+      folders.push_back(entry.path());
   }
   std::sort(folders.begin(), folders.end());
   for (const auto& folder : folders) {
@@ -205,7 +207,8 @@ Outcome run_random(const std::string& path) {
     const Declared& declared = outputs[k];
     if (declared.kind != Kind::kTensor || results[k].kind != Kind::kTensor) continue;
     const Shape& shape = results[k].tensor.shape();
-    bool fits = results[k].elem == declared.elem && (!declared.has_shape || declared.sizes.size() == static_cast<size_t>(shape.rank()));
+    bool fits = results[k].elem == declared.elem &&
+                (!declared.has_shape || declared.sizes.size() == static_cast<size_t>(shape.rank()));
     for (int a = 0; fits && declared.has_shape && a < shape.rank(); ++a) {
       const int64_t size = declared.sizes[static_cast<size_t>(a)];
       fits = size < 0 || size == shape[a];
@@ -229,7 +232,8 @@ Outcome run_onnx_random(const std::string& path) {
 }
 
 std::map<Verdict, int> OnnxSuiteResult::totals() const {
-  std::map<Verdict, int> out = {{Verdict::kPass, 0}, {Verdict::kWrong, 0}, {Verdict::kUnsupported, 0}, {Verdict::kCrash, 0}};
+  std::map<Verdict, int> out = {
+      {Verdict::kPass, 0}, {Verdict::kWrong, 0}, {Verdict::kUnsupported, 0}, {Verdict::kCrash, 0}};
   for (const OnnxCase& each : cases) ++out[each.outcome.verdict];
   return out;
 }
@@ -265,10 +269,13 @@ OnnxSuiteResult run_onnx_suite(const std::string& folder, const OnnxSuiteOptions
   }
   const auto start = [&] {
     set_device(options.device);
-    set_fallback(options.fallback == "error" ? Fallback::kError
-                                             : options.fallback == "allow" ? Fallback::kAllow : Fallback::kWarn);
+    set_fallback(options.fallback == "error"   ? Fallback::kError
+                 : options.fallback == "allow" ? Fallback::kAllow
+                                               : Fallback::kWarn);
   };
-  const auto outcomes = run_guarded(models.size(), start, [&](size_t i) { return options.random ? run_onnx_random(models[i]) : run_onnx_case(models[i]); }, options.guard);
+  const auto outcomes = run_guarded(
+      models.size(), start,
+      [&](size_t i) { return options.random ? run_onnx_random(models[i]) : run_onnx_case(models[i]); }, options.guard);
   for (size_t i = 0; i < models.size(); ++i) {
     result.cases[i].outcome = outcomes[i];
     try {

@@ -1,7 +1,7 @@
 // The ONNX backend conformance suite on a chip: folders <kind>/<case>/model.onnx with test_data_set_<n>/{input,output}
 // files. Outputs are compared as the suite's own runner does: types and shapes equal, |got - expected| <= 1e-7 + 1e-3
-// |expected|, infinities and nans in the same places. A few cases whose expected values are coarser than that have a wider
-// tolerance of their own; their outcome says so.
+// |expected|, infinities and nans in the same places. A few cases whose expected values are coarser than that have a
+// wider tolerance of their own; their outcome says so.
 #pragma once
 
 #include <map>
@@ -14,10 +14,10 @@
 namespace trireme::certify {
 
 struct OnnxSuiteOptions {
-  std::string device;                // where the graphs run
-  std::string fallback = "allow";    // "error", "warn" or "allow"
-  std::string filter;                // part of the case's path, else all
-  bool random = false;               // the models have no vectors: run each on random inputs
+  std::string device;              // where the graphs run
+  std::string fallback = "allow";  // "error", "warn" or "allow"
+  std::string filter;              // part of the case's path, else all
+  bool random = false;             // the models have no vectors: run each on random inputs
   GuardOptions guard;
 };
 

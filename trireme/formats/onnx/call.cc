@@ -59,7 +59,9 @@ Item constant_item(const HostValue& value) {
 
 const std::string& Call::op() const { return node_->op_type(); }
 
-std::string Call::text() const { return cat("node '", node_->name(), "' (", node_->op_type(), ", opset ", opset_, ")"); }
+std::string Call::text() const {
+  return cat("node '", node_->name(), "' (", node_->op_type(), ", opset ", opset_, ")");
+}
 
 void Call::unsupported(const std::string& why) const { throw Error(Code::kUnsupported, why); }
 

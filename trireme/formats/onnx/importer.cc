@@ -166,12 +166,13 @@ bool Importer::affordable(const Value& value) const {
 
 void Importer::require_affordable(const Value& value) const {
   if (affordable(value)) return;
-  throw Error(Code::kUnsupported, cat("a shape depends on a value that takes more than ", kMaxKnown,
-                                      " elements to compute"));
+  throw Error(Code::kUnsupported,
+              cat("a shape depends on a value that takes more than ", kMaxKnown, " elements to compute"));
 }
 
 Literal Importer::fold(const Value& value) {
-  if (value.node().is("constant")) return AttributeReader(value.node().op(), value.node().attributes()).literal("value");
+  if (value.node().is("constant"))
+    return AttributeReader(value.node().op(), value.node().attributes()).literal("value");
   const auto key = std::make_pair(&value.node(), value.index());
   const auto at = known_.find(key);
   if (at != known_.end()) return at->second.literal;
@@ -292,7 +293,8 @@ void Importer::build_node(const proto::Node& node, Scope& scope) {
   const std::string domain = domain_of(node.domain());
   const int64_t opset = opset_of(domain, scope);
   if (++built_ > kMaxNodes) {
-    throw Error(Code::kUnsupported, cat(model_->source, ": more than ", kMaxNodes, " nodes once its loops are unrolled"));
+    throw Error(Code::kUnsupported,
+                cat(model_->source, ": more than ", kMaxNodes, " nodes once its loops are unrolled"));
   }
   const std::string name = full_name(domain, node.op_type());
   const auto function = model_->functions.find(node.overload().empty() ? name : cat(name, ":", node.overload()));
@@ -339,7 +341,8 @@ void Importer::expand(const proto::Function& function, const proto::Node& node, 
   build_nodes(body.node(), inner);
   for (int k = 0; k < node.output_size(); ++k) {
     if (!node.output(k).empty()) {
-      scope.set(node.output(k), lookup(inner, function.output(k), cat("the output of function '", function.name(), "'")));
+      scope.set(node.output(k),
+                lookup(inner, function.output(k), cat("the output of function '", function.name(), "'")));
     }
   }
 }
@@ -395,8 +398,8 @@ Imported Importer::import(const std::vector<Binding>& inputs) {
     const Declared& declared = model_->inputs[i];
     if (i >= inputs.size() || !inputs[i].given) {
       if (declared.optional) continue;
-      throw Error(Code::kInvalidArgument, cat(model_->source, ": input '", declared.name, "' ", declared.text(),
-                                              " is missing"));
+      throw Error(Code::kInvalidArgument,
+                  cat(model_->source, ": input '", declared.name, "' ", declared.text(), " is missing"));
     }
     scope.set(declared.name, bind(inputs[i], declared.name));
     bound[declared.name] = true;

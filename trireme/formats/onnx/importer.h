@@ -17,9 +17,9 @@ struct Model::Impl {
   proto::Model file;
   std::string source, folder;
   std::vector<Declared> inputs, outputs;
-  std::map<std::string, int64_t> opsets;                      // by domain; the main one is ""
-  std::map<std::string, const proto::Function*> functions;    // by "domain::name"
-  std::unordered_map<std::string, size_t> initializers;       // of the main graph, by name
+  std::map<std::string, int64_t> opsets;                    // by domain; the main one is ""
+  std::map<std::string, const proto::Function*> functions;  // by "domain::name"
+  std::unordered_map<std::string, size_t> initializers;     // of the main graph, by name
   Origin origin(std::shared_ptr<const Impl> self) const { return {source, folder, std::move(self)}; }
 };
 

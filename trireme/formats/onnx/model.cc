@@ -164,7 +164,8 @@ Imported Model::import_with(int64_t free) const {
     Binding binding;
     if (!declared.optional) {
       if (declared.kind == Kind::kTensor && !declared.has_shape) {
-        throw Error(Code::kUnsupported, cat("input '", declared.name, "' declares no shape; import the model with one"));
+        throw Error(Code::kUnsupported,
+                    cat("input '", declared.name, "' declares no shape; import the model with one"));
       }
       std::vector<int64_t> sizes = declared.sizes;
       for (int64_t& size : sizes) size = size < 0 ? free : size;

@@ -20,7 +20,8 @@ void check(const Declared& declared, const HostValue& value) {
   if (value.kind != declared.kind) refuse(value.kind == Kind::kTensor ? "a tensor" : "something else");
   if (value.kind != Kind::kTensor) return;
   const Shape& shape = value.tensor.shape();
-  bool fits = value.elem == declared.elem && (!declared.has_shape || shape.rank() == static_cast<int>(declared.sizes.size()));
+  bool fits =
+      value.elem == declared.elem && (!declared.has_shape || shape.rank() == static_cast<int>(declared.sizes.size()));
   for (int a = 0; fits && declared.has_shape && a < shape.rank(); ++a) {
     const int64_t size = declared.sizes[static_cast<size_t>(a)];
     fits = size < 0 || size == shape[a];

@@ -199,8 +199,8 @@ HostValue to_value(const proto::Tensor& tensor, const Origin& origin) {
   const auto elem = static_cast<Elem>(tensor.data_type());
   if (elem == Elem::kString) {
     if (tensor.string_data_size() != shape.elements()) {
-      damaged(what, cat("shape ", shape, " needs ", shape.elements(), " strings; the file has ",
-                        tensor.string_data_size()));
+      damaged(what,
+              cat("shape ", shape, " needs ", shape.elements(), " strings; the file has ", tensor.string_data_size()));
     }
     return HostValue(Text{shape, {tensor.string_data().begin(), tensor.string_data().end()}});
   }

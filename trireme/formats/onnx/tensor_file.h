@@ -11,8 +11,8 @@ namespace trireme::formats::onnx {
 
 // Where a message lies: for messages of errors, and for external data.
 struct Origin {
-  std::string source;                // the file's name
-  std::string folder;                // external data lies in here; empty: refused
+  std::string source;                 // the file's name
+  std::string folder;                 // external data lies in here; empty: refused
   std::shared_ptr<const void> owner;  // keeps the message alive; empty: bytes are copied
 };
 

@@ -76,7 +76,8 @@ struct HostValue {
   std::vector<HostValue> items;  // of a sequence
 
   HostValue() = default;
-  explicit HostValue(Literal literal) : kind(Kind::kTensor), elem(elem_of(literal.dtype())), tensor(std::move(literal)) {}
+  explicit HostValue(Literal literal)
+      : kind(Kind::kTensor), elem(elem_of(literal.dtype())), tensor(std::move(literal)) {}
   HostValue(Elem e, Literal literal) : kind(Kind::kTensor), elem(e), tensor(std::move(literal)) {}
   explicit HostValue(Text t)
       : kind(Kind::kText), elem(Elem::kString), text(std::make_shared<const Text>(std::move(t))) {}

@@ -38,7 +38,8 @@ void attention(Call& c) {
     k = with_heads(c, k, c.integer("kv_num_heads"));
     v = with_heads(c, v, c.integer("kv_num_heads"));
   }
-  c.require(q.shape().rank() == 4 && k.shape().rank() == 4 && v.shape().rank() == 4, "Q, K and V have three or four axes");
+  c.require(q.shape().rank() == 4 && k.shape().rank() == 4 && v.shape().rank() == 4,
+            "Q, K and V have three or four axes");
   const int64_t past = c.has(4) ? c.shape(4)[2] : 0;
   if (c.has(4)) {
     k = ops::concat({c.x(4), k}, 2);
@@ -46,7 +47,8 @@ void attention(Call& c) {
   }
   c.result(1, k);
   c.result(2, v);
-  const int64_t batch = q.shape()[0], heads = q.shape()[1], queries = q.shape()[2], keys = k.shape()[2], size = q.shape()[3];
+  const int64_t batch = q.shape()[0], heads = q.shape()[1], queries = q.shape()[2], keys = k.shape()[2],
+                size = q.shape()[3];
   c.require(k.shape()[1] >= 1 && heads % k.shape()[1] == 0, cat(heads, " query heads for ", k.shape()[1], " of keys"));
   k = repeated_heads(k, heads / k.shape()[1]);
   v = repeated_heads(v, heads / v.shape()[1]);
@@ -110,7 +112,8 @@ void flex_attention(Call& c) {
   c.require(q.shape().rank() == 4 && k.shape().rank() == 4 && v.shape().rank() == 4, "Q, K and V have four axes");
   const DType result = q.dtype();
   const DType type = c.given("softmax_precision") ? carrier(static_cast<Elem>(c.integer("softmax_precision")))
-                                                  : result == f64 ? f64 : f32;
+                     : result == f64              ? f64
+                                                  : f32;
   const int64_t heads = q.shape()[1];
   c.require(k.shape()[1] >= 1 && heads % k.shape()[1] == 0, "query heads are a multiple of key heads");
   k = repeated_heads(k, heads / k.shape()[1]);
@@ -121,7 +124,8 @@ void flex_attention(Call& c) {
   const auto changed = [&](std::string_view name, const Value& x) {
     if (!c.given(name)) return x;
     const auto out = c.build(c.subgraph(name), {Item(x)});
-    c.require(out.size() == 1 && out[0].kind == Kind::kTensor && out[0].value.type() == x.type(), cat(name, " keeps type and shape"));
+    c.require(out.size() == 1 && out[0].kind == Kind::kTensor && out[0].value.type() == x.type(),
+              cat(name, " keeps type and shape"));
     return out[0].value;
   };
   scores = changed("score_mod", scores);
@@ -151,7 +155,8 @@ void linear_attention(Call& c) {
   if (delta) {
     c.require(c.has(5), "beta is missing");
     const Value b = ops::as_type(c.x(5), type);
-    beta = b.shape()[2] == heads ? with_heads(c, b, heads) : ops::broadcast_to(ops::reshape(b, {batch, 1, steps, 1}), {batch, heads, steps, 1});
+    beta = b.shape()[2] == heads ? with_heads(c, b, heads)
+                                 : ops::broadcast_to(ops::reshape(b, {batch, 1, steps, 1}), {batch, heads, steps, 1});
   }
   Value state = c.has(3) ? ops::as_type(c.x(3), type) : ops::filled(type, {batch, heads, dk, dv}, 0.0);
   const Shape full = state.shape();
@@ -168,7 +173,9 @@ void linear_attention(Call& c) {
     state = state + ops::matmul(transposed(key), value);
     outputs.push_back(ops::matmul(at(q, t), repeated_heads(state, q_heads / heads)) * scale);
   }
-  const Value y = outputs.empty() ? ops::filled(type, {batch, q_heads, 0, dv}, 0.0) : outputs.size() == 1 ? outputs[0] : ops::concat(outputs, 2);
+  const Value y = outputs.empty()       ? ops::filled(type, {batch, q_heads, 0, dv}, 0.0)
+                  : outputs.size() == 1 ? outputs[0]
+                                        : ops::concat(outputs, 2);
   c.result(0, ops::as_type(without_heads(y), result));
   c.result(1, ops::as_type(state, c.has(3) ? c.dtype(3) : result));
 }
@@ -199,7 +206,8 @@ void rotary_embedding(Call& c) {
   Value y;
   if (interleaved) {
     const Ints one = {batch, heads, steps, turned / 2, 1};
-    y = ops::reshape(ops::concat({ops::reshape(real, one), ops::reshape(imaginary, one)}, 4), {batch, heads, steps, turned});
+    y = ops::reshape(ops::concat({ops::reshape(real, one), ops::reshape(imaginary, one)}, 4),
+                     {batch, heads, steps, turned});
   } else {
     y = ops::concat({real, imaginary}, 3);
   }

@@ -17,7 +17,7 @@ struct SmallFormat {
   int mantissa, least_exponent;
   double largest;
   bool negative_zero;
-  Beyond unsaturated;        // of too large numbers and infinities, without saturation
+  Beyond unsaturated;         // of too large numbers and infinities, without saturation
   Beyond saturated_infinity;  // of infinities, with saturation
 };
 
@@ -66,7 +66,8 @@ Value rounded_to_power(const Value& x, bool saturate, std::string_view mode) {
     up = ops::select(normal, ops::compare(fraction, u32_filled(bits, 0x400000), "ge"),
                      ops::compare(fraction, u32_filled(bits, 0x600000), "ge"));
   } else {
-    up = ops::select(normal, ops::compare(fraction, 0.0, "gt"), ops::compare(fraction, u32_filled(bits, 0x400000), "gt"));
+    up = ops::select(normal, ops::compare(fraction, 0.0, "gt"),
+                     ops::compare(fraction, u32_filled(bits, 0x400000), "gt"));
   }
   Value code = exponent + ops::convert(up, u32);
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();

@@ -17,9 +17,7 @@ void array_feature_extractor(Call& c) {
   c.result_like(0, x.shape().rank() == 1 ? ops::reshape(picked, {1, picked.shape()[0]}) : picked);
 }
 
-void binarizer(Call& c) {
-  c.result(ops::convert(ops::compare(c.x(0), c.number("threshold", 0.0), "gt"), c.dtype(0)));
-}
+void binarizer(Call& c) { c.result(ops::convert(ops::compare(c.x(0), c.number("threshold", 0.0), "gt"), c.dtype(0))); }
 
 void scaler(Call& c) {
   const Value x = ops::as_type(c.x(0), f32);
@@ -89,13 +87,15 @@ void label_encoder(Call& c) {
       c.require(c.item(0).kind == Kind::kText, "the input is no text");
       shape = c.item(0).text->shape;
       for (const std::string& word : c.item(0).text->strings) {
-        found.push_back(static_cast<size_t>(std::find(keys.strings.begin(), keys.strings.end(), word) - keys.strings.begin()));
+        found.push_back(
+            static_cast<size_t>(std::find(keys.strings.begin(), keys.strings.end(), word) - keys.strings.begin()));
       }
     } else {
       shape = c.shape(0);
       for (double v : c.known_numbers(0)) {
         const auto same = [&](double k) { return k == v || (k != k && v != v); };
-        found.push_back(static_cast<size_t>(std::find_if(keys.numbers.begin(), keys.numbers.end(), same) - keys.numbers.begin()));
+        found.push_back(
+            static_cast<size_t>(std::find_if(keys.numbers.begin(), keys.numbers.end(), same) - keys.numbers.begin()));
       }
     }
     if (values.text) {
@@ -125,23 +125,30 @@ void tree_ensemble(Call& c) {
   const Value& x = c.x(0);
   c.require(x.shape().rank() == 2, "X is [N, F]");
   const int64_t rows = x.shape()[0], features = x.shape()[1], targets = c.integer("n_targets");
-  const Ints roots = c.integers("tree_roots"), feature = c.integers("nodes_featureids"), yes = c.integers("nodes_truenodeids"),
-             no = c.integers("nodes_falsenodeids"), yes_leaf = c.integers("nodes_trueleafs"), no_leaf = c.integers("nodes_falseleafs"),
+  const Ints roots = c.integers("tree_roots"), feature = c.integers("nodes_featureids"),
+             yes = c.integers("nodes_truenodeids"), no = c.integers("nodes_falsenodeids"),
+             yes_leaf = c.integers("nodes_trueleafs"), no_leaf = c.integers("nodes_falseleafs"),
              leaf_target = c.integers("leaf_targetids");
   Ints track = c.integers("nodes_missing_value_tracks_true");
-  const std::vector<double> modes = c.tensor("nodes_modes").tensor.to_doubles(), splits = c.tensor("nodes_splits").tensor.to_doubles(),
+  const std::vector<double> modes = c.tensor("nodes_modes").tensor.to_doubles(),
+                            splits = c.tensor("nodes_splits").tensor.to_doubles(),
                             leaf_weight = c.tensor("leaf_weights").tensor.to_doubles();
   const size_t count = feature.size(), leaves = leaf_target.size();
   track.resize(count, 0);
-  c.require(count >= 1 && yes.size() == count && no.size() == count && yes_leaf.size() == count && no_leaf.size() == count &&
-                modes.size() == count && splits.size() == count && leaf_weight.size() == leaves && leaves >= 1 && targets >= 1,
+  c.require(count >= 1 && yes.size() == count && no.size() == count && yes_leaf.size() == count &&
+                no_leaf.size() == count && modes.size() == count && splits.size() == count &&
+                leaf_weight.size() == leaves && leaves >= 1 && targets >= 1,
             "the lists of nodes and leaves have equal lengths");
   for (size_t i = 0; i < count; ++i) {
     c.require(feature[i] >= 0 && feature[i] < features, cat("feature ", feature[i], " of ", features));
-    const auto sound = [&](int64_t at, bool leaf) { return at >= 0 && at < static_cast<int64_t>(leaf ? leaves : count); };
-    c.require(sound(yes[i], yes_leaf[i] != 0) && sound(no[i], no_leaf[i] != 0), cat("a branch of node ", i, " leads nowhere"));
+    const auto sound = [&](int64_t at, bool leaf) {
+      return at >= 0 && at < static_cast<int64_t>(leaf ? leaves : count);
+    };
+    c.require(sound(yes[i], yes_leaf[i] != 0) && sound(no[i], no_leaf[i] != 0),
+              cat("a branch of node ", i, " leads nowhere"));
   }
-  for (int64_t target : leaf_target) c.require(target >= 0 && target < targets, cat("target ", target, " of ", targets));
+  for (int64_t target : leaf_target)
+    c.require(target >= 0 && target < targets, cat("target ", target, " of ", targets));
   // Members of the set tests, one list after the other, ended by nan.
   std::vector<std::set<double>> members(count);
   if (c.given("membership_values")) {
@@ -206,7 +213,8 @@ void tree_ensemble(Call& c) {
         any = any || is_mode[i] != 0.0;
       }
       if (!any) continue;
-      const Value here = of_node(ops::constant(Literal::from_doubles(boolean, Shape{static_cast<int64_t>(is_mode.size())}, is_mode)));
+      const Value here =
+          of_node(ops::constant(Literal::from_doubles(boolean, Shape{static_cast<int64_t>(is_mode.size())}, is_mode)));
       Value holds;
       if (mode < 6) {
         holds = ops::compare(value, split, kinds[mode]);
@@ -214,7 +222,8 @@ void tree_ensemble(Call& c) {
         holds = ops::filled(boolean, Shape(grid), 0.0);
         for (size_t i = 0; i < count; ++i) {
           for (double member : members[i]) {
-            holds = ops::or_(holds, ops::and_(ops::compare(node, static_cast<double>(i), "eq"), ops::compare(value, member, "eq")));
+            holds = ops::or_(
+                holds, ops::and_(ops::compare(node, static_cast<double>(i), "eq"), ops::compare(value, member, "eq")));
           }
         }
       }
@@ -225,11 +234,14 @@ void tree_ensemble(Call& c) {
   }
   const Value score = of_node(ops::float_vector(type, weight)), where = of_node(int64s(target));  // [N, trees]
   const Ints wide = {rows, trees, targets};
-  const Value hit = ops::compare(ops::broadcast_to(ops::reshape(where, {rows, trees, 1}), wide), ops::iota(wide, i64, 2), "eq");
+  const Value hit =
+      ops::compare(ops::broadcast_to(ops::reshape(where, {rows, trees, 1}), wide), ops::iota(wide, i64, 2), "eq");
   const Value each = ops::broadcast_to(ops::reshape(score, {rows, trees, 1}), wide);
   Value y;
   switch (c.integer("aggregate_function", 1)) {
-    case 0: y = ops::reduce_sum(ops::select(hit, each, 0.0), {1}) * (1.0 / static_cast<double>(std::max<int64_t>(trees, 1))); break;
+    case 0:
+      y = ops::reduce_sum(ops::select(hit, each, 0.0), {1}) * (1.0 / static_cast<double>(std::max<int64_t>(trees, 1)));
+      break;
     case 1: y = ops::reduce_sum(ops::select(hit, each, 0.0), {1}); break;
     case 2: y = ops::reduce_min(ops::select(hit, each, ops::highest_like(each)), {1}); break;
     case 3: y = ops::reduce_max(ops::select(hit, each, ops::lowest_like(each)), {1}); break;
@@ -249,8 +261,10 @@ void tree_ensemble(Call& c) {
 std::span<const Mapping> classical_mappings() {
   static constexpr std::string_view ml = "ai.onnx.ml";
   static constexpr Mapping table[] = {
-      {"ArrayFeatureExtractor", array_feature_extractor, 1, 5, ml}, {"Binarizer", binarizer, 1, 5, ml},
-      {"LabelEncoder", label_encoder, 2, 5, ml},                    {"Scaler", scaler, 1, 5, ml},
+      {"ArrayFeatureExtractor", array_feature_extractor, 1, 5, ml},
+      {"Binarizer", binarizer, 1, 5, ml},
+      {"LabelEncoder", label_encoder, 2, 5, ml},
+      {"Scaler", scaler, 1, 5, ml},
       {"TreeEnsemble", tree_ensemble, 5, 5, ml},
   };
   return table;

@@ -98,7 +98,8 @@ Term contracted(Call& c, const Term& a, const Term& b, const std::set<char>& nee
     for (size_t k = 0; k < t->letters.size(); ++k) {
       int64_t& size = sizes.try_emplace(t->letters[k], 1).first->second;
       const int64_t here = t->value.shape()[static_cast<int>(k)];
-      c.require(size == 1 || here == 1 || size == here, cat("sizes ", size, " and ", here, " of '", t->letters[k], "'"));
+      c.require(size == 1 || here == 1 || size == here,
+                cat("sizes ", size, " and ", here, " of '", t->letters[k], "'"));
       size = std::max(size, here);
     }
   }
@@ -237,11 +238,12 @@ void det(Call& c) {
     if (left == 1) break;
     // The first row takes the pivot's place.
     const Value first = ops::slice_axis(a, 1, 0, 1);
-    const Value mixed = ops::select(broadcast(ops::reshape(is_pivot, {batch, left, 1}), a.shape()),
-                                    broadcast(first, a.shape()), a);
+    const Value mixed =
+        ops::select(broadcast(ops::reshape(is_pivot, {batch, left, 1}), a.shape()), broadcast(first, a.shape()), a);
     const Value rest = ops::slice_axis(mixed, 1, 1, left);
     const Value safe = ops::select(ops::compare(pivot, 0.0, "eq"), ops::filled_like(pivot, 1.0), pivot);
-    const Value factor = ops::slice_axis(rest, 2, 0, 1) / broadcast(ops::reshape(safe, {batch, 1, 1}), {batch, left - 1, 1});
+    const Value factor =
+        ops::slice_axis(rest, 2, 0, 1) / broadcast(ops::reshape(safe, {batch, 1, 1}), {batch, left - 1, 1});
     a = ops::slice_axis(rest - broadcast(factor, rest.shape()) * broadcast(pivot_row, rest.shape()), 2, 1, left);
   }
   c.result(ops::as_type(ops::reshape(result, rows), c.dtype(0)));
@@ -251,9 +253,12 @@ void det(Call& c) {
 
 std::span<const Mapping> contraction_mappings() {
   static constexpr Mapping table[] = {
-      {"Det", det, 11},          {"Einsum", einsum, 12},
-      {"Gemm", gemm},            {"MatMul", matmul},
-      {"MatMulInteger", matmul_integer, 10}, {"QLinearMatMul", qlinear_matmul, 10},
+      {"Det", det, 11},
+      {"Einsum", einsum, 12},
+      {"Gemm", gemm},
+      {"MatMul", matmul},
+      {"MatMulInteger", matmul_integer, 10},
+      {"QLinearMatMul", qlinear_matmul, 10},
   };
   return table;
 }

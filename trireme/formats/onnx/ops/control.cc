@@ -54,7 +54,8 @@ Item stacked(const Call& c, const std::vector<Item>& slices, int64_t axis) {
   for (const Item& each : slices) {
     if (each.kind != Kind::kTensor) c.invalid("what a loop gathers is no tensor");
     const Shape& shape = each.value.shape();
-    parts.push_back(ops::reshape(each.value, shape.inserted(static_cast<int>(c.axis(axis, shape.rank() + 1)), 1).vector()));
+    parts.push_back(
+        ops::reshape(each.value, shape.inserted(static_cast<int>(c.axis(axis, shape.rank() + 1)), 1).vector()));
   }
   const int64_t at = c.axis(axis, slices[0].value.shape().rank() + 1);
   return {slices[0].elem, parts.size() == 1 ? parts[0] : ops::concat(parts, at)};
@@ -98,10 +99,14 @@ void scan(Call& c) {
   const int64_t sequences = c.integer("num_scan_inputs");
   const int64_t states = c.inputs() - first - sequences;
   const int64_t outputs = body.outputs - states;
-  c.require(sequences >= 1 && states >= 0 && outputs >= 0 && body.inputs == states + sequences, "the body does not fit");
+  c.require(sequences >= 1 && states >= 0 && outputs >= 0 && body.inputs == states + sequences,
+            "the body does not fit");
   if (batched && c.has(0)) c.unsupported("sequence_lens");
-  const auto list = [&](std::string_view name, int64_t count) { return c.integers(name, Ints(static_cast<size_t>(count), 0)); };
-  const Ints directions = list(batched ? "directions" : "scan_input_directions", sequences), axes = list("scan_input_axes", sequences);
+  const auto list = [&](std::string_view name, int64_t count) {
+    return c.integers(name, Ints(static_cast<size_t>(count), 0));
+  };
+  const Ints directions = list(batched ? "directions" : "scan_input_directions", sequences),
+             axes = list("scan_input_axes", sequences);
   const Ints out_directions = list("scan_output_directions", outputs), out_axes = list("scan_output_axes", outputs);
   const auto run = [&](const std::vector<Item>& start, const std::vector<Item>& inputs) {
     std::vector<Item> state = start;
@@ -121,11 +126,13 @@ void scan(Call& c) {
         const Value& x = inputs[k].value;
         const int axis = static_cast<int>(c.axis(axes[k], x.shape().rank()));
         const int64_t at = directions[k] == 0 ? round : rounds - 1 - round;
-        arguments.emplace_back(inputs[k].elem, ops::reshape(ops::slice_axis(x, axis, at, at + 1), x.shape().without(axis).vector()));
+        arguments.emplace_back(inputs[k].elem,
+                               ops::reshape(ops::slice_axis(x, axis, at, at + 1), x.shape().without(axis).vector()));
       }
       const auto results = c.build(body, arguments);
       for (int64_t i = 0; i < states; ++i) state[static_cast<size_t>(i)] = results[static_cast<size_t>(i)];
-      for (int64_t i = 0; i < outputs; ++i) slices[static_cast<size_t>(i)].push_back(results[static_cast<size_t>(states + i)]);
+      for (int64_t i = 0; i < outputs; ++i)
+        slices[static_cast<size_t>(i)].push_back(results[static_cast<size_t>(states + i)]);
     }
     for (int64_t i = 0; i < outputs; ++i) {
       auto& each = slices[static_cast<size_t>(i)];

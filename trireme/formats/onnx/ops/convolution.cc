@@ -74,7 +74,8 @@ Value without_zero_point(const Value& x, const Value& zero, bool per_filter) {
 }
 
 void conv_integer(Call& c) {
-  c.result(convolve_integers(c, without_zero_point(c.x(0), c.maybe(2), false), without_zero_point(c.x(1), c.maybe(3), true)));
+  c.result(convolve_integers(c, without_zero_point(c.x(0), c.maybe(2), false),
+                             without_zero_point(c.x(1), c.maybe(3), true)));
 }
 
 void qlinear_conv(Call& c) {
@@ -82,8 +83,9 @@ void qlinear_conv(Call& c) {
   Value sum = convolve_integers(c, without_zero_point(c.x(0), c.x(2), false), without_zero_point(c.x(3), c.x(5), true));
   sum = with_bias(sum, c.maybe(8));
   const auto scalar = [&](int input) { return ops::reshape(ops::as_type(c.x(input), f32), {}); };
-  const Value w_scale = c.shape(4).elements() == 1 ? broadcast(scalar(4), sum.shape())
-                                                   : broadcast(ops::along_axis(c.x(4), 1, sum.shape().rank()), sum.shape());
+  const Value w_scale = c.shape(4).elements() == 1
+                            ? broadcast(scalar(4), sum.shape())
+                            : broadcast(ops::along_axis(c.x(4), 1, sum.shape().rank()), sum.shape());
   const Value real = ops::convert(sum, f32) * (w_scale * broadcast(scalar(1), sum.shape()));
   const Value y = ops::round_even(real / broadcast(scalar(6), real.shape()));
   c.result(0, Item(c.elem(7), saturated(y + broadcast(scalar(7), y.shape()), c.elem(7))));
@@ -109,13 +111,13 @@ void conv_transpose(Call& c) {
   for (size_t a = 0; a < axes; ++a) {
     const int axis = static_cast<int>(a) + 2;
     const int64_t image = x.shape()[axis], kernel = w.shape()[axis];
-    c.require(strides[a] >= 1 && dilations[a] >= 1 && image >= 1 && kernel >= 1, "strides, dilations and sizes are 1 or more");
+    c.require(strides[a] >= 1 && dilations[a] >= 1 && image >= 1 && kernel >= 1,
+              "strides, dilations and sizes are 1 or more");
     const int64_t reach = bounded(Wide{kernel - 1} * dilations[a]);
     int64_t before = pads[a], after = pads[a + axes];
     const bool same = automatic == "SAME_UPPER" || automatic == "SAME_LOWER";
     if (!sizes.empty() || same) {
-      const int64_t wanted =
-          !sizes.empty() ? sizes[sizes.size() - axes + a] : bounded(Wide{image} * strides[a]);
+      const int64_t wanted = !sizes.empty() ? sizes[sizes.size() - axes + a] : bounded(Wide{image} * strides[a]);
       const int64_t total = std::max<int64_t>(0, bounded(Wide{image - 1} * strides[a] + extra[a] + reach + 1 - wanted));
       before = automatic == "SAME_UPPER" ? total / 2 : total - total / 2;
       after = total - before;
@@ -144,10 +146,10 @@ void conv_transpose(Call& c) {
                      std::all_of(high.begin(), high.end(), [](int64_t n) { return n >= 0; });
   const Ints one(axes, 1), zero(axes, 0);
   const Ints strided(strides.begin(), strides.end());
-  const Value y = plain ? ops::convolution(x, turned, one, Ints(low.begin() + 2, low.end()),
-                                           Ints(high.begin() + 2, high.end()), dilations, strided, groups)
-                        : ops::convolution(padded(x, low, high, interior, 0.0), turned, one, zero, zero, dilations, one,
-                                           groups);
+  const Value y =
+      plain ? ops::convolution(x, turned, one, Ints(low.begin() + 2, low.end()), Ints(high.begin() + 2, high.end()),
+                               dilations, strided, groups)
+            : ops::convolution(padded(x, low, high, interior, 0.0), turned, one, zero, zero, dilations, one, groups);
   c.result(with_bias(y, c.maybe(2)));
 }
 
@@ -177,7 +179,8 @@ void deform_conv(Call& c) {
       start.push_back(static_cast<double>((which == 0 ? t / kw : t % kw) * window.dilations[a] - window.low[a]));
     }
     const Value tap = broadcast(ops::along_axis(ops::float_vector(type, start), 2, 5), Shape(places));
-    const Value step = ops::iota(places, type, which == 0 ? 3 : 4) * static_cast<double>(window.strides[static_cast<size_t>(which)]);
+    const Value step =
+        ops::iota(places, type, which == 0 ? 3 : 4) * static_cast<double>(window.strides[static_cast<size_t>(which)]);
     return tap + step + move;
   };
   const Value down = coordinate(0), across = coordinate(1);
@@ -209,8 +212,8 @@ void deform_conv(Call& c) {
     sampled = sampled * broadcast(mask, sampled.shape());
   }
   // [n, areas, taps, rows, columns, each] -> [groups, channels / groups, taps, n rows columns]
-  Value patches = ops::reshape(ops::transpose(sampled, {1, 5, 2, 0, 3, 4}),
-                               {groups, channels / groups * taps, n * rows * columns});
+  Value patches =
+      ops::reshape(ops::transpose(sampled, {1, 5, 2, 0, 3, 4}), {groups, channels / groups * taps, n * rows * columns});
   const int64_t filters = w.shape()[0] / groups;
   const Value weights = ops::reshape(ops::as_type(w, type), {groups, filters, channels / groups * taps});
   Value y = ops::reshape(ops::dot_general(weights, patches), {groups * filters, n, rows, columns});
@@ -270,7 +273,8 @@ void col2im(Call& c) {
 // A depthwise convolution over time that sees the past only; the last inputs are handed on.
 void causal_conv(Call& c) {
   const Shape &x = c.shape(0), &w = c.shape(1);
-  c.require(x.rank() == 3 && w.rank() == 3 && w[0] == x[1] && w[1] == 1 && w[2] >= 1, cat("input is ", x, ", weight is ", w));
+  c.require(x.rank() == 3 && w.rank() == 3 && w[0] == x[1] && w[1] == 1 && w[2] >= 1,
+            cat("input is ", x, ", weight is ", w));
   const int64_t past = w[2] - 1;
   const Value before = c.has(3) ? c.x(3) : ops::filled(c.dtype(0), {x[0], x[1], past}, 0.0);
   const Value all = past == 0 ? c.x(0) : ops::concat({before, c.x(0)}, 2);
@@ -289,9 +293,12 @@ void causal_conv(Call& c) {
 
 std::span<const Mapping> convolution_mappings() {
   static constexpr Mapping table[] = {
-      {"CausalConvWithState", causal_conv, 27}, {"Col2Im", col2im, 18},
-      {"Conv", conv},                           {"ConvInteger", conv_integer, 10},
-      {"ConvTranspose", conv_transpose},        {"DeformConv", deform_conv, 19},
+      {"CausalConvWithState", causal_conv, 27},
+      {"Col2Im", col2im, 18},
+      {"Conv", conv},
+      {"ConvInteger", conv_integer, 10},
+      {"ConvTranspose", conv_transpose},
+      {"DeformConv", deform_conv, 19},
       {"QLinearConv", qlinear_conv, 10},
   };
   return table;

@@ -128,7 +128,8 @@ void clip(Call& c) {
 void where(Call& c) {
   const Shape shape = broadcast_shape(c, {c.shape(0), c.shape(1), c.shape(2)});
   c.require(c.dtype(1) == c.dtype(2), "X and Y have different element types");
-  c.result(0, Item(c.elem(1), ops::select(broadcast(c.x(0), shape), broadcast(c.x(1), shape), broadcast(c.x(2), shape))));
+  c.result(0,
+           Item(c.elem(1), ops::select(broadcast(c.x(0), shape), broadcast(c.x(1), shape), broadcast(c.x(2), shape))));
 }
 
 // --- activations with attributes ---
@@ -148,7 +149,8 @@ void celu(Call& c) {
   c.result(in_wide(c.x(0), [&](const Value& x) { return ops::celu(x, alpha); }));
 }
 void selu(Call& c) {
-  const double alpha = c.number("alpha", 1.67326319217681884765625), gamma = c.number("gamma", 1.05070102214813232421875);
+  const double alpha = c.number("alpha", 1.67326319217681884765625),
+               gamma = c.number("gamma", 1.05070102214813232421875);
   c.result(in_wide(c.x(0), [&](const Value& x) {
     return gamma * ops::select(ops::compare(x, 0.0, "gt"), x, alpha * ops::expm1(ops::min(x, 0.0)));
   }));
@@ -163,8 +165,8 @@ void thresholded_relu(Call& c) {
 void shrink(Call& c) {
   const double lambda = c.number("lambd", 0.5), bias = c.number("bias", 0.0);
   const Value x = c.x(0);
-  c.result(ops::select(ops::compare(x, -lambda, "lt"), x + bias,
-                       ops::select(ops::compare(x, lambda, "gt"), x - bias, 0.0)));
+  c.result(
+      ops::select(ops::compare(x, -lambda, "lt"), x + bias, ops::select(ops::compare(x, lambda, "gt"), x - bias, 0.0)));
 }
 void prelu(Call& c) {
   const Value x = c.x(0);

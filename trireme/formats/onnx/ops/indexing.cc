@@ -15,7 +15,8 @@ void gather(Call& c) {
     const Ints places = c.known_ints(1);
     size_t longest = 0;
     for (const std::string& each : text.strings) longest = std::max(longest, each.size());
-    if (bounded(Wide{static_cast<int64_t>(longest)} * static_cast<int64_t>(places.size())) > (1 << 26)) c.unsupported("so much text");
+    if (bounded(Wide{static_cast<int64_t>(longest)} * static_cast<int64_t>(places.size())) > (1 << 26))
+      c.unsupported("so much text");
     Text out{c.shape(1), {}};
     for (int64_t at : places) {
       const int64_t index = c.axis(at, text.shape[0]);
@@ -50,7 +51,8 @@ void gather_elements(Call& c) {
   const Value &x = c.x(0), &indices = c.x(1);
   const int64_t axis = c.axis(c.integer("axis", 0), x.shape().rank());
   const Value flat = ops::reshape(x, {x.shape().elements()});
-  c.result_like(0, ops::reshape(ops::gather(flat, flat_places(c, x.shape(), indices, axis), 0), indices.shape().vector()));
+  c.result_like(0,
+                ops::reshape(ops::gather(flat, flat_places(c, x.shape(), indices, axis), 0), indices.shape().vector()));
 }
 
 // Updates written into x, combined with what is there. Of several updates of one place, `mul` folds them in turn.
@@ -146,7 +148,8 @@ void one_hot(Call& c) {
   const Value indices = wrapped_indices(ops::as_type(c.x(0), i64), depth);
   const Value wide = broadcast(ops::reshape(indices, shape.inserted(static_cast<int>(axis), 1).vector()), out);
   const Value hot = ops::compare(wide, ops::iota(out.vector(), i64, axis), "eq");
-  const Value off = ops::reshape(ops::slice_axis(c.x(2), 0, 0, 1), {}), on = ops::reshape(ops::slice_axis(c.x(2), 0, 1, 2), {});
+  const Value off = ops::reshape(ops::slice_axis(c.x(2), 0, 0, 1), {}),
+              on = ops::reshape(ops::slice_axis(c.x(2), 0, 1, 2), {});
   c.result(0, Item(c.elem(2), ops::select(hot, broadcast(on, out), broadcast(off, out))));
 }
 
@@ -254,7 +257,8 @@ void unique(Call& c) {
 void reverse_sequence(Call& c) {
   const Value &x = c.x(0), &lengths = c.x(1);
   const int64_t batch = c.integer("batch_axis", 1), time = c.integer("time_axis", 0);
-  c.require(batch + time == 1 && (batch == 0 || batch == 1) && x.shape().rank() >= 2, "batch_axis and time_axis are 0 and 1");
+  c.require(batch + time == 1 && (batch == 0 || batch == 1) && x.shape().rank() >= 2,
+            "batch_axis and time_axis are 0 and 1");
   const int64_t steps = x.shape()[static_cast<int>(time)], rows = x.shape()[static_cast<int>(batch)];
   const Ints grid = {x.shape()[0], x.shape()[1]};
   const Value length = broadcast(ops::along_axis(ops::as_type(lengths, i64), batch, 2), Shape(grid));

@@ -15,7 +15,8 @@ void image_scaler(Call& c) {
   const std::vector<double> bias = c.numbers("bias");
   Value y = x * c.number("scale", 1.0);
   if (!bias.empty()) {
-    c.require(x.shape().rank() == 4 && static_cast<int64_t>(bias.size()) == x.shape()[1], cat(bias.size(), " biases for ", x.shape()));
+    c.require(x.shape().rank() == 4 && static_cast<int64_t>(bias.size()) == x.shape()[1],
+              cat(bias.size(), " biases for ", x.shape()));
     y = y + per_channel(ops::float_vector(x.dtype(), bias), x.shape());
   }
   c.result(y);
@@ -44,8 +45,10 @@ void parametric_softplus(Call& c) {
 
 std::span<const Mapping> legacy_mappings() {
   static constexpr Mapping table[] = {
-      {"Affine", affine, 1, 9},          {"Crop", crop, 1, 9},
-      {"ImageScaler", image_scaler, 1, 9}, {"ParametricSoftplus", parametric_softplus, 1, 9},
+      {"Affine", affine, 1, 9},
+      {"Crop", crop, 1, 9},
+      {"ImageScaler", image_scaler, 1, 9},
+      {"ParametricSoftplus", parametric_softplus, 1, 9},
       {"ScaledTanh", scaled_tanh, 1, 9},
   };
   return table;

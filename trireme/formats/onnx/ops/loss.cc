@@ -14,7 +14,8 @@ void negative_log_likelihood(Call& c, const Value& log_p, int labels, int weight
   const Value label = ops::as_type(c.x(labels), i64);
   c.require(label.shape() == shape.without(1), cat("labels ", label.shape(), " for scores ", shape));
   const bool ignores = c.given("ignore_index");
-  const Value hot = ops::compare(broadcast(ops::reshape(label, shape.with(1, 1).vector()), shape), ops::iota(shape.vector(), i64, 1), "eq");
+  const Value hot = ops::compare(broadcast(ops::reshape(label, shape.with(1, 1).vector()), shape),
+                                 ops::iota(shape.vector(), i64, 1), "eq");
   const Value picked = ops::reduce_sum(ops::select(hot, log_p, 0.0), {1}, false);
   Value weight = ops::filled_like(picked, 1.0);
   if (c.has(weights)) {
@@ -30,7 +31,8 @@ void negative_log_likelihood(Call& c, const Value& log_p, int labels, int weight
   const Ints all = ops::iota_axes(loss.shape().rank());
   if (reduction == "none") c.result(ops::as_type(loss, c.dtype(0)));
   else if (reduction == "sum") c.result(ops::as_type(ops::reduce_sum(loss, all), c.dtype(0)));
-  else if (reduction == "mean") c.result(ops::as_type(ops::reduce_sum(loss, all) / ops::reduce_sum(weight, all), c.dtype(0)));
+  else if (reduction == "mean")
+    c.result(ops::as_type(ops::reduce_sum(loss, all) / ops::reduce_sum(weight, all), c.dtype(0)));
   else c.invalid(cat("reduction '", reduction, "'"));
 }
 
@@ -43,7 +45,9 @@ void softmax_cross_entropy(Call& c) {
 }
 
 // Inputs R, T, then for each of n tensors X, G and further states, kind by kind.
-Value spread_like(const Value& scalar, const Value& x) { return broadcast(ops::as_type(ops::reshape(scalar, {}), x.dtype()), x.shape()); }
+Value spread_like(const Value& scalar, const Value& x) {
+  return broadcast(ops::as_type(ops::reshape(scalar, {}), x.dtype()), x.shape());
+}
 
 void adagrad(Call& c) {
   c.require(c.inputs() >= 5 && (c.inputs() - 2) % 3 == 0, "X, G and H for each tensor");
@@ -65,9 +69,11 @@ void adam(Call& c) {
   for (int i = 0; i < n; ++i) {
     const Value x = c.x(2 + i);
     const Value g = c.x(2 + n + i) + x * c.number("norm_coefficient", 0.0);
-    const Value v = c.x(2 + 2 * n + i) * alpha + g * (1.0 - alpha), h = c.x(2 + 3 * n + i) * beta + g * g * (1.0 - beta);
+    const Value v = c.x(2 + 2 * n + i) * alpha + g * (1.0 - alpha),
+                h = c.x(2 + 3 * n + i) * beta + g * g * (1.0 - beta);
     const Value t = spread_like(c.x(1), x);
-    const Value corrected = ops::sqrt(1.0 - ops::pow(ops::filled_like(x, beta), t)) / (1.0 - ops::pow(ops::filled_like(x, alpha), t));
+    const Value corrected =
+        ops::sqrt(1.0 - ops::pow(ops::filled_like(x, beta), t)) / (1.0 - ops::pow(ops::filled_like(x, alpha), t));
     const Value rate = spread_like(c.x(0), x) * ops::select(ops::compare(t, 0.0, "gt"), corrected, 1.0);
     const Value y = x - rate * v / (ops::sqrt(h) + c.number("epsilon", 1e-6F));
     c.result(i, y * (1.0 - c.number("norm_coefficient_post", 0.0)));

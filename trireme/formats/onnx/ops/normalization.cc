@@ -6,7 +6,9 @@ namespace trireme::formats::onnx {
 
 namespace {
 
-Value along_channels(const Value& v, const Shape& x) { return broadcast(ops::along_axis(v, x.rank() >= 2 ? 1 : 0, x.rank()), x); }
+Value along_channels(const Value& v, const Shape& x) {
+  return broadcast(ops::along_axis(v, x.rank() >= 2 ? 1 : 0, x.rank()), x);
+}
 
 // (x - mean) / sqrt(variance + epsilon) over `axes`, the statistics of which stay with size 1.
 struct Standardised {
@@ -57,7 +59,8 @@ void group_norm(Call& c) {
   const Shape& shape = c.shape(0);
   const int64_t groups = c.integer("num_groups");
   c.require(shape.rank() >= 2 && groups >= 1 && shape[1] % groups == 0, cat(groups, " groups of ", shape));
-  const Value x = ops::reshape(ops::widen(c.x(0)), {shape[0], groups, shape[0] == 0 ? 0 : shape.elements() / (shape[0] * groups)});
+  const Value x =
+      ops::reshape(ops::widen(c.x(0)), {shape[0], groups, shape[0] == 0 ? 0 : shape.elements() / (shape[0] * groups)});
   const Value y = ops::reshape(standardised(x, {2}, c.number("epsilon", 1e-5)).y, shape.vector());
   const auto channels = [&](int input) {
     Value v = ops::as_type(c.x(input), x.dtype());
@@ -99,14 +102,16 @@ void mean_variance(Call& c) {
   axes = ops::normal_axes(c.axes(axes, x.shape().rank()), x.shape().rank());
   const Value mean = ops::mean_kept(x, axes);
   const Value variance = ops::mean_kept(x * x, axes) - mean * mean;
-  c.result(ops::as_type((x - broadcast(mean, x.shape())) / broadcast(ops::sqrt(variance) + 1e-9, x.shape()), c.dtype(0)));
+  c.result(
+      ops::as_type((x - broadcast(mean, x.shape())) / broadcast(ops::sqrt(variance) + 1e-9, x.shape()), c.dtype(0)));
 }
 
 void lp_norm(Call& c) {
   const Value x = ops::widen(c.x(0));
   const int64_t axis = c.axis(c.integer("axis", -1), x.shape().rank()), p = c.integer("p", 2);
   c.require(p == 1 || p == 2, cat("p is ", p, "; it must be 1 or 2"));
-  const Value norm = p == 1 ? ops::reduce_sum(ops::abs(x), {axis}, true) : ops::sqrt(ops::reduce_sum(x * x, {axis}, true));
+  const Value norm =
+      p == 1 ? ops::reduce_sum(ops::abs(x), {axis}, true) : ops::sqrt(ops::reduce_sum(x * x, {axis}, true));
   const Value wide = broadcast(norm, x.shape());
   c.result(ops::as_type(ops::select(ops::compare(wide, 0.0, "eq"), 0.0, x / wide), c.dtype(0)));
 }

@@ -15,11 +15,13 @@ Window window_of(Call& c, const Shape& image, Ints kernel) {
   const Ints pads = c.integers("pads", Ints(2 * axes, 0));
   const std::string automatic = c.string("auto_pad", "NOTSET");
   const bool up = c.integer("ceil_mode", 0) != 0;
-  c.require(out.kernel.size() == axes && out.strides.size() == axes && out.dilations.size() == axes && pads.size() == 2 * axes,
+  c.require(out.kernel.size() == axes && out.strides.size() == axes && out.dilations.size() == axes &&
+                pads.size() == 2 * axes,
             "kernel_shape, strides and dilations have one entry per spatial axis, pads two");
   for (size_t a = 0; a < axes; ++a) {
     const int64_t size = image[static_cast<int>(a) + 2], stride = out.strides[a];
-    c.require(out.kernel[a] >= 1 && stride >= 1 && out.dilations[a] >= 1, "kernel, strides and dilations are 1 or more");
+    c.require(out.kernel[a] >= 1 && stride >= 1 && out.dilations[a] >= 1,
+              "kernel, strides and dilations are 1 or more");
     const int64_t reach = bounded(Wide{out.kernel[a] - 1} * out.dilations[a] + 1);
     int64_t low = pads[a], high = pads[a + axes];
     if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
@@ -33,7 +35,8 @@ Window window_of(Call& c, const Shape& image, Ints kernel) {
     out.low_given.push_back(low);
     out.high_given.push_back(high);
     const int64_t room = bounded(Wide{size} + low + high - reach);
-    c.require(room >= 0, cat("a kernel that reaches over ", reach, " does not fit into ", size, " padded by ", low, " and ", high));
+    c.require(room >= 0, cat("a kernel that reaches over ", reach, " does not fit into ", size, " padded by ", low,
+                             " and ", high));
     int64_t count = room / stride + 1;
     if (up && room % stride != 0) {
       ++count;
@@ -88,7 +91,8 @@ Value places_of_largest(Call& c, const Value& x, const Window& w) {
   high.insert(high.end(), w.high.begin(), w.high.end());
   const double least = is_float(x.dtype()) ? -std::numeric_limits<double>::infinity() : lowest(x.dtype());
   const Value values = ops::pad(x, low, high, none, least), places = ops::pad(place, low, high, none, -1.0);
-  if (Shape(w.kernel).elements() > 4096) c.unsupported("the places of the largest in windows of more than 4096 elements");
+  if (Shape(w.kernel).elements() > 4096)
+    c.unsupported("the places of the largest in windows of more than 4096 elements");
   Value best, where;
   for_each_index(Shape(w.kernel), [&](int64_t, const int64_t* tap) {
     Ints begin = {0, 0}, end = {shape[0], shape[1]}, steps = {1, 1};
@@ -104,8 +108,8 @@ Value places_of_largest(Call& c, const Value& x, const Window& w) {
       return;
     }
     // A place in the padding never wins over one inside.
-    const Value better = ops::or_(ops::compare(v, best, "gt"),
-                                  ops::and_(ops::compare(where, 0.0, "lt"), ops::compare(p, 0.0, "ge")));
+    const Value better =
+        ops::or_(ops::compare(v, best, "gt"), ops::and_(ops::compare(where, 0.0, "lt"), ops::compare(p, 0.0, "ge")));
     best = ops::select(better, v, best);
     where = ops::select(better, p, where);
   });
@@ -143,9 +147,7 @@ Value power(const Value& x, double p) {
 Value inverse_power(const Value& x, double p) {
   return p == 1.0 ? x : p == 2.0 ? ops::sqrt(x) : ops::pow(x, ops::filled_like(x, 1.0 / p));
 }
-double norm_of(Call& c) {
-  return c.opset() < 2 ? c.number("p", 2.0) : static_cast<double>(c.integer("p", 2));
-}
+double norm_of(Call& c) { return c.opset() < 2 ? c.number("p", 2.0) : static_cast<double>(c.integer("p", 2)); }
 
 void lp_pool(Call& c) {
   const Window w = pool_window(c);
@@ -158,7 +160,9 @@ Ints spatial_axes(Call& c) {
   c.require(c.rank(0) >= 2, "x is [N, C, spatial...]");
   return ops::axes_from(2, c.rank(0));
 }
-void global_average(Call& c) { c.result(ops::as_type(ops::mean_kept(ops::widen(c.x(0)), spatial_axes(c)), c.dtype(0))); }
+void global_average(Call& c) {
+  c.result(ops::as_type(ops::mean_kept(ops::widen(c.x(0)), spatial_axes(c)), c.dtype(0)));
+}
 void global_max(Call& c) {
   const Ints axes = spatial_axes(c);
   c.result(axes.empty() ? c.x(0) : ops::reduce_max(c.x(0), axes, true));
@@ -177,7 +181,8 @@ void max_unpool(Call& c) {
   c.require(kernel.size() == axes && strides.size() == axes && pads.size() == 2 * axes, "one entry per spatial axis");
   Ints inferred = {x.shape()[0], x.shape()[1]};
   for (size_t a = 0; a < axes; ++a) {
-    inferred.push_back(bounded(Wide{x.shape()[static_cast<int>(a) + 2] - 1} * strides[a] - pads[a] - pads[a + axes] + kernel[a]));
+    inferred.push_back(
+        bounded(Wide{x.shape()[static_cast<int>(a) + 2] - 1} * strides[a] - pads[a] - pads[a + axes] + kernel[a]));
   }
   const Ints wanted = c.has(2) ? c.known_ints(2) : inferred;
   const auto filled = [&](const Ints& sizes, const Value& at) {

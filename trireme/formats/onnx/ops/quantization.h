@@ -10,9 +10,7 @@ inline Value per_row(const Value& v, int rank) {
   if (v.shape().elements() == 1) return ops::reshape(v, {});
   return v.shape().rank() == 1 && rank >= 2 ? ops::reshape(v, {v.shape()[0], 1}) : v;
 }
-inline Value per_column(const Value& v, int) {
-  return v.shape().elements() == 1 ? ops::reshape(v, {}) : v;
-}
+inline Value per_column(const Value& v, int) { return v.shape().elements() == 1 ? ops::reshape(v, {}) : v; }
 
 // Least and greatest number of an integer type.
 struct Limits {

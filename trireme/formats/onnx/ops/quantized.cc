@@ -47,9 +47,10 @@ Value spread(Call& c, const Value& scale, const Shape& x) {
 }
 
 void quantize_linear(Call& c) {
-  const Elem to = c.has(2) ? c.elem(2) : c.given("output_dtype") && c.integer("output_dtype") != 0
-                                             ? static_cast<Elem>(c.integer("output_dtype"))
-                                             : Elem::kUint8;
+  const Elem to = c.has(2) ? c.elem(2)
+                  : c.given("output_dtype") && c.integer("output_dtype") != 0
+                      ? static_cast<Elem>(c.integer("output_dtype"))
+                      : Elem::kUint8;
   const DType type = c.dtype(0) == f64 ? f64 : f32;
   const Value x = ops::as_type(c.x(0), type);
   Value y = x / spread(c, ops::as_type(c.x(1), type), x.shape());
@@ -63,8 +64,9 @@ void quantize_linear(Call& c) {
 }
 
 void dequantize_linear(Call& c) {
-  const Elem to = c.given("output_dtype") && c.integer("output_dtype") != 0 ? static_cast<Elem>(c.integer("output_dtype"))
-                                                                            : c.elem(1);
+  const Elem to = c.given("output_dtype") && c.integer("output_dtype") != 0
+                      ? static_cast<Elem>(c.integer("output_dtype"))
+                      : c.elem(1);
   const Value scale = c.x(1);
   const Shape shape = c.shape(0);
   Value x = ops::as_type(c.x(0), is_float(c.dtype(0)) ? f32 : i32);

@@ -41,8 +41,8 @@ std::vector<Activation> activations_of(Call& c, const std::vector<std::string>& 
     for (char& letter : name) letter = static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
     Activation f{name};
     // Values are taken in order by the functions that have any.
-    const bool has_alpha = name == "affine" || name == "leakyrelu" || name == "thresholdedrelu" || name == "scaledtanh" ||
-                           name == "hardsigmoid" || name == "elu";
+    const bool has_alpha = name == "affine" || name == "leakyrelu" || name == "thresholdedrelu" ||
+                           name == "scaledtanh" || name == "hardsigmoid" || name == "elu";
     const bool has_beta = name == "affine" || name == "scaledtanh" || name == "hardsigmoid";
     f.alpha = name == "leakyrelu" ? 0.01 : name == "hardsigmoid" ? 0.2F : 1.0;
     f.beta = name == "hardsigmoid" ? 0.5 : name == "scaledtanh" ? 1.0 : 0.0;
@@ -55,10 +55,10 @@ std::vector<Activation> activations_of(Call& c, const std::vector<std::string>& 
 
 // One layer in one direction.
 struct Layer {
-  Value projected;           // [T, B, gates H]: the input times the weights, plus biases
-  Value recurrent;           // [H, gates H]
-  Value recurrent_bias;      // [gates H]
-  Value peephole;            // [3 H], or absent
+  Value projected;       // [T, B, gates H]: the input times the weights, plus biases
+  Value recurrent;       // [H, gates H]
+  Value recurrent_bias;  // [gates H]
+  Value peephole;        // [3 H], or absent
   std::vector<Activation> f;
   int64_t hidden = 0;
   double clip = 0.0;
@@ -71,7 +71,9 @@ struct State {
 
 using Step = State (*)(const Call&, const Layer&, const Value& projected, const State&);
 
-Value gate(const Value& v, int64_t hidden, int64_t k) { return ops::slice_axis(v, v.shape().rank() - 1, k * hidden, (k + 1) * hidden); }
+Value gate(const Value& v, int64_t hidden, int64_t k) {
+  return ops::slice_axis(v, v.shape().rank() - 1, k * hidden, (k + 1) * hidden);
+}
 Value rows_of(const Value& v, const Value& like) { return broadcast(v, like.shape()); }
 Value clipped(const Layer& l, const Value& v) { return l.clip > 0 ? ops::max(ops::min(v, l.clip), -l.clip) : v; }
 
@@ -83,8 +85,12 @@ State rnn_step(const Call& c, const Layer& l, const Value& projected, const Stat
 State gru_step(const Call& c, const Layer& l, const Value& projected, const State& s) {
   const int64_t h = l.hidden;
   const auto part = [&](const Value& v, int64_t k) { return gate(v, h, k); };
-  const Value update = activate(c, l.f[0], clipped(l, part(projected, 0) + ops::matmul(s.h, part(l.recurrent, 0)) + rows_of(part(l.recurrent_bias, 0), s.h)));
-  const Value reset = activate(c, l.f[0], clipped(l, part(projected, 1) + ops::matmul(s.h, part(l.recurrent, 1)) + rows_of(part(l.recurrent_bias, 1), s.h)));
+  const Value update = activate(c, l.f[0],
+                                clipped(l, part(projected, 0) + ops::matmul(s.h, part(l.recurrent, 0)) +
+                                               rows_of(part(l.recurrent_bias, 0), s.h)));
+  const Value reset = activate(c, l.f[0],
+                               clipped(l, part(projected, 1) + ops::matmul(s.h, part(l.recurrent, 1)) +
+                                              rows_of(part(l.recurrent_bias, 1), s.h)));
   const Value bias = rows_of(part(l.recurrent_bias, 2), s.h);
   const Value past = l.linear_before_reset ? reset * (ops::matmul(s.h, part(l.recurrent, 2)) + bias)
                                            : ops::matmul(reset * s.h, part(l.recurrent, 2)) + bias;
@@ -99,7 +105,9 @@ State lstm_step(const Call& c, const Layer& l, const Value& projected, const Sta
     return l.peephole ? rows_of(gate(l.peephole, l.hidden, k), cell) * cell : ops::filled_like(cell, 0.0);
   };
   const bool peeps = static_cast<bool>(l.peephole);
-  const auto with = [&](const Value& v, int64_t k, const Value& cell) { return clipped(l, peeps ? v + peep(k, cell) : v); };
+  const auto with = [&](const Value& v, int64_t k, const Value& cell) {
+    return clipped(l, peeps ? v + peep(k, cell) : v);
+  };
   const Value input = activate(c, l.f[0], with(part(0), 0, s.c));
   const Value forget = l.coupled ? 1.0 - input : activate(c, l.f[0], with(part(2), 2, s.c));
   const Value cell = forget * s.c + input * activate(c, l.f[1], clipped(l, part(3)));
@@ -121,7 +129,8 @@ Value turned(const Value& x, const Value& lengths) {
 
 void recurrent(Call& c, int64_t gates, Step step, const std::vector<std::string>& usual) {
   const std::string direction = c.string("direction", "forward");
-  c.require(direction == "forward" || direction == "reverse" || direction == "bidirectional", cat("direction '", direction, "'"));
+  c.require(direction == "forward" || direction == "reverse" || direction == "bidirectional",
+            cat("direction '", direction, "'"));
   const int64_t directions = direction == "bidirectional" ? 2 : 1;
   const bool batch_first = c.integer("layout", 0) != 0, cells = gates == 4;
   const DType type = ops::wide_type(c.dtype(0));
@@ -129,7 +138,8 @@ void recurrent(Call& c, int64_t gates, Step step, const std::vector<std::string>
   c.require(x.shape().rank() == 3 && c.rank(1) == 3 && c.rank(2) == 3, "X, W and R have three axes");
   if (batch_first) x = ops::transpose(x, {1, 0, 2});
   const int64_t steps = x.shape()[0], batch = x.shape()[1], inputs = x.shape()[2], hidden = c.shape(2)[2];
-  c.require(c.shape(1) == Shape({directions, gates * hidden, inputs}) && c.shape(2) == Shape({directions, gates * hidden, hidden}),
+  c.require(c.shape(1) == Shape({directions, gates * hidden, inputs}) &&
+                c.shape(2) == Shape({directions, gates * hidden, hidden}),
             cat("W is ", c.shape(1), ", R is ", c.shape(2)));
   if (steps > 4096) c.unsupported(cat(steps, " steps; at most 4096"));
   const auto f = activations_of(c, usual, directions);
@@ -151,14 +161,16 @@ void recurrent(Call& c, int64_t gates, Step step, const std::vector<std::string>
     l.clip = c.number("clip", 0.0);
     l.linear_before_reset = c.integer("linear_before_reset", 0) != 0;
     l.coupled = c.integer("input_forget", 0) != 0;
-    l.f.assign(f.begin() + static_cast<std::ptrdiff_t>(usual.size()) * d, f.begin() + static_cast<std::ptrdiff_t>(usual.size()) * (d + 1));
+    l.f.assign(f.begin() + static_cast<std::ptrdiff_t>(usual.size()) * d,
+               f.begin() + static_cast<std::ptrdiff_t>(usual.size()) * (d + 1));
     l.recurrent = ops::transpose(row(c.x(2), d), {1, 0});
     const int64_t width = gates * hidden;
     const Value biases = c.has(3) ? row(c.x(3), d) : ops::filled(type, {2 * width}, 0.0);
     l.recurrent_bias = ops::slice_axis(biases, 0, width, 2 * width);
     if (cells && c.has(7)) l.peephole = row(c.x(7), d);
     const Value sequence = backward ? turned(x, lengths) : x;
-    const Value flat = ops::matmul(ops::reshape(sequence, {steps * batch, inputs}), ops::transpose(row(c.x(1), d), {1, 0}));
+    const Value flat =
+        ops::matmul(ops::reshape(sequence, {steps * batch, inputs}), ops::transpose(row(c.x(1), d), {1, 0}));
     l.projected = ops::reshape(flat + rows_of(ops::slice_axis(biases, 0, 0, width), flat), {steps, batch, width});
     State state{start(5, d), cells ? start(6, d) : Value()};
     std::vector<Value> outputs;
@@ -167,7 +179,8 @@ void recurrent(Call& c, int64_t gates, Step step, const std::vector<std::string>
       State next = step(c, l, now, state);
       Value shown = next.h;
       if (lengths) {  // a row that is over keeps its state and shows zeros
-        const Value runs = broadcast(ops::reshape(ops::compare(lengths, static_cast<double>(t), "gt"), {batch, 1}), {batch, hidden});
+        const Value runs =
+            broadcast(ops::reshape(ops::compare(lengths, static_cast<double>(t), "gt"), {batch, 1}), {batch, hidden});
         shown = ops::select(runs, next.h, 0.0);
         next.h = ops::select(runs, next.h, state.h);
         if (cells) next.c = ops::select(runs, next.c, state.c);
@@ -175,7 +188,9 @@ void recurrent(Call& c, int64_t gates, Step step, const std::vector<std::string>
       state = next;
       outputs.push_back(ops::reshape(shown, {1, batch, hidden}));
     }
-    Value y = outputs.empty() ? ops::filled(type, {0, batch, hidden}, 0.0) : outputs.size() == 1 ? outputs[0] : ops::concat(outputs, 0);
+    Value y = outputs.empty()       ? ops::filled(type, {0, batch, hidden}, 0.0)
+              : outputs.size() == 1 ? outputs[0]
+                                    : ops::concat(outputs, 0);
     if (backward) y = turned(y, lengths);
     all.push_back(ops::reshape(y, {steps, 1, batch, hidden}));
     last_h.push_back(ops::reshape(state.h, {1, batch, hidden}));

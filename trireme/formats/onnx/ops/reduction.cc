@@ -34,47 +34,55 @@ void reduce(Call& c, int since, F f, Alone alone) {
 const auto as_is = [](const Value& x) { return x; };
 
 void reduce_sum(Call& c) {
-  reduce(c, 13, [](const Value& x, const Ints& axes, bool keep) { return ops::reduce_sum(x, axes, keep); }, as_is);
+  reduce(
+      c, 13, [](const Value& x, const Ints& axes, bool keep) { return ops::reduce_sum(x, axes, keep); }, as_is);
 }
 void reduce_prod(Call& c) {
-  reduce(c, 18, [](const Value& x, const Ints& axes, bool keep) { return ops::reduce_prod(x, axes, keep); }, as_is);
+  reduce(
+      c, 18, [](const Value& x, const Ints& axes, bool keep) { return ops::reduce_prod(x, axes, keep); }, as_is);
 }
 void reduce_mean(Call& c) {
-  reduce(c, 18,
-         [](const Value& x, const Ints& axes, bool keep) {
-           const Value sum = ops::reduce_sum(x, axes, keep);
-           return sum / ops::filled_like(sum, ops::folded(x, axes));
-         },
-         as_is);
+  reduce(
+      c, 18,
+      [](const Value& x, const Ints& axes, bool keep) {
+        const Value sum = ops::reduce_sum(x, axes, keep);
+        return sum / ops::filled_like(sum, ops::folded(x, axes));
+      },
+      as_is);
 }
 void reduce_l1(Call& c) {
-  reduce(c, 18, [](const Value& x, const Ints& a, bool keep) { return ops::reduce_sum(ops::abs(x), a, keep); },
-         [](const Value& x) { return ops::abs(x); });
+  reduce(
+      c, 18, [](const Value& x, const Ints& a, bool keep) { return ops::reduce_sum(ops::abs(x), a, keep); },
+      [](const Value& x) { return ops::abs(x); });
 }
 Value root(const Value& x) {  // of integers in f64
   return is_float(x.dtype()) ? ops::sqrt(x) : ops::convert(ops::sqrt(ops::convert(x, f64)), x.dtype());
 }
 void reduce_l2(Call& c) {
-  reduce(c, 18, [](const Value& x, const Ints& a, bool keep) { return root(ops::reduce_sum(x * x, a, keep)); },
-         [](const Value& x) { return ops::abs(x); });
+  reduce(
+      c, 18, [](const Value& x, const Ints& a, bool keep) { return root(ops::reduce_sum(x * x, a, keep)); },
+      [](const Value& x) { return ops::abs(x); });
 }
 void reduce_sum_square(Call& c) {
-  reduce(c, 18, [](const Value& x, const Ints& a, bool keep) { return ops::reduce_sum(x * x, a, keep); },
-         [](const Value& x) { return x * x; });
+  reduce(
+      c, 18, [](const Value& x, const Ints& a, bool keep) { return ops::reduce_sum(x * x, a, keep); },
+      [](const Value& x) { return x * x; });
 }
 void reduce_log_sum(Call& c) {
-  reduce(c, 18, [](const Value& x, const Ints& a, bool keep) { return ops::log(ops::reduce_sum(x, a, keep)); },
-         [](const Value& x) { return ops::log(x); });
+  reduce(
+      c, 18, [](const Value& x, const Ints& a, bool keep) { return ops::log(ops::reduce_sum(x, a, keep)); },
+      [](const Value& x) { return ops::log(x); });
 }
 void reduce_log_sum_exp(Call& c) {
-  reduce(c, 18,
-         [](const Value& x, const Ints& a, bool keep) {
-           for (int64_t axis : a) {
-             if (x.shape()[static_cast<int>(axis)] == 0) return ops::log(ops::reduce_sum(x, a, keep));
-           }
-           return ops::log_sum_exp(x, a, keep);
-         },
-         as_is);
+  reduce(
+      c, 18,
+      [](const Value& x, const Ints& a, bool keep) {
+        for (int64_t axis : a) {
+          if (x.shape()[static_cast<int>(axis)] == 0) return ops::log(ops::reduce_sum(x, a, keep));
+        }
+        return ops::log_sum_exp(x, a, keep);
+      },
+      as_is);
 }
 
 template <Value (*of_numbers)(const Value&, const Ints&, bool), Value (*of_bools)(const Value&, const Ints&, bool)>

@@ -1,4 +1,5 @@
-// Lists of tensors, and values that may be absent. Both exist only while a model is imported: the graph sees the tensors.
+// Lists of tensors, and values that may be absent. Both exist only while a model is imported: the graph sees the
+// tensors.
 #include "trireme/base/strings.h"
 #include "trireme/formats/onnx/call.h"
 

@@ -269,7 +269,8 @@ void pad(Call& c) {
       const int64_t before = low[static_cast<size_t>(a)], after = high[static_cast<size_t>(a)], size = y.shape()[a];
       if (before == 0 && after == 0) continue;
       c.require(size >= 1, cat("axis ", a, " is empty"));
-      if (bounded(Wide{before} + size + after) > (1 << 24)) c.unsupported(cat("an axis of more than 2^24 elements in mode ", mode));
+      if (bounded(Wide{before} + size + after) > (1 << 24))
+        c.unsupported(cat("an axis of more than 2^24 elements in mode ", mode));
       Ints places;
       for (int64_t i = -before; i < size + after; ++i) {
         int64_t at = i;
@@ -357,8 +358,8 @@ void depth_to_space(Call& c) {
   c.require(x.rank() == 4 && b >= 1 && x[1] % (b * b) == 0, cat("blocks of ", b, " in ", x));
   const int64_t depth = x[1] / (b * b);
   const bool columns_first = c.string("mode", "DCR") == "CRD";
-  const Value apart = ops::reshape(c.x(0), columns_first ? Ints{x[0], depth, b, b, x[2], x[3]}
-                                                         : Ints{x[0], b, b, depth, x[2], x[3]});
+  const Value apart =
+      ops::reshape(c.x(0), columns_first ? Ints{x[0], depth, b, b, x[2], x[3]} : Ints{x[0], b, b, depth, x[2], x[3]});
   const Value moved = ops::transpose(apart, columns_first ? Ints{0, 1, 4, 2, 5, 3} : Ints{0, 3, 4, 1, 5, 2});
   c.result_like(0, ops::reshape(moved, {x[0], depth, x[2] * b, x[3] * b}));
 }
@@ -378,7 +379,8 @@ void center_crop_pad(Call& c) {
   const Ints sizes = c.known_ints(1);
   const Ints axes = c.given("axes") ? c.axes(c.integers("axes"), rank) : ops::iota_axes(rank);
   c.require(sizes.size() == axes.size(), "one size per axis");
-  Ints begin(static_cast<size_t>(rank), 0), end = x.shape().vector(), one(begin.size(), 1), low(begin), high(begin), none(begin);
+  Ints begin(static_cast<size_t>(rank), 0), end = x.shape().vector(), one(begin.size(), 1), low(begin), high(begin),
+                                            none(begin);
   for (size_t k = 0; k < axes.size(); ++k) {
     const auto a = static_cast<size_t>(axes[k]);
     const int64_t have = end[a], want = sizes[k];

@@ -23,7 +23,8 @@ Waves waves(DType type, int64_t n, int64_t k, int64_t length) {
     }
   }
   const Shape shape = {n, k};
-  return {ops::constant(Literal::from_doubles(type, shape, cosine)), ops::constant(Literal::from_doubles(type, shape, sine))};
+  return {ops::constant(Literal::from_doubles(type, shape, cosine)),
+          ops::constant(Literal::from_doubles(type, shape, sine))};
 }
 
 constexpr int64_t kMaxTable = 1 << 24;  // elements of the table of waves
@@ -33,9 +34,7 @@ Value transformed(Call& c, const Value& x, int64_t length, int64_t keep, bool in
   const int64_t rows = x.shape()[0];
   if (bounded(Wide{length} * keep) > kMaxTable) c.unsupported(cat("a transform of ", length, " elements"));
   const Waves w = waves(x.dtype(), length, keep, length);
-  const auto part = [&](int64_t k) {
-    return ops::reshape(ops::slice_axis(x, 2, k, k + 1), {rows, length});
-  };
+  const auto part = [&](int64_t k) { return ops::reshape(ops::slice_axis(x, 2, k, k + 1), {rows, length}); };
   const Value real = part(0);
   const double sign = inverse ? 1.0 : -1.0;
   Value re = ops::matmul(real, w.cosine), im = ops::matmul(real, w.sine) * sign;
@@ -153,7 +152,8 @@ void mel_weights(Call& c) {
   std::vector<int64_t> edges;
   for (int64_t k = 0; k < bands + 2; ++k) {
     const double hertz = 700 * (std::pow(10.0, (from + static_cast<double>(k) * step) / 2595) - 1);
-    edges.push_back(static_cast<int64_t>(std::floor(static_cast<double>(length + 1) * hertz / static_cast<double>(rate))));
+    edges.push_back(
+        static_cast<int64_t>(std::floor(static_cast<double>(length + 1) * hertz / static_cast<double>(rate))));
   }
   std::vector<double> weights(static_cast<size_t>(bins * bands), 0.0);
   const auto set = [&](int64_t bin, int64_t band, double value) {
@@ -178,8 +178,8 @@ void mel_weights(Call& c) {
 
 std::span<const Mapping> signal_mappings() {
   static constexpr Mapping table[] = {
-      {"BlackmanWindow", blackman, 17}, {"DFT", dft, 17},
-      {"HammingWindow", hamming, 17},   {"HannWindow", hann, 17},
+      {"BlackmanWindow", blackman, 17},     {"DFT", dft, 17},
+      {"HammingWindow", hamming, 17},       {"HannWindow", hann, 17},
       {"MelWeightMatrix", mel_weights, 17}, {"STFT", stft, 17},
   };
   return table;

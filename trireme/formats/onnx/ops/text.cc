@@ -123,8 +123,10 @@ void tf_idf(Call& c) {
   for (int64_t v : c.integers("pool_int64s")) pool.push_back(std::to_string(v));
   const Ints starts = c.integers("ngram_counts"), targets = c.integers("ngram_indexes");
   const std::vector<double> weights = c.numbers("weights");
-  const int64_t skips = c.integer("max_skip_count"), least = c.integer("min_gram_length"), most = c.integer("max_gram_length");
-  c.require(least >= 1 && most >= least && most <= static_cast<int64_t>(starts.size()) && skips >= 0, "gram lengths and counts");
+  const int64_t skips = c.integer("max_skip_count"), least = c.integer("min_gram_length"),
+                most = c.integer("max_gram_length");
+  c.require(least >= 1 && most >= least && most <= static_cast<int64_t>(starts.size()) && skips >= 0,
+            "gram lengths and counts");
   std::map<std::vector<std::string>, size_t> known;  // n-gram -> its number in the pool
   size_t number = 0;
   for (size_t n = 1; n <= starts.size(); ++n) {
@@ -132,7 +134,8 @@ void tf_idf(Call& c) {
     const size_t end = n < starts.size() ? static_cast<size_t>(starts[n]) : pool.size();
     c.require(starts[n - 1] >= 0 && begin <= end && end <= pool.size() && (end - begin) % n == 0, "ngram_counts");
     for (size_t at = begin; at < end; at += n) {
-      known[{pool.begin() + static_cast<std::ptrdiff_t>(at), pool.begin() + static_cast<std::ptrdiff_t>(at + n)}] = number++;
+      known[{pool.begin() + static_cast<std::ptrdiff_t>(at), pool.begin() + static_cast<std::ptrdiff_t>(at + n)}] =
+          number++;
     }
   }
   c.require(targets.size() == number && (weights.empty() || weights.size() == number), "ngram_indexes and weights");

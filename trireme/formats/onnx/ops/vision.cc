@@ -19,7 +19,7 @@ struct ResizeRule {
 
 // What an element of the result reads along one axis: as many (index, weight) pairs for each.
 struct Taps {
-  std::vector<Ints> index;                 // [tap][element]
+  std::vector<Ints> index;                  // [tap][element]
   std::vector<std::vector<double>> weight;  // the same
   std::vector<bool> outside;                // elements that take the extrapolation value
 };
@@ -30,12 +30,14 @@ double cubic_weight(double x, double a) {
   return x < 2 ? ((x - 5) * x + 8) * x * a - 4 * a : 0.0;
 }
 
-double source_of(const ResizeRule& r, double x, double scale, int64_t in, int64_t out, double roi_begin, double roi_end) {
+double source_of(const ResizeRule& r, double x, double scale, int64_t in, int64_t out, double roi_begin,
+                 double roi_end) {
   const double size = scale * static_cast<double>(in), last = static_cast<double>(in - 1);
   if (r.transform == "align_corners") return size == 1.0 ? 0.0 : x * last / (size - 1);
   if (r.transform == "asymmetric") return x / scale;
   if (r.transform == "tf_crop_and_resize") {
-    const double inside = size == 1.0 ? (roi_end - roi_begin) * last / 2 : x * (roi_end - roi_begin) * last / (size - 1);
+    const double inside =
+        size == 1.0 ? (roi_end - roi_begin) * last / 2 : x * (roi_end - roi_begin) * last / (size - 1);
     return inside + roi_begin * last;
   }
   if (r.transform == "pytorch_half_pixel" && size == 1.0) return -0.5;
@@ -101,9 +103,10 @@ Value resampled(const Value& x, int axis, const Taps& taps) {
     const Value picked = ops::gather(x, int64s(taps.index[t]), axis);
     const bool whole = std::all_of(taps.weight[t].begin(), taps.weight[t].end(), [](double w) { return w == 1.0; });
     const Value part =
-        whole ? picked
-              : picked * broadcast(ops::along_axis(ops::float_vector(x.dtype(), taps.weight[t]), axis, x.shape().rank()),
-                                   picked.shape());
+        whole
+            ? picked
+            : picked * broadcast(ops::along_axis(ops::float_vector(x.dtype(), taps.weight[t]), axis, x.shape().rank()),
+                                 picked.shape());
     y = y ? y + part : part;
   }
   return y;
@@ -273,7 +276,8 @@ void grid_sample(Call& c) {
       t.weight = weight;
       Value index = place;
       if (padding == "reflection") index = ops::round_even(reflected(place, low, high));
-      if (padding == "zeros") t.inside = ops::and_(ops::compare(place, 0.0, "ge"), ops::compare(place, length - 1, "le"));
+      if (padding == "zeros")
+        t.inside = ops::and_(ops::compare(place, 0.0, "ge"), ops::compare(place, length - 1, "le"));
       t.index = ops::convert(ops::min(ops::max(index, 0.0), length - 1), i64);
       taps.push_back(t);
     };
@@ -341,7 +345,8 @@ void affine_grid(Call& c) {
   const Ints size = c.known_ints(1);
   const bool align = c.integer("align_corners", 0) != 0;
   const auto axes = static_cast<int64_t>(size.size()) - 2;
-  c.require((axes == 2 || axes == 3) && theta.shape() == Shape({size[0], axes, axes + 1}), cat("theta is ", theta.shape()));
+  c.require((axes == 2 || axes == 3) && theta.shape() == Shape({size[0], axes, axes + 1}),
+            cat("theta is ", theta.shape()));
   Ints grid(size.begin() + 2, size.end());
   const int64_t count = Shape(grid).elements();
   std::vector<Value> rows;  // x (the last axis) first, then 1
@@ -353,7 +358,8 @@ void affine_grid(Call& c) {
     rows.push_back(ops::reshape(place, {count, 1}));
   }
   rows.push_back(ops::filled(theta.dtype(), {count, 1}, 1.0));
-  const Value places = ops::broadcast_to(ops::reshape(ops::concat(rows, 1), {1, count, axes + 1}), {size[0], count, axes + 1});
+  const Value places =
+      ops::broadcast_to(ops::reshape(ops::concat(rows, 1), {1, count, axes + 1}), {size[0], count, axes + 1});
   Ints out = {size[0]};
   out.insert(out.end(), grid.begin(), grid.end());
   out.push_back(axes);
@@ -367,12 +373,13 @@ void roi_align(Call& c) {
   const int64_t count = rois.shape()[0], height = c.integer("output_height", 1), width = c.integer("output_width", 1);
   const int64_t ratio = c.integer("sampling_ratio", 0);
   const double scale = c.number("spatial_scale", 1.0);
-  const bool half = c.string("coordinate_transformation_mode", c.opset() < 16 ? "output_half_pixel" : "half_pixel") == "half_pixel";
+  const bool half =
+      c.string("coordinate_transformation_mode", c.opset() < 16 ? "output_half_pixel" : "half_pixel") == "half_pixel";
   const bool largest = c.string("mode", "avg") == "max";
   c.require(height >= 1 && width >= 1 && shape[2] >= 1 && shape[3] >= 1, "sizes are 1 or more");
   struct Axis {
-    Value place;             // [R, bins, samples]
-    Value used;              // samples that count
+    Value place;  // [R, bins, samples]
+    Value used;   // samples that count
     int64_t bins, samples;
   };
   const auto axis_of = [&](int from, int64_t bins) {
@@ -395,19 +402,24 @@ void roi_align(Call& c) {
     const Ints places = {count, bins, out.samples};
     const Value each = broadcast(samples, Shape(places));
     const Value sample = ops::iota(places, x.dtype(), 2);
-    out.place = broadcast(start, Shape(places)) + broadcast(bin, Shape(places)) *
-                (ops::iota(places, x.dtype(), 1) + (sample + 0.5) / each);
+    out.place = broadcast(start, Shape(places)) +
+                broadcast(bin, Shape(places)) * (ops::iota(places, x.dtype(), 1) + (sample + 0.5) / each);
     out.used = ops::convert(ops::compare(sample, each, "lt"), x.dtype()) / each;
     return out;
   };
   const Axis down = axis_of(1, height), across = axis_of(0, width);
   // All pairs of places: [R, bins down, samples down, bins across, samples across].
   const Ints all = {count, down.bins, down.samples, across.bins, across.samples};
-  const auto spread_down = [&](const Value& v) { return ops::broadcast_to(ops::reshape(v, {count, down.bins, down.samples, 1, 1}), all); };
-  const auto spread_across = [&](const Value& v) { return ops::broadcast_to(ops::reshape(v, {count, 1, 1, across.bins, across.samples}), all); };
+  const auto spread_down = [&](const Value& v) {
+    return ops::broadcast_to(ops::reshape(v, {count, down.bins, down.samples, 1, 1}), all);
+  };
+  const auto spread_across = [&](const Value& v) {
+    return ops::broadcast_to(ops::reshape(v, {count, 1, 1, across.bins, across.samples}), all);
+  };
   const auto ends = [&](const Value& place, int64_t size) {
     const double last = static_cast<double>(size - 1);
-    const Value inside = ops::and_(ops::compare(place, -1.0, "ge"), ops::compare(place, static_cast<double>(size), "le"));
+    const Value inside =
+        ops::and_(ops::compare(place, -1.0, "ge"), ops::compare(place, static_cast<double>(size), "le"));
     const Value at = ops::min(ops::max(place, 0.0), last), low = ops::floor(at);
     return std::array<Value, 4>{low, ops::min(low + 1.0, last), at - low, ops::convert(inside, x.dtype())};
   };
@@ -415,12 +427,14 @@ void roi_align(Call& c) {
   const auto [left, right, dx, in_x] = ends(across.place, shape[3]);
   const int64_t inner = shape[2] * shape[3];
   const Value pixels = ops::reshape(ops::transpose(x, {0, 2, 3, 1}), {shape[0] * inner, shape[1]});
-  const Value base = ops::broadcast_to(ops::reshape(ops::as_type(c.x(2), i64), {count, 1, 1, 1, 1}), all) * static_cast<double>(inner);
+  const Value base =
+      ops::broadcast_to(ops::reshape(ops::as_type(c.x(2), i64), {count, 1, 1, 1, 1}), all) * static_cast<double>(inner);
   Value folded;
   for (int corner = 0; corner < 4; ++corner) {
     const Value row = spread_down(ops::convert(corner / 2 == 0 ? top : bottom, i64));
     const Value column = spread_across(ops::convert(corner % 2 == 0 ? left : right, i64));
-    const Value weight = spread_down((corner / 2 == 0 ? 1.0 - dy : dy) * in_y) * spread_across((corner % 2 == 0 ? 1.0 - dx : dx) * in_x);
+    const Value weight =
+        spread_down((corner / 2 == 0 ? 1.0 - dy : dy) * in_y) * spread_across((corner % 2 == 0 ? 1.0 - dx : dx) * in_x);
     const Value part = ops::gather(pixels, base + row * static_cast<double>(shape[3]) + column, 0);
     Ints wide = all;
     wide.push_back(1);
@@ -443,7 +457,8 @@ void roi_align(Call& c) {
 // Which boxes stay depends on the values alone, so they are chosen when the model is imported.
 void non_max_suppression(Call& c) {
   const Shape &b = c.shape(0), &s = c.shape(1);
-  c.require(b.rank() == 3 && b[2] == 4 && s.rank() == 3 && s[0] == b[0] && s[2] == b[1], cat("boxes ", b, ", scores ", s));
+  c.require(b.rank() == 3 && b[2] == 4 && s.rank() == 3 && s[0] == b[0] && s[2] == b[1],
+            cat("boxes ", b, ", scores ", s));
   const std::vector<double> boxes = c.known_numbers(0), scores = c.known_numbers(1);
   const int64_t most = c.has(2) ? c.known_int(2) : 0;
   const double overlap = c.has(3) ? c.known_numbers(3).at(0) : 0.0;
@@ -476,7 +491,8 @@ void non_max_suppression(Call& c) {
       for (int64_t k : order) {
         if (static_cast<int64_t>(kept.size()) >= most) break;
         const Box candidate = box(batch, k);
-        if (std::any_of(kept.begin(), kept.end(), [&](const Box& other) { return shared(candidate, other) > overlap; })) continue;
+        if (std::any_of(kept.begin(), kept.end(), [&](const Box& other) { return shared(candidate, other) > overlap; }))
+          continue;
         kept.push_back(candidate);
         chosen.insert(chosen.end(), {batch, kind, k});
       }
@@ -490,12 +506,8 @@ void non_max_suppression(Call& c) {
 
 std::span<const Mapping> vision_mappings() {
   static constexpr Mapping table[] = {
-      {"AffineGrid", affine_grid, 20},
-      {"GridSample", grid_sample, 16},
-      {"NonMaxSuppression", non_max_suppression, 10},
-      {"Resize", resize, 10},
-      {"RoiAlign", roi_align, 10},
-      {"Upsample", upsample, 1, 9},
+      {"AffineGrid", affine_grid, 20}, {"GridSample", grid_sample, 16}, {"NonMaxSuppression", non_max_suppression, 10},
+      {"Resize", resize, 10},          {"RoiAlign", roi_align, 10},     {"Upsample", upsample, 1, 9},
   };
   return table;
 }
