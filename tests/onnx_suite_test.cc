@@ -40,6 +40,19 @@ TEST(GuardedCases, ACrashOrAHangEndsOnlyItsCase) {
   EXPECT_EQ(outcomes[5].verdict, Verdict::kPass);
 }
 
+TEST(GuardedCases, AWorkerThatCannotStartEndsTheRun) {
+  const auto run = [](const std::function<void()>& start) {
+    return run_guarded(2, start, [](size_t) -> Outcome { return {Verdict::kPass, {}, 0.0}; });
+  };
+  try {
+    run([] { throw Error(Code::kNotFound, "no such device"); });
+    ADD_FAILURE() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "no such device");
+  }
+  EXPECT_THROW(run([] { ::_exit(3); }), Error);
+}
+
 TEST(OnnxSuite, ValuesAreComparedAsTheSuiteDoes) {
   using formats::onnx::HostValue;
   const auto value = [](double v) {
@@ -87,7 +100,7 @@ TEST_P(OnnxSuiteOn, Runs) {
   EXPECT_GE(passed, 1881) << "of 1905";
 }
 
-INSTANTIATE_TEST_SUITE_P(Chips, OnnxSuiteOn, testing::Values("cpu", "reference", "refchip?persona=minimal-13"));
+INSTANTIATE_TEST_SUITE_P(Chips, OnnxSuiteOn, testing::Values("cpu", "reference", "refchip:0?persona=mandatory"));
 
 }  // namespace
 }  // namespace trireme::certify

@@ -46,9 +46,6 @@ constexpr int kFloat = 1, kInt32 = 6, kInt64 = 7, kBool = 9;
 inline Message attribute(std::string_view name, int64_t value) {
   return Message().bytes(1, name).number(3, value).number(20, 2);
 }
-inline Message attribute(std::string_view name, const char* value) {
-  return Message().bytes(1, name).bytes(4, value).number(20, 3);
-}
 inline Message attribute(std::string_view name, const Message& graph) {
   return Message().bytes(1, name).message(6, graph).number(20, 5);
 }

@@ -65,21 +65,36 @@ struct Answer {
   uint32_t length;  // of the detail that follows
 };
 
+bool send(int descriptor, const Outcome& outcome) {
+  const Answer answer{outcome.verdict, outcome.seconds, static_cast<uint32_t>(outcome.detail.size())};
+  return write_all(descriptor, &answer, sizeof(answer)) &&
+         write_all(descriptor, outcome.detail.data(), outcome.detail.size());
+}
+
+// False when the child is gone.
+bool receive(int descriptor, Outcome& outcome) {
+  Answer answer{};
+  if (!read_all(descriptor, &answer, sizeof(answer)) || answer.length >= (1u << 24)) return false;
+  outcome.verdict = answer.verdict;
+  outcome.seconds = answer.seconds;
+  outcome.detail.resize(answer.length);
+  return read_all(descriptor, outcome.detail.data(), outcome.detail.size());
+}
+
 [[noreturn]] void serve(int orders, int answers, const std::function<void()>& start,
                         const std::function<Outcome(size_t)>& work) {
   try {
     start();
+    send(answers, {Verdict::kPass, {}, 0.0});
     size_t index = 0;
     while (read_all(orders, &index, sizeof(index))) {
       const auto begin = Clock::now();
       Outcome outcome = work(index);
       outcome.seconds = seconds_since(begin);
-      const Answer answer{outcome.verdict, outcome.seconds, static_cast<uint32_t>(outcome.detail.size())};
-      if (!write_all(answers, &answer, sizeof(answer))) break;
-      if (!write_all(answers, outcome.detail.data(), outcome.detail.size())) break;
+      if (!send(answers, outcome)) break;
     }
   } catch (const std::exception& failure) {
-    ::dprintf(2, "a worker could not start: %s\n", failure.what());
+    send(answers, {Verdict::kCrash, failure.what(), 0.0});  // the parent is still waiting for the first answer
     ::_exit(2);
   }
   ::_exit(0);
@@ -166,7 +181,16 @@ std::vector<Outcome> run_guarded(size_t count, const std::function<void()>& star
   while (done < count) {
     for (Worker& worker : workers) {
       if (worker.busy || next == count) continue;
-      if (worker.process < 0) worker = spawn(start, work, workers);
+      if (worker.process < 0) {
+        worker = spawn(start, work, workers);
+        Outcome ready;
+        const bool alive = receive(worker.answers, ready);
+        if (!alive || ready.verdict != Verdict::kPass) {
+          const std::string how = bury(worker, true);
+          throw Error(Code::kInvalidArgument,
+                      alive ? ready.detail : cat("a worker ended before its first case: ", how));
+        }
+      }
       worker.current = next++;
       worker.busy = true;
       worker.since = Clock::now();
@@ -188,15 +212,9 @@ std::vector<Outcome> run_guarded(size_t count, const std::function<void()>& star
       Worker& worker = *who[i];
       const double taken = seconds_since(worker.since);
       if ((polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
-        Answer answer{};
-        std::string detail;
-        bool sound = read_all(worker.answers, &answer, sizeof(answer)) && answer.length < (1u << 24);
-        if (sound) {
-          detail.resize(answer.length);
-          sound = read_all(worker.answers, detail.data(), detail.size());
-        }
-        if (sound) {
-          settle(worker, {answer.verdict, detail, answer.seconds});
+        Outcome outcome;
+        if (receive(worker.answers, outcome)) {
+          settle(worker, std::move(outcome));
         } else {
           const std::string how = bury(worker, true);
           settle(worker, {Verdict::kCrash, how, taken});

@@ -28,7 +28,8 @@ struct GuardOptions {
   std::string title = "cases";
 };
 
-// outcome[i] = work(i) for i in 0 .. count-1. `work` runs in a child process; `start` runs once in each child before.
+// outcome[i] = work(i) for i in 0 .. count-1. `work` runs in a child process; `start` runs once in each child before;
+// what it throws ends the run as kInvalidArgument.
 // The caller must not have started threads that `work` needs.
 std::vector<Outcome> run_guarded(size_t count, const std::function<void()>& start,
                                  const std::function<Outcome(size_t)>& work, const GuardOptions& options = {});
