@@ -664,7 +664,7 @@ TEST(CpuEpilogue, OfConvolutions) {
   std::mt19937 random(37);
   epilogues_run = 0;
   for (const ConvolutionForm& form : kConvolutionForms) {
-    for (DType type : {f32, f64, bf16}) {
+    for (DType type : {f32, bf16}) {
       for (int variant = 0; variant < 4; ++variant) {
         SCOPED_TRACE(cat("x ", form.x, " w ", form.w, " groups ", form.groups, " ", type, " variant ", variant));
         const Value x = parameter(type, form.x), w = parameter(type, form.w);
@@ -673,7 +673,7 @@ TEST(CpuEpilogue, OfConvolutions) {
       }
     }
   }
-  EXPECT_GT(epilogues_run, 200) << "most convolutions take an epilogue";
+  EXPECT_GT(epilogues_run, 150) << "most convolutions take an epilogue";
 }
 
 // ---- the same bits
