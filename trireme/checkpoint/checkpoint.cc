@@ -119,13 +119,17 @@ std::string save(const std::string& folder, int64_t step, const Contents& conten
   auto facts = contents.facts;
   facts[kDigest] = digest_of(contents);
   formats::write_safetensors(path, {contents.tensors, facts});
+  prune(folder, keep);
+  return path;
+}
+
+void prune(const std::string& folder, int keep) {
   auto all = listed(folder);
   while (static_cast<int>(all.size()) > std::max(keep, 1)) {
     std::error_code ignored;
     std::filesystem::remove(all.front().second, ignored);
     all.erase(all.begin());
   }
-  return path;
 }
 
 Contents load(const std::string& path) {

@@ -28,6 +28,8 @@ void restore(const std::vector<nn::NamedTensor>& state, const Contents& contents
 
 // Writes step-<step>.safetensors into `folder` and removes all but the newest `keep`. Returns the path.
 std::string save(const std::string& folder, int64_t step, const Contents& contents, int keep = 3);
+// Removes all checkpoints but the newest `keep` (what a run killed inside save() leaves behind).
+void prune(const std::string& folder, int keep);
 // Throws kDataLoss when the file is damaged: it carries a digest of all it holds, the fact "digest".
 Contents load(const std::string& path);
 

@@ -178,6 +178,7 @@ bool Trainer::resume(data::DataLoader& train, int64_t* step) {
                                             "output folder, or remove this one"));
   }
   checkpoint::restore(everything(), found->contents, found->path);
+  for (const char* inside : {"", "/best"}) checkpoint::prune(options_.output_folder + inside, options_.keep);
   const auto fact = [&](const std::string& name) {
     const auto at = found->contents.facts.find(name);
     if (at == found->contents.facts.end()) {
