@@ -1,5 +1,5 @@
 // Training through the command: kills at any moment, bad input, and what the last line says.
-// ctest: command timeout=600
+// ctest: command shards=3 timeout=600
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
