@@ -97,9 +97,7 @@ TEST_P(OnnxSuiteOn, Runs) {
           << each.path << ": " << each.outcome.detail;
     }
   }
-  // Three transposed convolutions cannot be planned yet on a chip that takes one op at a time and no convolution.
-  const int least = std::string_view(GetParam()).starts_with("refchip") ? 1878 : 1881;
-  EXPECT_GE(passed, least) << "of 1905";
+  EXPECT_GE(passed, 1881) << "of 1905";
 }
 
 INSTANTIATE_TEST_SUITE_P(Chips, OnnxSuiteOn, testing::Values("cpu", "reference", "refchip:0?persona=mandatory"));

@@ -37,7 +37,8 @@ struct TrmProgram {
   std::vector<Slot> values;
   std::vector<uint32_t> inputs, outputs;
   std::vector<Step> steps;
-  mutable std::mutex bodies;  // guards what is made on demand: Step::body and Step::graphs
+  std::vector<Literal> copies;  // of constants whose views strides cannot express
+  mutable std::mutex bodies;    // guards what is made on demand: Step::body and Step::graphs
   mutable std::atomic<uint32_t> references{1};
 
   ~TrmProgram();
@@ -112,12 +113,29 @@ class Builder {
     const Value& source = node.inputs()[0];
     const TrmProgram::Slot& slot = program_->values[number_.at(Key{&source.node(), source.index()})];
     if (slot.constant == nullptr) return false;
-    const auto view = apply_view(node, {slot.type.shape, slot.strides, 0});
-    if (!view) return false;
-    const auto* data =
-        static_cast<const std::byte*>(slot.constant) + view->offset * static_cast<int64_t>(size_of(slot.type.dtype));
-    add(value, view->strides, data);
+    const auto* data = static_cast<const std::byte*>(slot.constant);
+    auto view = apply_view(node, {slot.type.shape, slot.strides, 0});
+    if (!view) {
+      program_->copies.push_back(dense_copy(slot));
+      data = static_cast<const std::byte*>(program_->copies.back().data());
+      view = apply_view(node, View::dense(slot.type.shape));
+    }
+    add(value, view->strides, data + view->offset * static_cast<int64_t>(size_of(slot.type.dtype)));
     return true;
+  }
+
+  static Literal dense_copy(const TrmProgram::Slot& slot) {
+    Literal copy = Literal::zeros(slot.type.dtype, slot.type.shape);
+    auto* to = static_cast<std::byte*>(copy.mutable_data());
+    const auto* from = static_cast<const std::byte*>(slot.constant);
+    const auto item = static_cast<int64_t>(size_of(slot.type.dtype));
+    for (int64_t i = 0; i < copy.elements(); ++i, to += item) {
+      int64_t rest = i, offset = 0;
+      for (int axis = slot.type.shape.rank(); axis-- > 0; rest /= slot.type.shape[axis])
+        offset += rest % slot.type.shape[axis] * slot.strides[static_cast<size_t>(axis)];
+      std::memcpy(to, from + offset * item, static_cast<size_t>(item));
+    }
+    return copy;
   }
 
   void make_step(const Node& node) {
