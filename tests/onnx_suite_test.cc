@@ -1,5 +1,7 @@
 // The ONNX backend suite, where its data is at hand, on every chip that is the meaning or runs all of it; and the
-// engine that survives cases which crash. ctest: slow timeout=900
+// engine that survives cases which crash.
+//
+// ctest: slow timeout=900
 #include <gtest/gtest.h>
 #include <unistd.h>
 
