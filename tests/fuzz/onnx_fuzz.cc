@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     model.operators();
     model.import_with(2);
   } catch (const trireme::Error& error) {
-    if (error.code() == Code::kInternal || error.code() == Code::kIo || error.code() == Code::kDeviceFault) std::abort();
+    if (error.code() == Code::kInternal || error.code() == Code::kIo || error.code() == Code::kDeviceFault)
+      std::abort();
   }
   return 0;
 }
