@@ -51,13 +51,16 @@ Run prepare_concat(const Program& program, const NodeView& node) {
 }
 
 // One element of a type, converted from a double as the op fill does.
-std::array<std::byte, 8> element_of(double number, uint32_t dtype) {
-  std::array<std::byte, 8> bytes{}, tile{};
+struct Element {
+  alignas(8) std::byte bytes[8];
+};
+Element element_of(double number, uint32_t dtype) {
+  Element element{}, tile{};
   const void* in[] = {&number};
   const auto type = static_cast<DType>(dtype);
-  find_tile_conversion(f64, type)(tile.data(), in, 1, {});
-  find_tile_store(type)(bytes.data(), 1, tile.data(), 1);
-  return bytes;
+  find_tile_conversion(f64, type)(tile.bytes, in, 1, {});
+  find_tile_store(type)(element.bytes, 1, tile.bytes, 1);
+  return element;
 }
 
 Run prepare_pad(const Program& program, const NodeView& node) {
@@ -73,7 +76,7 @@ Run prepare_pad(const Program& program, const NodeView& node) {
   const auto item = element_of(node.number("value"), y.dtype);
   return [=](void* const* values) {
     const std::array<int64_t, TRM_MAX_RANK> zeros{};
-    copy_items(chip::size_of(y.dtype), chip::dims(y), values[out], chip::strides(y), item.data(),
+    copy_items(chip::size_of(y.dtype), chip::dims(y), values[out], chip::strides(y), item.bytes,
                {zeros.data(), y.rank});
     copy_block(chip::dims(x), y, values[out], offset, {spread.data(), x.rank}, x, values[in], 0);
   };
