@@ -750,11 +750,12 @@ TEST(CpuDevice, AllocatesCopiesAndFills) {
   copy.bytes = 1001;
   EXPECT_EQ(cpu.chip.device->copy(cpu.dev, &copy, nullptr, 3, &err), TRM_INVALID);
   EXPECT_EQ(err.tag, 3u);
+  TrmMem none{};
   uint64_t free_bytes = 0, total = 0;
   ASSERT_EQ(cpu.chip.device->mem_info(cpu.dev, 1, &free_bytes, &total, &err), TRM_OK);
   EXPECT_LE(free_bytes, total);
-  EXPECT_EQ(cpu.chip.device->chunk_alloc(cpu.dev, 1, uint64_t{1} << 62, 0, &mem[1], &err), TRM_OUT_OF_MEMORY);
-  EXPECT_EQ(cpu.chip.device->chunk_free(cpu.dev, &mem[0]), TRM_OK);
+  EXPECT_EQ(cpu.chip.device->chunk_alloc(cpu.dev, 1, uint64_t{1} << 62, 0, &none, &err), TRM_OUT_OF_MEMORY);
+  for (const TrmMem& m : mem) EXPECT_EQ(cpu.chip.device->chunk_free(cpu.dev, &m), TRM_OK);
 }
 
 TEST(CpuDevice, CopiesAnyStrides) {
