@@ -42,6 +42,10 @@ target_compile_options(trireme_options INTERFACE -Wall -Wextra -Wno-missing-fiel
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(trireme_options INTERFACE -Wno-restrict)  # false alarms on "text" + std::string, GCC bug 105651
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
+  # False alarms on references that functions return from deeper than the temporary they were given.
+  target_compile_options(trireme_options INTERFACE -Wno-dangling-reference)
+endif()
 if(TRIREME_WERROR)
   target_compile_options(trireme_options INTERFACE -Werror)
 endif()
