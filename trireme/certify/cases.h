@@ -2,6 +2,7 @@
 // crashes or takes too long.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
