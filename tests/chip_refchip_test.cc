@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <random>
@@ -508,6 +509,33 @@ TEST(RefchipStreams, QueryAndElapsed) {
   EXPECT_DOUBLE_EQ(ns, 10 * (1000 + 1e9 * 4000 / 400e9));  // launch, then bytes written at the memory's rate
   EXPECT_EQ(c->stream_destroy(c.dev, stream), TRM_OK);
   EXPECT_EQ(c->stream_sync(c.dev, stream, nullptr), TRM_INVALID);
+}
+
+// Rule 3: one thread waits in a call on the stream; a call of another thread on the same one is refused, on another
+// stream it is not.
+TEST(RefchipStreams, TwoThreadsOnOneStreamAreRefused) {
+  Refchip c(persona_file("slow-stream", R"({"name": "slow-stream", "max_delay_us": 100000})"));
+  TrmStream *shared = c.stream(), *other = c.stream();
+  TrmEvent *on_shared = c.event(), *on_other = c.event();
+  const TrmMem mem = c.alloc(4);
+  bool refused = false;
+  for (int attempt = 0; attempt < 50 && !refused; ++attempt) {
+    ASSERT_EQ(c.fill(mem, attempt, shared, 1), TRM_OK) << c.last.text;
+    std::atomic<bool> returned{false};
+    std::thread waiting([&] {
+      TrmErr err = no_error();
+      EXPECT_EQ(c->stream_sync(c.dev, shared, &err), TRM_OK) << err.text;
+      returned = true;
+    });
+    while (!returned && !refused) {
+      EXPECT_EQ(c->event_record(c.dev, on_other, other, nullptr), TRM_OK);
+      c.last = no_error();
+      refused = c->event_record(c.dev, on_shared, shared, &c.last) == TRM_INVALID;
+    }
+    waiting.join();
+  }
+  EXPECT_TRUE(refused);
+  EXPECT_NE(std::string(c.last.text).find("another thread's call"), std::string::npos) << c.last.text;
 }
 
 TEST(RefchipStreams, ManyThreadsEachWithAStream) {

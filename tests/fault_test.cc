@@ -250,6 +250,43 @@ TEST(Fault, WhatWasReplacedInPlaceIsNotRunAgain) {
   set_device("cpu");
 }
 
+// Whatever was behind a failed command never came to be, and reading it again does not help.
+TEST(Fault, ResultsOfFailedWorkStayLost) {
+  for (const char* more : {"", ", 'error_precision': 'window'", ", 'synchronous': true"}) {
+    SCOPED_TRACE(more);
+    Device& device = faulty(cat("stays-lost-", std::string(more).size()), more);
+    const Value x = parameter(f32, {7});
+    const auto plan = Plan::make(Graph({x}, {make_node(get_op("exp"), {x}, {})}), {.target = &device});
+    const BufferRef zeros = Buffer::from(device, Literal::zeros(f32, {7}));
+    const BufferRef before = plan->run({&zeros, 1})[0];
+    EXPECT_EQ(before->read().at(0), 1.0);
+    device.inject_fault(TRM_FAULT_NEXT_COMMAND, runtime::reserve_tags(std::make_shared<runtime::StepTexts>(1)) + 1);
+    std::vector<BufferRef> results;
+    try {
+      results.push_back(plan->run({&zeros, 1})[0]);
+      results.push_back(plan->run({results.data(), 1})[0]);
+    } catch (const Error& error) {
+      EXPECT_TRUE(device.synchronous()) << error.what();
+    }
+    for (int again = 0; again < 2; ++again) {
+      for (const BufferRef& result : results) {
+        try {
+          result->read();
+          ADD_FAILURE() << "a value that was never computed was read";
+        } catch (const Error& error) {
+          EXPECT_EQ(error.code(), Code::kDeviceFault);
+          EXPECT_TRUE(contains(error.what(), "exp")) << error.what();
+        }
+      }
+    }
+    if (!results.empty()) {
+      EXPECT_THROW(plan->run({results.data(), 1}), Error) << "input that was never computed";
+    }
+    EXPECT_EQ(before->read().at(0), 1.0) << "what had been waited for is still there";
+    EXPECT_EQ(plan->run({&zeros, 1})[0]->read().at(0), 1.0);
+  }
+}
+
 TEST(Fault, EveryAllocationFails) {
   int failed = 0;
   bool more = true;
@@ -301,7 +338,7 @@ TEST(Reset, LosesValuesAndPlansAndSaysSo) {
         buffer->read();
         ADD_FAILURE() << "a value survived the reset";
       } catch (const Error& error) {
-        EXPECT_TRUE(contains(error.what(), "lost when the device was reset")) << error.what();
+        EXPECT_TRUE(contains(error.what(), "the device was reset")) << error.what();
       }
     }
     EXPECT_TRUE(plan->stale());

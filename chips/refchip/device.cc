@@ -90,11 +90,22 @@ void Device::reset() {
 
 // ---- streams -----------------------------------------------------------------------------------------------------
 
-Stream& Device::stream(const void* given) {
+StreamCall::StreamCall(std::shared_ptr<Stream> stream, bool exclusive)
+    : stream_(std::move(stream)), exclusive_(exclusive) {
+  if (exclusive && stream_->called.exchange(true)) {
+    refuse(cat("a call on stream ", stream_->number, " while another thread's call on it has not returned"));
+  }
+}
+
+StreamCall::~StreamCall() {
+  if (exclusive_) stream_->called = false;
+}
+
+StreamCall Device::stream(const void* given) {
   Lock lock(mutex_);
-  if (!given) return *own_;
+  if (!given) return {own_, false};
   for (const auto& stream : streams_) {
-    if (stream.get() == given) return *stream;
+    if (stream.get() == given) return {stream, true};
   }
   refuse("the stream is not one of this device (or was destroyed)");
 }

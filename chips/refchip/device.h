@@ -8,6 +8,7 @@
 // for an event of a poisoned stream is poisoned with the same failure, because its inputs never came to be.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -66,6 +67,22 @@ struct Stream {
   std::vector<Command> captured;
   std::mt19937_64 random;
   std::thread worker;  // absent on a synchronous device
+  std::atomic<bool> called{false};
+};
+
+// A stream for the length of one call. Throws kInvalidArgument while another thread's call on it has not returned
+// (rule 3 of chip.h).
+class StreamCall {
+ public:
+  StreamCall(std::shared_ptr<Stream> stream, bool exclusive);
+  ~StreamCall();
+  StreamCall(const StreamCall&) = delete;
+  StreamCall& operator=(const StreamCall&) = delete;
+  operator Stream&() const { return *stream_; }  // NOLINT(google-explicit-constructor): it stands for the stream
+
+ private:
+  std::shared_ptr<Stream> stream_;  // the call may destroy it
+  bool exclusive_;
 };
 
 struct Event {
@@ -98,8 +115,9 @@ class Device {
   void mem_info(uint32_t space, uint64_t* free_bytes, uint64_t* total_bytes);
   void reset();
 
-  // Null is the device's own queue. Throws kInvalidArgument for a pointer that is not a stream of this device.
-  Stream& stream(const void* given);
+  // Null is the device's own queue, open to all threads. Throws kInvalidArgument for a pointer that is not a stream of
+  // this device.
+  StreamCall stream(const void* given);
   Stream* create_stream();
   void destroy_stream(Stream& stream);
   bool idle(const Stream& stream);  // throws Reported for a failure that is not hidden

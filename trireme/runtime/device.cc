@@ -142,6 +142,7 @@ void Device::drop_streams() {
 }
 
 void Device::fail(int32_t code, const TrmErr& err, const std::string& doing) {
+  const std::lock_guard commands(commands_);  // the streams may be made anew
   std::string message = cat(name_, ": ", doing, ": ", err.text[0] != '\0' ? err.text : "no reason given");
   if (code == TRM_OUT_OF_MEMORY) throw Error(Code::kOutOfMemory, message);
   if (code == TRM_UNSUPPORTED) throw Error(Code::kUnsupported, message);
@@ -150,6 +151,7 @@ void Device::fail(int32_t code, const TrmErr& err, const std::string& doing) {
   if (vague_ && err.precision != TRM_TAG_EXACT) message += window_text(err);
   else if (!op.empty()) message += cat("; in ", op, " (tag ", err.tag, ")");
   else if (err.tag != 0) message += cat("; tag ", err.tag);
+  const LostWork lost{waited_ + 1, begun_, message};
   if (code == TRM_DEVICE_LOST || !has_streams()) {
     std::vector<Replay> gone;  // let go of without the lock: plans and buffers come back here
     const std::lock_guard lock(mutex_);
@@ -163,7 +165,31 @@ void Device::fail(int32_t code, const TrmErr& err, const std::string& doing) {
     make_streams();
     message += replay_text();
   }
+  if (lost.first <= lost.last) {
+    const std::lock_guard lock(mutex_);
+    lost_work_.push_back(lost);
+    waited_ = std::max<uint64_t>(waited_, lost.last);
+  }
   throw Error(code == TRM_TIMEOUT ? Code::kTimeout : Code::kDeviceFault, message);
+}
+
+uint64_t Device::next_work() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
+void Device::lose_work(uint64_t number, const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  lost_work_.push_back({number, number, why});
+}
+
+std::string Device::why_lost(uint64_t number) {
+  const std::lock_guard commands(commands_);  // a failure may be on its way through fail()
+  const std::lock_guard lock(mutex_);
+  for (const LostWork& work : lost_work_) {
+    if (work.first <= number && number <= work.last) return work.why;
+  }
+  return {};
 }
 
 void Device::before_command(uint64_t tag) {
@@ -448,9 +474,12 @@ void Device::host_wait(TrmEvent* event) {
 
 void Device::synchronize() {
   check_up();
+  const uint64_t begun = begun_;
   TrmErr err = fresh_error();
   const int32_t code = chip_.device().sync(dev_, &err);
   if (code != TRM_OK) fail(code, err, "a command failed");
+  for (uint64_t waited = waited_; waited < begun && !waited_.compare_exchange_weak(waited, begun);) {
+  }
   if (!vague_) return;
   std::vector<Replay> gone;  // let go of without the lock
   const std::lock_guard lock(mutex_);
@@ -459,6 +488,7 @@ void Device::synchronize() {
 }
 
 void Device::check() {
+  const std::lock_guard commands(commands_);
   if (!has_streams() || chip_.device().stream_status == nullptr) return;
   for (TrmStream* stream : lanes_) {
     TrmErr err = fresh_error();
@@ -468,6 +498,7 @@ void Device::check() {
 }
 
 void Device::reset() {
+  const std::lock_guard commands(commands_);
   drop_streams();
   TrmErr err = fresh_error();
   if (chip_.device().reset != nullptr) {

@@ -11,6 +11,9 @@
 // by step to name the one. After a fault the streams are made anew and memory keeps its contents; a chip that has no
 // streams, and a chip that is lost, refuses further work until reset(), which loses all values, kernels and plans that
 // were on the device: `generation` tells what is from before.
+//
+// Threads: one thread at a time gives commands (rule 3 of chip.h), the one that holds commands(). Everything else may
+// be called from any thread.
 #pragma once
 
 #include <atomic>
@@ -67,6 +70,10 @@ class Device {
   };
   MemoryUse memory_use() const;
 
+  // Held while giving commands: copies, fills, launches, and what is recorded or waited for between them. Recursive,
+  // because a command that fails may have others run again to find the cause. Several are locked in order of address.
+  std::recursive_mutex& commands() { return commands_; }
+
   void copy(const TrmMem& dst, const TrmMem& src, uint64_t bytes, Lane lane, uint64_t tag = 0);
   void copy_strided(const StridedCopy& copy, Lane lane, uint64_t tag = 0);
   void fill(const TrmMem& mem, const void* item, uint32_t item_bytes, Lane lane, uint64_t tag = 0);
@@ -104,6 +111,19 @@ class Device {
   // Number of resets so far.
   uint64_t generation() const { return generation_; }
 
+  // Work is numbered, over all devices, so that nobody reads what a failed command left undone. `begin_work` announces
+  // the commands that follow and is called by whoever holds commands(); what had not been waited for when the device
+  // failed is lost.
+  static uint64_t next_work();
+  void begin_work(uint64_t number) {
+    if (synchronous()) waited_ = number - 1;
+    begun_ = number;
+  }
+  // Declares one number lost: its other devices failed.
+  void lose_work(uint64_t number, const std::string& why);
+  // Why the results of this work cannot be had; empty while they can.
+  std::string why_lost(uint64_t number);
+
   // True when the chip names a failed command only as a window of commands since the last wait, or not at all.
   bool vague() const { return vague_; }
   // Work that may be run again, step by step, to find the command that failed: returns its text, or nothing when all
@@ -139,8 +159,15 @@ class Device {
   std::atomic<bool> down_{false};  // it refuses work until reset
   bool vague_ = false;
   std::atomic<uint64_t> generation_{0};
+  std::recursive_mutex commands_;  // taken before mutex_
   mutable std::mutex mutex_;
-  std::string lost_;                       // why it is down
+  std::string lost_;  // why it is down
+  std::atomic<uint64_t> begun_{0}, waited_{0};
+  struct LostWork {
+    uint64_t first, last;
+    std::string why;
+  };
+  std::vector<LostWork> lost_work_;
   std::multimap<uint64_t, TrmMem> cache_;  // free blocks by size
   MemoryUse use_;
   uint64_t reopened_ = 0;  // handles of earlier generations are gone: the device was closed since

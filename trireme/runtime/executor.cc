@@ -12,6 +12,30 @@
 
 namespace trireme::runtime {
 
+class Plan::Turn {
+ public:
+  using Devices = std::vector<std::pair<Device*, uint64_t>>;
+  explicit Turn(const Devices& devices) : devices_(devices) {
+    for (; held_ < devices_.size(); ++held_) devices_[held_].first->commands().lock();
+  }
+  // Holds all of them or, while another thread holds one, none.
+  Turn(const Devices& devices, std::try_to_lock_t) : devices_(devices) {
+    while (held_ < devices_.size() && devices_[held_].first->commands().try_lock()) ++held_;
+    if (!*this) release();
+  }
+  ~Turn() { release(); }
+  explicit operator bool() const { return held_ == devices_.size(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  void release() {
+    while (held_ > 0) devices_[--held_].first->commands().unlock();
+  }
+  const Devices& devices_;
+  size_t held_ = 0;
+};
+
 Plan::~Plan() {
   for (auto& [device, event] : events_) device->destroy_event(event, generation_of(*device));
 }
@@ -96,7 +120,7 @@ void Plan::bind(std::span<const BufferRef> inputs, std::vector<BufferRef>& outpu
 }
 
 std::vector<BufferRef> Plan::run(std::span<const BufferRef> inputs) {
-  const std::lock_guard lock(running_);
+  const Turn turn(devices_);
   if (stale()) {
     throw Error(Code::kDeviceFault, cat("a device of this plan for ", options_.target->name(),
                                         " was reset, which lost its kernels and constants; make the plan anew"));
@@ -134,6 +158,9 @@ std::vector<BufferRef> Plan::run(std::span<const BufferRef> inputs) {
       return self->replay(given);
     });
   }
+  const uint64_t work = Device::next_work();
+  for (const auto& [device, generation] : devices_) device->begin_work(work);
+  for (const BufferRef& output : outputs) output->work = work;
   const uint64_t tag = reserve_tags(texts_);
   try {
     if (tracing()) {
@@ -159,8 +186,9 @@ std::vector<BufferRef> Plan::run(std::span<const BufferRef> inputs) {
     } else {
       for (size_t i = 0; i < steps_.size(); ++i) execute(steps_[i], tag + i);
     }
-  } catch (...) {
+  } catch (const std::exception& failure) {
     settle_after_failure();
+    for (const auto& [device, generation] : devices_) device->lose_work(work, failure.what());
     throw;
   }
   return outputs;
@@ -168,11 +196,11 @@ std::vector<BufferRef> Plan::run(std::span<const BufferRef> inputs) {
 
 // The text of the first step that fails when each waits for the one before; empty when none does.
 std::string Plan::replay(std::span<const BufferRef> inputs) {
-  const std::unique_lock lock(running_, std::try_to_lock);
-  if (!lock) return {};  // another thread runs it, and may be waiting for us
-  std::vector<BufferRef> outputs;
+  const Turn turn(devices_, std::try_to_lock);
+  if (!turn) return {};  // another thread gives commands, and may be waiting for us
   size_t at = 0;
   try {
+    std::vector<BufferRef> outputs;
     bind(inputs, outputs);
     const uint64_t tag = reserve_tags(texts_);
     for (; at < steps_.size(); ++at) {

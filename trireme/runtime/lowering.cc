@@ -92,13 +92,18 @@ std::shared_ptr<Plan> Lowering::make() {
   for (uint32_t i = 0; i < plan_->operands_.size(); ++i) {
     plan_->users_[static_cast<size_t>(plan_->operands_[i].storage)].push_back(i);
   }
+  std::map<Device*, uint64_t, std::less<>> devices;
   for (size_t s = 0; s < plan_->storages_.size(); ++s) {
     Device* device = plan_->storages_[s].device;
-    auto& devices = plan_->devices_;
-    const std::pair member(device, device->generation());
-    if (std::find(devices.begin(), devices.end(), member) == devices.end()) devices.push_back(member);
+    devices.emplace(device, device->generation());
     if (plan_->storages_[s].constant) plan_->set_memory(s, plan_->storages_[s].constant->mem);
   }
+  for (const Plan::Step& step : plan_->steps_) {
+    if (!step.control) continue;
+    devices.insert(step.control->first->devices_.begin(), step.control->first->devices_.end());
+    devices.insert(step.control->second->devices_.begin(), step.control->second->devices_.end());
+  }
+  plan_->devices_.assign(devices.begin(), devices.end());
   return plan_;
 }
 

@@ -1,12 +1,11 @@
 // Plan: a graph made ready to run on a target device, with the host's help where needed. Everything is decided here:
 // who runs what, layouts, kernels, memory offsets, the order of events. A run is then a flat list of commands.
 //
-// Plans are immutable after make() but for the memory they run in; run() may be called from several threads, one at a
-// time gets through.
+// Plans are immutable after make() but for the memory they run in; run() may be called from several threads: of those
+// whose plans share a device, one at a time gets through to give its commands.
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
@@ -128,11 +127,14 @@ class Plan : public std::enable_shared_from_this<Plan> {
     BufferRef memory;
   };
   std::vector<Arena> arenas_;
-  std::vector<std::pair<Device*, uint64_t>> devices_;  // all that take part, with their generations
+  // All that take part, parts of control flow included, with their generations; in order of address.
+  std::vector<std::pair<Device*, uint64_t>> devices_;
   std::shared_ptr<const StepTexts> texts_;
   Ledger ledger_;
-  std::recursive_mutex running_;  // recursive: a failure inside a run may run the plan again to find its cause
   bool told_ = false;
+
+  // Every device of the plan, held for its commands.
+  class Turn;
 };
 
 }  // namespace trireme::runtime

@@ -157,11 +157,7 @@ std::vector<Tensor> Compiled::Impl::call(const std::vector<Tensor>& arguments) {
     // In-place updates need the bytes for themselves: nobody else may hold the leaf (1 value) or the buffer (the leaf's
     // own reference and ours).
     const bool shared = captured.variable->value.node().references() > 1 || buffer.use_count() > 2;
-    if (known.donated[arguments.size() + i] >= 0 && shared) {
-      auto copy = std::make_shared<runtime::Buffer>(buffer->device, buffer->type);
-      buffer->device.copy(copy->mem, buffer->mem, buffer->type.bytes(), runtime::Lane::kCompute);
-      buffer = std::move(copy);
-    }
+    if (known.donated[arguments.size() + i] >= 0 && shared) buffer = buffer->copy();
     inputs.push_back(std::move(buffer));
   }
   std::vector<runtime::Device*> places;
