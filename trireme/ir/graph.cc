@@ -18,9 +18,10 @@ Graph::Graph(std::vector<Value> inputs, std::vector<Value> outputs, std::vector<
       input_names_(std::move(input_names)),
       output_names_(std::move(output_names)) {}
 
-std::vector<const Node*> Graph::nodes() const {
-  std::vector<const Node*> order;
-  std::unordered_set<const Node*> seen;
+namespace {
+
+// Appends to `order` the nodes that `values` reach and that are not in `seen`, inputs first.
+void walk(std::span<const Value> values, std::unordered_set<const Node*>& seen, std::vector<const Node*>& order) {
   std::vector<std::pair<const Node*, size_t>> stack;
   const auto push = [&](const Value& v) {
     if (v && seen.insert(&v.node()).second) stack.emplace_back(&v.node(), 0);
@@ -36,12 +37,29 @@ std::vector<const Node*> Graph::nodes() const {
       }
     }
   };
-  for (const auto* list : {&inputs_, &outputs_}) {
-    for (const Value& v : *list) {
-      push(v);
-      drain();
-    }
+  for (const Value& v : values) {
+    push(v);
+    drain();
   }
+}
+
+}  // namespace
+
+std::vector<const Node*> Graph::nodes() const {
+  std::vector<const Node*> order;
+  std::unordered_set<const Node*> seen;
+  walk(inputs_, seen, order);
+  walk(outputs_, seen, order);
+  return order;
+}
+
+std::vector<const Node*> nodes_between(std::span<const Value> outer, std::span<const Value> outputs) {
+  std::vector<const Node*> order;
+  std::unordered_set<const Node*> seen;
+  for (const Value& v : outer) {
+    if (v) seen.insert(&v.node());
+  }
+  walk(outputs, seen, order);
   return order;
 }
 

@@ -2,6 +2,7 @@
 // part of the graph. Cheap to copy (values share nodes).
 #pragma once
 
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -34,6 +35,9 @@ class Graph {
 
 // True when both graphs compute the same by the same operations in the same places.
 bool same_structure(const Graph& a, const Graph& b);
+
+// Every node that `outputs` reach, inputs first, without the nodes of `outer` and what is only behind them.
+std::vector<const Node*> nodes_between(std::span<const Value> outer, std::span<const Value> outputs);
 
 // A fresh graph input. `parameter` nodes carry a number that no other node has.
 Value parameter(DType dtype, const Shape& shape);

@@ -214,8 +214,7 @@ Values Expansion::settle_body(const Values& body, std::span<const Value> outer, 
   for (const Value& v : outer) {
     if (v) image[&v.node()] = all_outputs(Value(v.node(), 0));
   }
-  for (const Node* node : Graph({}, body).nodes()) {
-    if (image.contains(node)) continue;
+  for (const Node* node : nodes_between(outer, body)) {
     std::vector<Value> inputs;
     bool changed = false;
     for (const Value& v : node->inputs()) {
