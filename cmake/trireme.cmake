@@ -207,24 +207,24 @@ function(trireme_protobuf schema variable)
   set(${variable} ${path}.cc ${path}.h PARENT_SCOPE)
 endfunction()
 
-# Each trireme/formats/onnx/ops/<family>.cc gives the mappings of its ops by <family>_mappings(); the table of families
-# is generated from the files.
-function(trireme_onnx_families variable)
-  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/formats/onnx/ops/*.cc)
+# A table that lies in pieces: each trireme/<folder>/<family>.cc gives its entries by <family>_<name>(), a span of
+# formats::onnx::<type>, which trireme/<header> declares; all_<name>() is generated from the files.
+function(trireme_onnx_table variable folder name type header)
+  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/${folder}/*.cc)
   set(declarations "")
   set(calls "")
   foreach(file ${files})
     get_filename_component(family ${file} NAME_WE)
-    string(APPEND declarations "std::span<const Mapping> ${family}_mappings();\n")
-    string(APPEND calls "      ${family}_mappings(),\n")
+    string(APPEND declarations "std::span<const ${type}> ${family}_${name}();\n")
+    string(APPEND calls "      ${family}_${name}(),\n")
   endforeach()
-  set(generated ${PROJECT_BINARY_DIR}/generated/onnx_families.cc)
+  set(generated ${PROJECT_BINARY_DIR}/generated/onnx_${name}.cc)
   file(CONFIGURE OUTPUT ${generated} CONTENT
-"// Generated from the files of trireme/formats/onnx/ops.
-#include \"trireme/formats/onnx/mapping.h\"
+"// Generated from the files of trireme/@folder@.
+#include \"trireme/@header@\"
 namespace trireme::formats::onnx {
 @declarations@
-std::vector<std::span<const Mapping>> all_mappings() {
+std::vector<std::span<const @type@>> all_@name@() {
   return {
 @calls@  };
 }

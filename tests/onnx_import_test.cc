@@ -376,5 +376,36 @@ TEST(OnnxImport, TheTableOfOperatorsIsSound) {
   EXPECT_EQ(std::adjacent_find(all.begin(), all.end()), all.end()) << "an operator is mapped twice for one opset";
 }
 
+// Large tensors stay in the file until they are used, wherever they lie in it; a file cut short is an error and no
+// crash.
+TEST(OnnxFile, LargeTensorsAreReadWhenUsed) {
+  const std::string path = testing::TempDir() + "large_tensors.onnx";
+  for (const std::string name : {"w", "we", "wei", "weig"}) {  // moves the bytes, so that some lie between words
+    std::vector<float> numbers(3000);
+    for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i);
+    const std::string bytes =
+        model({{node("Mul", {"x", name}, {"t"}), node("Add", {"t", "b"}, {"y"})},
+               {value("x", kFloat, {3000})},
+               {value("y", kFloat, {3000})},
+               {tensor(name, kFloat, {3000}, raw<float>(numbers)), tensor("b", kFloat, {1}, raw<float>({0.5}))}});
+    write_file_atomically(path, bytes);
+    Session session(Model::load(path));
+    for (int again = 0; again < 2; ++again) {
+      const auto y = session.run({{"x", floats_of(std::vector<float>(3000, 2), {3000})}}).at(0).tensor;
+      for (int64_t i = 0; i < 3000; ++i) ASSERT_EQ(y.at(i), 2.0 * static_cast<double>(i) + 0.5);
+    }
+    for (size_t cut = 0; cut + 64 < bytes.size(); cut += 1511) {  // behind the graph only the opset is left
+      write_file_atomically(path, bytes.substr(0, cut));
+      try {
+        Model::load(path).import_with(1);
+        ADD_FAILURE() << "a file of " << cut << " of " << bytes.size() << " bytes was taken";
+      } catch (const Error& error) {
+        EXPECT_THAT(error.code(), testing::AnyOf(Code::kDataLoss, Code::kUnsupported)) << error.what();
+      }
+    }
+  }
+  std::filesystem::remove(path);
+}
+
 }  // namespace
 }  // namespace trireme::formats::onnx

@@ -27,6 +27,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  // Gives back the memory of the pages that lie in `part`; they are read from the file again when they are touched.
+  void let_go(std::span<const std::byte> part) const;
 
  private:
   MappedFile() = default;

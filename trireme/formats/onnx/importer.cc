@@ -352,7 +352,7 @@ void Importer::expand(const proto::Function& function, const proto::Node& node, 
 void Importer::add_initializers(const proto::Graph& graph, Scope& scope, const std::map<std::string, bool>& skip) {
   for (const auto& each : graph.initializer()) {
     if (skip.contains(each.name())) continue;
-    scope.set(each.name(), constant_item(to_value(each, origin())));
+    scope.set(each.name(), constant_item(model_->initializer(each, origin())));
   }
   for (const auto& each : graph.sparse_initializer()) {
     scope.set(each.values().name(), constant_item(to_value(each, origin())));

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <map>
+#include <mutex>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "trireme/base/file.h"
 #include "trireme/formats/onnx/call.h"
 #include "trireme/formats/onnx/model.h"
 #include "trireme/formats/onnx/onnx.pb.h"
@@ -20,7 +23,14 @@ struct Model::Impl {
   std::map<std::string, int64_t> opsets;                    // by domain; the main one is ""
   std::map<std::string, const proto::Function*> functions;  // by "domain::name"
   std::unordered_map<std::string, size_t> initializers;     // of the main graph, by name
+  std::shared_ptr<const MappedFile> weights;                // holds what is in the file still
+  std::unordered_map<const proto::Tensor*, std::span<const std::byte>> in_file;
+  mutable std::mutex mutex;
+  mutable std::unordered_map<const proto::Tensor*, HostValue> read;  // of those, what was used so far
+
   Origin origin(std::shared_ptr<const Impl> self) const { return {source, folder, std::move(self)}; }
+  // An initializer of the main graph.
+  HostValue initializer(const proto::Tensor& tensor, const Origin& origin) const;
 };
 
 // Names of values in one graph, on top of those of the graph around it.

@@ -1,8 +1,5 @@
 #include "trireme/formats/onnx/model.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -10,6 +7,7 @@
 #include "trireme/base/file.h"
 #include "trireme/base/strings.h"
 #include "trireme/formats/onnx/importer.h"
+#include "trireme/formats/onnx/outline.h"
 
 namespace trireme::formats::onnx {
 
@@ -69,6 +67,10 @@ void check(const Model::Impl& model, bool parsed) {
   if (!model.file.has_graph()) throw Error(Code::kDataLoss, cat(model.source, ": the model has no graph"));
 }
 
+void parse_whole(Model::Impl& model, std::span<const std::byte> bytes) {
+  check(model, bytes.size() <= INT32_MAX && model.file.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+}
+
 void list_operators(const google::protobuf::RepeatedPtrField<proto::Node>& nodes, std::vector<std::string>& out,
                     int depth) {
   if (depth > 64) return;
@@ -116,11 +118,17 @@ Model Model::load(const std::string& path) {
   impl->source = path;
   impl->folder = std::filesystem::path(path).parent_path().string();
   if (impl->folder.empty()) impl->folder = ".";
-  {
-    const auto file = MappedFile::open(path);
-    google::protobuf::io::ArrayInputStream stream(file->bytes().data(),
-                                                  static_cast<int>(std::min<size_t>(file->bytes().size(), INT32_MAX)));
-    check(*impl, file->bytes().size() <= INT32_MAX && impl->file.ParseFromZeroCopyStream(&stream));
+  const auto file = MappedFile::open(path);
+  if (const auto outline = outline_of(file->bytes())) {
+    check(*impl, impl->file.ParseFromString(outline->bytes));
+    const auto& initializers = impl->file.graph().initializer();
+    for (int i = 0; i < initializers.size(); ++i) {
+      const auto data = outline->raw_data[static_cast<size_t>(i)];
+      if (!data.empty()) impl->in_file.emplace(&initializers.Get(i), data);
+    }
+    impl->weights = file;
+  } else {
+    parse_whole(*impl, file->bytes());
   }
   read_structure(*impl);
   Model out;
@@ -132,11 +140,24 @@ Model Model::parse(std::span<const std::byte> bytes, const std::string& source, 
   auto impl = std::make_shared<Impl>();
   impl->source = source;
   impl->folder = folder;
-  check(*impl, bytes.size() <= INT32_MAX && impl->file.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())));
+  parse_whole(*impl, bytes);
   read_structure(*impl);
   Model out;
   out.impl_ = std::move(impl);
   return out;
+}
+
+HostValue Model::Impl::initializer(const proto::Tensor& tensor, const Origin& origin) const {
+  const auto at = in_file.find(&tensor);
+  if (at == in_file.end()) return to_value(tensor, origin);
+  const std::lock_guard lock(mutex);
+  HostValue& known = read[&tensor];
+  if (known.kind == Kind::kNothing) {
+    known = to_value(tensor, {source, folder, weights}, at->second);
+    const bool copied = known.kind == Kind::kTensor && known.tensor.data() != at->second.data();
+    if (copied) weights->let_go(at->second);
+  }
+  return known;
 }
 
 const std::vector<Declared>& Model::inputs() const { return impl_->inputs; }

@@ -193,7 +193,7 @@ Shape checked_shape(const google::protobuf::RepeatedField<int64_t>& sizes, const
   }
 }
 
-HostValue to_value(const proto::Tensor& tensor, const Origin& origin) {
+HostValue to_value(const proto::Tensor& tensor, const Origin& origin, std::span<const std::byte> raw_data) {
   const std::string what = cat(origin.source, ": tensor '", tensor.name(), "'");
   const Shape shape = checked_shape(tensor.dims(), what);
   const auto elem = static_cast<Elem>(tensor.data_type());
@@ -207,13 +207,14 @@ HostValue to_value(const proto::Tensor& tensor, const Origin& origin) {
   if (elem == Elem::kNone) damaged(what, "has no element type");
   carrier(elem);  // throws for what no tensor can carry
   if (tensor.data_location() == 1) return {elem, from_external(tensor, elem, shape, origin, what)};
-  if (tensor.has_raw_data()) {
+  if (raw_data.empty()) raw_data = std::as_bytes(std::span(tensor.raw_data()));
+  if (tensor.has_raw_data() || !raw_data.empty()) {
     const int64_t size = packed_bytes(elem, shape.elements());
-    if (static_cast<int64_t>(tensor.raw_data().size()) != size) {
-      damaged(what, cat("shape ", shape, " of ", name(elem), " needs ", size, " bytes; the file has ",
-                        tensor.raw_data().size()));
+    if (static_cast<int64_t>(raw_data.size()) != size) {
+      damaged(what,
+              cat("shape ", shape, " of ", name(elem), " needs ", size, " bytes; the file has ", raw_data.size()));
     }
-    return {elem, from_bytes(elem, shape, tensor.raw_data().data(), origin.owner)};
+    return {elem, from_bytes(elem, shape, reinterpret_cast<const char*>(raw_data.data()), origin.owner)};
   }
   switch (elem) {
     case Elem::kFloat: return {elem, from_list(elem, shape, tensor.float_data(), what)};

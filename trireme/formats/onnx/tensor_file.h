@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "trireme/formats/onnx/onnx.pb.h"
@@ -16,7 +17,8 @@ struct Origin {
   std::shared_ptr<const void> owner;  // keeps the message alive; empty: bytes are copied
 };
 
-HostValue to_value(const proto::Tensor& tensor, const Origin& origin);
+// `raw_data`: where it is not in the message itself; its owner is the origin's.
+HostValue to_value(const proto::Tensor& tensor, const Origin& origin, std::span<const std::byte> raw_data = {});
 // A sparse tensor, made dense.
 HostValue to_value(const proto::SparseTensor& tensor, const Origin& origin);
 HostValue to_value(const proto::Sequence& sequence, const Origin& origin);
