@@ -13,7 +13,8 @@
 #include "trireme/checkpoint/export.h"
 #include "trireme/core/philox.h"
 #include "trireme/formats/npy.h"
-#include "trireme/formats/onnx/session.h"
+#include "trireme/formats/onnx/model.h"
+#include "trireme/formats/session.h"
 #include "trireme/runtime/shadow.h"
 #include "trireme/runtime/trace.h"
 #include "trireme/tensor/tensor.h"
@@ -75,8 +76,8 @@ class Report {
     for (double v : value.to_doubles()) sum += v;
     list_.push_back({{"name", name}, {"type", TensorType{value.dtype(), value.shape()}.text()}, {"sum", sum}});
   }
-  void add(const std::string& name, const formats::onnx::HostValue& value) {
-    using formats::onnx::Kind;
+  void add(const std::string& name, const formats::HostValue& value) {
+    using formats::Kind;
     if (value.kind == Kind::kTensor) add(name, value.tensor);
     for (size_t i = 0; i < value.items.size(); ++i) add(cat(name, "[", i, "]"), value.items[i]);
     if (value.kind != Kind::kText) return;
@@ -94,20 +95,20 @@ class Report {
 };
 
 void run_onnx(const Options& options) {
-  formats::onnx::Session session(formats::onnx::Model::load(options.model));
+  formats::Session session(formats::onnx::Model::load(options.model));
   std::vector<std::string> names;
   for (const auto& declared : session.model().inputs()) names.push_back(declared.name);
-  std::map<std::string, formats::onnx::HostValue> inputs;
+  std::map<std::string, formats::HostValue> inputs;
   for (const Given& each : given_inputs(options, names)) {
     const auto& declared =
         session.model().inputs()[static_cast<size_t>(std::find(names.begin(), names.end(), each.name) - names.begin())];
     inputs[each.name] = each.file.ends_with(".pb") ? formats::onnx::read_value(each.file, declared)
-                                                   : formats::onnx::HostValue(formats::read_npy(each.file));
+                                                   : formats::HostValue(formats::read_npy(each.file));
   }
   for (size_t i = 0; i < names.size(); ++i) {
     const auto& declared = session.model().inputs()[i];
     if (declared.optional || inputs.contains(names[i])) continue;
-    inputs[names[i]] = formats::onnx::random_input(declared, options.free, options.seed, static_cast<uint32_t>(i));
+    inputs[names[i]] = formats::random_input(declared, options.free, options.seed, static_cast<uint32_t>(i));
   }
   session.run(inputs);  // imported, planned and warm
   if (!options.trace.empty()) runtime::start_trace();
