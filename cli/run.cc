@@ -1,4 +1,4 @@
-// trireme run: an exported or an ONNX model on inputs from files (or random ones), with an optional trace.
+// trireme run: an exported, an ONNX or a Paddle model on inputs from files (or random ones), with an optional trace.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -14,6 +14,7 @@
 #include "trireme/core/philox.h"
 #include "trireme/formats/npy.h"
 #include "trireme/formats/onnx/model.h"
+#include "trireme/formats/open_model.h"
 #include "trireme/formats/session.h"
 #include "trireme/runtime/shadow.h"
 #include "trireme/runtime/trace.h"
@@ -94,8 +95,8 @@ class Report {
   nlohmann::json list_ = nlohmann::json::array();
 };
 
-void run_onnx(const Options& options) {
-  formats::Session session(formats::onnx::Model::load(options.model));
+void run_imported(const Options& options, std::shared_ptr<const formats::Model> model) {
+  formats::Session session(std::move(model));
   std::vector<std::string> names;
   for (const auto& declared : session.model().inputs()) names.push_back(declared.name);
   std::map<std::string, formats::HostValue> inputs;
@@ -124,8 +125,8 @@ void run_onnx(const Options& options) {
 void run_model(const Options& options) {
   options.device.apply();
   if (options.shadow > 0) runtime::set_shadow(options.shadow);
-  if (options.model.ends_with(".onnx")) {
-    run_onnx(options);
+  if (auto model = formats::open_model(options.model)) {
+    run_imported(options, std::move(model));
     return;
   }
   const Graph graph = checkpoint::import_model(options.model);
@@ -167,9 +168,9 @@ void add_run(CLI::App& app) {
   const auto declare = [&](const char* name, const char* help, bool traced) {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand(name, help);
-    command->add_option("model", options->model, "folder of an exported model, or a .onnx file")->required();
+    command->add_option("model", options->model, "folder of an exported model, or an ONNX or Paddle model")->required();
     command->add_option("--input", options->inputs, "name=file, .npy or (for ONNX) .pb; inputs not given are random");
-    command->add_option("--free", options->free, "size of an ONNX input's free axes where it is random")
+    command->add_option("--free", options->free, "size of an ONNX or Paddle input's free axes where it is random")
         ->capture_default_str();
     command->add_option("--seed", options->seed, "of random inputs")->capture_default_str();
     command->add_option("--save", options->output, "folder for the outputs as .npy files");
