@@ -28,7 +28,11 @@ const Table& table() {
 // "block 0, op 3 (conv2d, makes 'y')".
 std::string describe(int64_t block, size_t index, const Operation& operation) {
   std::string out = cat("block ", block, ", op ", index, " (", operation.type);
-  if (!operation.outputs.empty()) append(out, cat(", makes '", operation.outputs[0].variables[0], "'"));
+  for (const Arguments& each : operation.outputs) {
+    if (each.variables.empty()) continue;
+    append(out, cat(", makes '", each.variables[0], "'"));
+    break;
+  }
   return out + ")";
 }
 

@@ -29,7 +29,7 @@ class Reader {
     const auto text = take(static_cast<uint64_t>(size), "description");
     proto::Tensor description;
     if (!description.ParseFromArray(text.data(), size)) damaged("its description is no tensor's");
-    const DType dtype = element_type(description.data_type());
+    const DType dtype = type_of(description);
     const Shape shape = shape_of(description);
     check_declared(declared, description, shape);
     const auto data = take(static_cast<uint64_t>(shape.elements()) * size_of(dtype), "elements");
@@ -64,6 +64,13 @@ class Reader {
   void check_version(uint32_t version, std::string_view part) const {
     if (version == 0) return;
     throw Error(Code::kUnsupported, cat(what_, ": its ", part, " is of version ", version, "; version 0 is supported"));
+  }
+  DType type_of(const proto::Tensor& description) const {
+    try {
+      return element_type(description.data_type());
+    } catch (const Error& error) {
+      throw Error(error.code(), cat(what_, ": ", error.what()));
+    }
   }
   Shape shape_of(const proto::Tensor& description) const {
     try {

@@ -101,7 +101,8 @@ class Reader {
   // --- attributes ---
   Attribute attribute(const Json& type_and_data, int depth = 0) const {
     const std::string type = text(member(type_and_data, "#"));
-    const Json& data = member(type_and_data, "D");
+    if (!type_and_data.contains("D")) return std::vector<int64_t>();
+    const Json& data = type_and_data["D"];
     if (type == "1.a_dtype") {
       const int64_t number = data_type_named(text(data));
       if (number < 0) throw Error(Code::kUnsupported, cat(source_, where_, ": element type '", text(data), "'"));

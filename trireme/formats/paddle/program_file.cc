@@ -122,7 +122,10 @@ Program read_program(std::span<const std::byte> bytes, const std::string& source
       damaged(source, cat("block ", b, " lies in block ", block.parent(), "; it must lie in an earlier one"));
     }
     Block& to = out.blocks.emplace_back();
-    for (const auto& each : block.variables()) to.variables.push_back(variable_of(each));
+    for (const auto& each : block.variables()) {
+      if (each.name().find('\0') != std::string::npos) damaged(source, "a variable's name holds a zero byte");
+      to.variables.push_back(variable_of(each));
+    }
     for (const auto& each : block.operations()) {
       const std::string what = cat(source, ": block ", b, ", op ", to.operations.size());
       to.operations.push_back(operation_of(each, what));

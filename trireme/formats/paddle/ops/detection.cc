@@ -52,7 +52,7 @@ void prior_box(Call& c) {
   c.require(variances.size() == 4, cat(variances.size(), " variances; they must be 4"));
   const int64_t rows = map[2], columns = map[3], each = static_cast<int64_t>(boxes.size());
   const Shape shape{rows, columns, each, 4};
-  c.require(shape.elements() <= 1 << 26 && image[2] >= 1 && image[3] >= 1, cat("boxes ", shape));
+  c.require(shape.elements() <= 1 << 22 && image[2] >= 1 && image[3] >= 1, cat("boxes ", shape));
   const double height = static_cast<double>(image[2]), width = static_cast<double>(image[3]);
   double step_w = c.number("step_w", 0.0), step_h = c.number("step_h", 0.0);
   if (step_w == 0.0 || step_h == 0.0) {

@@ -110,8 +110,6 @@ std::span<const Mapping> elementwise_mappings() {
       {"logical_not", logical_not},
       {"logical_or", logical<ops::or_>},
       {"logical_xor", logical<ops::xor_>},
-      {"maximum", binary<ops::max>},
-      {"minimum", binary<ops::min>},
       {"multiply", binary<ops::mul>},
       {"not_equal", comparison<kNe>},
       {"sum", sum},

@@ -6,6 +6,8 @@ namespace trireme::formats::paddle {
 
 namespace {
 
+constexpr int64_t kMostPixels = 1 << 20;  // along one axis
+
 enum class Mode : uint8_t { kNearest, kLinear, kCubic };
 
 struct Axis {
@@ -87,13 +89,13 @@ std::vector<Axis> axes_of(Call& c, const Shape& image) {
       axis.to = sizes[a];
     } else if (scale > 0.0) {
       const double size = std::floor(static_cast<double>(axis.from) * scale);
-      c.require(size < 1 << 24, cat("scale ", scale));
+      c.require(size <= kMostPixels, cat("scale ", scale));
       axis.to = static_cast<int64_t>(size);
       axis.scale = scale;
     } else {
       axis.to = c.integer(kSizes[3 - count + a], -1);
     }
-    c.require(axis.from >= 1 && axis.to >= 1 && axis.to <= 1 << 24,
+    c.require(axis.from >= 1 && axis.to >= 1 && axis.to <= kMostPixels,
               cat(image, " to size ", axis.to, " along axis ", a + 2));
   }
   return out;

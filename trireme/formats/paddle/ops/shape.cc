@@ -105,7 +105,8 @@ void split(Call& c) {
   }
   c.require(open <= 1 && (open == 1 ? known <= whole : known == whole), cat("sections ", sections, " of ", whole));
   int64_t begin = 0;
-  for (size_t k = 0; k < sections.size(); ++k) {
+  const size_t wanted = std::min(sections.size(), static_cast<size_t>(c.results("Out")));
+  for (size_t k = 0; k < wanted; ++k) {
     const int64_t size = sections[k] < 0 ? whole - known : sections[k];
     c.result("Out", ops::slice_axis(x, axis, begin, begin + size), static_cast<int>(k));
     begin += size;
@@ -115,8 +116,7 @@ void split(Call& c) {
 void take_apart(Call& c, std::string_view output) {
   const Value x = c.x("X");
   const int axis = static_cast<int>(c.axis(c.integer("axis", 0), x.shape().rank()));
-  c.require(x.shape()[axis] <= 65536, cat(x.shape()[axis], " parts"));
-  for (int64_t k = 0; k < x.shape()[axis]; ++k) {
+  for (int64_t k = 0; k < std::min<int64_t>(x.shape()[axis], c.results(output)); ++k) {
     const Value part = ops::slice_axis(x, axis, k, k + 1);
     c.result(output, ops::reshape(part, x.shape().without(axis).vector()), static_cast<int>(k));
   }
