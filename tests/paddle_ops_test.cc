@@ -519,6 +519,8 @@ TEST(PaddleOps, Creation) {
        {-0.5});
   made("fill_constant", {ints("ShapeTensor", {1, 2}, i32)}, {integer("dtype", kFloat), number("value", 1)}, f32, {1, 2},
        {1, 1});
+  made("fill", {}, {integers("shape", {2}), integer("dtype", kFloat), number("value", 3)}, f32, {2}, {3, 3});
+  EXPECT_EQ(run("empty", {}, {integers("shape", {2, 1}), integer("dtype", kInt64)})[0].shape().text(), "[2, 1]");
   made("fill_any_like", {x}, {number("value", 2), integer("dtype", kInt32)}, i32, {2, 3}, {2, 2, 2, 2, 2, 2});
   made("fill_zeros_like", {x}, {}, f32, {2, 3}, {0, 0, 0, 0, 0, 0});
   made("fill_constant_batch_size_like", {one("Input", counted(6), {2, 3})},
@@ -602,6 +604,43 @@ TEST(PaddleOps, Reductions) {
   expect_refused("top_k", {x}, {integer("k", 4)}, "k is 4");
 }
 
+TEST(PaddleOps, PartsReplaced) {
+  const Given x = one("Input", counted(6), {2, 3});
+  const Attributes row = {integers("axes", {0}), integers("starts", {1}), integers("ends", {2}), integers("steps", {1}),
+                          integers("decrease_axes", {0})};
+  expect(run("set_value", {x, one("ValueTensor", {7, 8, 9}, {3})}, row)[0], {2, 3}, {0, 1, 2, 7, 8, 9});
+  expect(run("set_value", {x},
+             {integers("axes", {1, 0}), integers("starts", {-2, 0}), integers("ends", {100, 2}),
+              integers("steps", {1, 1}), integers("shape", {1}), reals("fp32_values", {5})})[0],
+         {2, 3}, {0, 5, 5, 3, 5, 5});
+  expect_refused("set_value", {x, one("ValueTensor", {7, 8}, {2})}, row, "do not broadcast");
+  expect_refused("set_value", {x, one("ValueTensor", {7}, {1})},
+                 {integers("axes", {1}), integers("starts", {0}), integers("ends", {3}), integers("steps", {2})},
+                 "steps [2]");
+  expect(run("put_along_axis", {x, one("Index", {2, 0}, {2, 1}, i64), one("Value", {9}, {1})}, {integer("Axis", 1)},
+             {{"Result", 1}})[0],
+         {2, 3}, {0, 1, 9, 9, 4, 5});
+  expect(run("index_add", {one("X", counted(6), {2, 3}), ints("Index", {1, 1}), one("AddValue", {1, 2, 3, 4}, {2, 2})},
+             {integer("axis", 1)})[0],
+         {2, 3}, {0, 4, 2, 3, 11, 5});
+  expect(run("diag_v2", {one("X", {1, 2}, {2})}, {integer("offset", 1)})[0], {3, 3}, {0, 1, 0, 0, 0, 2, 0, 0, 0});
+  expect(run("diag_v2", {one("X", counted(6), {2, 3})}, {integer("offset", -1)})[0], {1}, {3});
+  expect(run("diagonal", {one("Input", counted(8), {2, 2, 2})}, {integer("axis1", 2), integer("axis2", 0)})[0], {2, 2},
+         {0, 5, 2, 7});
+  expect(run("repeat_interleave", {one("X", {1, 2}, {1, 2})}, {integer("Repeats", 2), integer("dim", 1)})[0], {1, 4},
+         {1, 1, 2, 2});
+  // Two frames of four channels: the first moves forward, the second back.
+  expect(run("temporal_shift", {one("X", counted(8, 1), {2, 4, 1, 1})},
+             {integer("seg_num", 2), number("shift_ratio", 0.25)})[0],
+         {2, 4, 1, 1}, {0, 6, 3, 4, 1, 0, 7, 8});
+  expect(run("addmm", {one("Input", {1, 1}, {2}), one("X", {1, 2}, {1, 2}), one("Y", {1, 0, 0, 1}, {2, 2})},
+             {number("Alpha", 2), number("Beta", 3)})[0],
+         {1, 2}, {5, 7});
+  expect(run("affine_channel",
+             {one("X", {1, 2, 3, 4}, {1, 2, 2}), one("Scale", {2, 3}, {2}), one("Bias", {0, 1}, {2})})[0],
+         {1, 2, 2}, {2, 4, 10, 13});
+}
+
 // --- images and boxes ---
 
 TEST(PaddleOps, ResizedImages) {
@@ -645,6 +684,12 @@ TEST(PaddleOps, ResizedImages) {
   expect(run("trilinear_interp_v2", {one("X", {0, 4}, {1, 1, 2, 1, 1})},
              {integer("out_d", 4), integer("out_h", 1), integer("out_w", 1), flag("align_corners", true)})[0],
          {1, 1, 4, 1, 1}, {0, 4.0 / 3, 8.0 / 3, 4});
+  expect(run("grid_sampler", {one("X", {1, 2, 3, 4}, {1, 1, 2, 2}), one("Grid", {-1, 1, 0, 0, 3, -1}, {1, 1, 3, 2})},
+             {}, {{"Output", 1}})[0],
+         {1, 1, 1, 3}, {3, 2.5, 0});
+  expect(run("grid_sampler", {one("X", {1, 2, 3, 4}, {1, 1, 2, 2}), one("Grid", {3, -1}, {1, 1, 1, 2})},
+             {text("padding_mode", "border")}, {{"Output", 1}})[0],
+         {1, 1, 1, 1}, {2});
   expect_refused("nearest_interp_v2", {x}, {integer("out_h", 0), integer("out_w", 4)}, "to size 0");
   expect_refused("nearest_interp_v2", {x}, {reals("scale", {1e30F, 1})}, "scale");
 }

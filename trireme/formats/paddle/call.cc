@@ -131,6 +131,16 @@ DType Call::type(std::string_view name, DType missing) const {
   return number < 0 ? missing : element_type(number);
 }
 
+Value Call::values(DType type) const {
+  std::vector<double> list = numbers("values");
+  for (const char* name : {"fp32_values", "fp64_values", "int32_values", "int64_values", "bool_values"}) {
+    if (list.empty()) list = numbers(name);
+  }
+  const Shape shape(integers("shape", {static_cast<int64_t>(list.size())}));
+  require(shape.elements() == static_cast<int64_t>(list.size()), cat(list.size(), " values for shape ", shape));
+  return ops::constant(Literal::from_doubles(type, shape, list));
+}
+
 Ints Call::sizes(std::string_view tensor, std::string_view tensors, std::string_view attribute) const {
   if (!tensor.empty() && has(tensor)) return known_ints(tensor);
   if (!tensors.empty() && has(tensors)) {

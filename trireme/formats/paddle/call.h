@@ -70,6 +70,8 @@ class Call {
   // The element type that the attribute numbers.
   DType type(std::string_view name, DType missing) const;
 
+  // The constant of the attributes "shape" and "values"; older files have a list of values for each element type.
+  Value values(DType type) const;
   // Integers that are given, in this order of preference, as one tensor, as one tensor each, or as an attribute.
   Ints sizes(std::string_view tensor, std::string_view tensors, std::string_view attribute) const;
   // One integer as a tensor, else as an attribute.

@@ -12,6 +12,7 @@ bool truth(const Literal& literal) { return literal.elements() > 0 && literal.at
 void branch(Call& c) {
   const int64_t yes = c.block("then"), no = c.block("else");
   const Value condition = c.x("Cond");
+  c.require(condition.shape().elements() == 1, cat("Cond is ", condition.shape(), "; it must have one element"));
   const auto take = [&](bool value) {
     const std::vector<Value> results = c.build(value ? yes : no);
     for (size_t k = 0; k < results.size(); ++k) c.result("Out", results[k], static_cast<int>(k));

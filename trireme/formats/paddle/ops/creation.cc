@@ -38,6 +38,11 @@ void fill_constant(Call& c) {
   const Ints sizes = c.sizes("ShapeTensor", "ShapeTensorList", "shape");
   c.result(ops::filled(c.type("dtype", f32), Shape(sizes), fill_value(c)));
 }
+void fill(Call& c) { c.result(ops::filled(c.type("dtype", f32), Shape(c.integers("shape")), c.number("value", 0.0))); }
+// Any values will do.
+void empty(Call& c) {
+  c.result(ops::filled(c.type("dtype", f32), Shape(c.sizes("ShapeTensor", "ShapeTensorList", "shape")), 0.0));
+}
 void fill_like(Call& c) {
   const Value x = c.x("X");
   c.result(ops::filled(c.type("dtype", x.dtype()), x.shape(), c.number("value", 0.0)));
@@ -52,17 +57,7 @@ void fill_batch_size_like(Call& c) {
   c.result(ops::filled(c.type("dtype", f32), Shape(sizes), fill_value(c)));
 }
 
-// Values in the list of the element type; newer files have one list for all.
-void assign_value(Call& c) {
-  std::vector<double> values = c.numbers("values");
-  for (const char* name : {"fp32_values", "fp64_values", "int32_values", "int64_values", "bool_values"}) {
-    if (values.empty()) values = c.numbers(name);
-  }
-  const Ints sizes = c.integers("shape", {static_cast<int64_t>(values.size())});
-  const Shape shape(sizes);
-  c.require(shape.elements() == static_cast<int64_t>(values.size()), cat(values.size(), " values for shape ", shape));
-  c.result(ops::constant(Literal::from_doubles(c.type("dtype", i64), shape, values)));
-}
+void assign_value(Call& c) { c.result(c.values(c.type("dtype", i64))); }
 
 double one_number(Call& c, std::string_view parameter) {
   const std::vector<double> list = c.known_numbers(parameter);
@@ -110,7 +105,9 @@ std::span<const Mapping> creation_mappings() {
       {"assign", assign},
       {"assign_value", assign_value},
       {"cast", cast},
+      {"empty", empty},
       {"eye", eye},
+      {"fill", fill},
       {"fill_any_like", fill_like},
       {"fill_constant", fill_constant},
       {"fill_constant_batch_size_like", fill_batch_size_like},

@@ -74,6 +74,54 @@ void take_along_axis(Call& c) {
   c.result("Result", ops::take_along_axis(x, from_front(c.x("Index"), x.shape()[static_cast<int>(axis)]), axis));
 }
 
+void put_along_axis(Call& c) {
+  const Value x = c.x("Input");
+  const int64_t axis = c.axis(c.integer("Axis", 0), x.shape().rank());
+  const std::string reduce = c.string("Reduce", "assign");
+  if (reduce != "assign") c.unsupported(cat("Reduce '", reduce, "'; supported: assign"));
+  const Value index = from_front(c.x("Index"), x.shape()[static_cast<int>(axis)]);
+  c.result("Result", ops::put_along_axis(x, index, broadcast(c.x("Value"), index.shape()), axis));
+}
+void index_add(Call& c) {
+  const Value x = c.x("X");
+  const int64_t axis = c.axis(c.integer("axis", 0), x.shape().rank());
+  c.result(ops::index_add(x, from_front(c.x("Index"), x.shape()[static_cast<int>(axis)]), c.x("AddValue"), axis));
+}
+
+// x[starts : ends along axes] = value.
+void set_value(Call& c) {
+  const Value x = c.x("Input");
+  const int rank = x.shape().rank();
+  const Ints axes = c.axes(c.integers("axes"), rank), starts = c.sizes("", "StartsTensorList", "starts"),
+             ends = c.sizes("", "EndsTensorList", "ends"), steps = c.sizes("", "StepsTensorList", "steps");
+  c.require(
+      starts.size() == axes.size() && ends.size() == axes.size() && (steps.empty() || steps.size() == axes.size()),
+      cat("axes ", axes, ", starts ", starts, ", ends ", ends, ", steps ", steps));
+  if (!c.integers("none_axes").empty()) c.unsupported("new axes");
+  Ints begin(static_cast<size_t>(rank), 0), sizes = x.shape().vector();
+  for (size_t k = 0; k < axes.size(); ++k) {
+    const auto axis = static_cast<size_t>(axes[k]);
+    const int64_t size = x.shape()[static_cast<int>(axes[k])];
+    if (!steps.empty() && steps[k] != 1) c.unsupported(cat("steps ", steps, "; supported: 1"));
+    const auto place = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? bounded(Wide{at} + size) : at, 0, size); };
+    begin[axis] = place(starts[k]);
+    sizes[axis] = std::max<int64_t>(place(ends[k]) - begin[axis], 0);
+  }
+  Value value = c.has("ValueTensor") ? ops::as_type(c.x("ValueTensor"), x.dtype()) : c.values(x.dtype());
+  // The value lacks the axes that the slice drops.
+  const Ints dropped = c.axes(c.integers("decrease_axes"), rank);
+  if (value.shape().rank() == rank - static_cast<int>(dropped.size()) && !dropped.empty()) {
+    Ints with = value.shape().vector(), order = dropped;
+    std::sort(order.begin(), order.end());
+    for (int64_t a : order) with.insert(with.begin() + a, 1);
+    value = ops::reshape(value, with);
+  }
+  const Shape part(sizes);
+  c.require(broadcast_shape(c, value.shape(), part) == part, cat("a value ", value.shape(), " for a part ", part));
+  if (part.elements() == 0) c.result(x);
+  else c.result(ops::dynamic_update_slice(x, broadcast(value, part), int64s(begin)));
+}
+
 // Rows of W; those of padding_idx are 0. Older: the last axis of Ids has size 1.
 void lookup(Call& c, bool last_axis) {
   const Value w = c.x("W");
@@ -131,13 +179,16 @@ std::span<const Mapping> indexing_mappings() {
   static constexpr Mapping table[] = {
       {"gather", gather},
       {"gather_nd", gather_nd},
+      {"index_add", index_add},
       {"index_sample", index_sample},
       {"index_select", index_select},
       {"lookup_table", lookup_table},
       {"lookup_table_v2", lookup_table_v2},
       {"masked_select", masked_select},
+      {"put_along_axis", put_along_axis},
       {"scatter", scatter},
       {"scatter_nd_add", scatter_nd_add},
+      {"set_value", set_value},
       {"take_along_axis", take_along_axis},
       {"where_index", where_index},
   };

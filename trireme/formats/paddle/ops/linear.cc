@@ -21,6 +21,12 @@ void matmul(Call& c) {
 }
 void bmm(Call& c) { c.result(ops::matmul(c.x("X"), c.x("Y"))); }
 
+void addmm(Call& c) {
+  const Value product = ops::matmul(c.x("X"), c.x("Y"));
+  const double alpha = c.number("Alpha", 1.0), beta = c.number("Beta", 1.0);
+  c.result(product * alpha + broadcast(c.x("Input"), product.shape()) * beta);
+}
+
 // The first `columns` axes as rows, the others as columns.
 Value matrix(Call& c, const Value& x, int64_t columns) {
   const Shape& shape = x.shape();
@@ -58,7 +64,7 @@ void fc(Call& c) {
 
 std::span<const Mapping> linear_mappings() {
   static constexpr Mapping table[] = {
-      {"bmm", bmm}, {"fc", fc}, {"matmul", matmul_old}, {"matmul_v2", matmul}, {"mul", mul},
+      {"addmm", addmm}, {"bmm", bmm}, {"fc", fc}, {"matmul", matmul_old}, {"matmul_v2", matmul}, {"mul", mul},
   };
   return table;
 }

@@ -57,6 +57,16 @@ void p_norm(Call& c) {
   c.result(in_wide(x, [&](const Value& v) { return ops::norm(v, order, axes, c.flag("keepdim")); }));
 }
 
+// What is left of a normalisation whose statistics are constant.
+void affine_channel(Call& c) {
+  const Channels channels(c, "data_layout");
+  const Value x = channels.first(c.x("X"));
+  const int rank = x.shape().rank();
+  c.require(rank >= 2, cat("X is ", x.shape()));
+  const auto along = [&](const Value& v) { return broadcast(ops::along_axis(v, 1, rank), x.shape()); };
+  c.result(channels.back(x * along(c.x("Scale")) + along(c.x("Bias"))));
+}
+
 void softmax(Call& c) { c.result(ops::softmax(c.x("X"), c.integer("axis", -1))); }
 void log_softmax(Call& c) { c.result(ops::log_softmax(c.x("X"), c.integer("axis", -1))); }
 
@@ -64,9 +74,16 @@ void log_softmax(Call& c) { c.result(ops::log_softmax(c.x("X"), c.integer("axis"
 
 std::span<const Mapping> normalization_mappings() {
   static constexpr Mapping table[] = {
-      {"batch_norm", batch_norm}, {"group_norm", group_norm},   {"instance_norm", instance_norm},
-      {"layer_norm", layer_norm}, {"log_softmax", log_softmax}, {"norm", norm},
-      {"p_norm", p_norm},         {"softmax", softmax},         {"sync_batch_norm", batch_norm},
+      {"affine_channel", affine_channel},
+      {"batch_norm", batch_norm},
+      {"group_norm", group_norm},
+      {"instance_norm", instance_norm},
+      {"layer_norm", layer_norm},
+      {"log_softmax", log_softmax},
+      {"norm", norm},
+      {"p_norm", p_norm},
+      {"softmax", softmax},
+      {"sync_batch_norm", batch_norm},
   };
   return table;
 }

@@ -1,4 +1,4 @@
-// Images resized: nearest, bilinear and bicubic, as both versions of the operators have it.
+// Images resized (nearest, bilinear and bicubic, as both versions of the operators have it) or read at computed places.
 #include "trireme/base/strings.h"
 #include "trireme/formats/paddle/call.h"
 
@@ -133,6 +133,15 @@ void interpolate(Call& c) {
   interpolate(c, mode, newer);
 }
 
+// Read at computed places.
+void grid_sampler(Call& c) {
+  const std::string mode = c.string("mode", "bilinear"), padding = c.string("padding_mode", "zeros");
+  if (mode != "bilinear" || (padding != "zeros" && padding != "border")) {
+    c.unsupported(cat("mode '", mode, "' with padding_mode '", padding, "'; supported: bilinear with zeros or border"));
+  }
+  c.result("Output", ops::grid_sample(c.x("X"), c.x("Grid"), padding == "border", c.flag("align_corners", true)));
+}
+
 }  // namespace
 
 std::span<const Mapping> resize_mappings() {
@@ -141,6 +150,7 @@ std::span<const Mapping> resize_mappings() {
       {"bicubic_interp_v2", interpolate<Mode::kCubic, true>},
       {"bilinear_interp", interpolate<Mode::kLinear, false>},
       {"bilinear_interp_v2", interpolate<Mode::kLinear, true>},
+      {"grid_sampler", grid_sampler},
       {"linear_interp_v2", interpolate<Mode::kLinear, true>},
       {"nearest_interp", interpolate<Mode::kNearest, false>},
       {"nearest_interp_v2", interpolate<Mode::kNearest, true>},

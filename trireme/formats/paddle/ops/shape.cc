@@ -273,6 +273,55 @@ void meshgrid(Call& c) {
   }
 }
 
+// A vector as a diagonal, or the diagonal of a matrix.
+void diag(Call& c) {
+  const Value x = c.x("X");
+  const int64_t offset = c.integer("offset", 0);
+  if (c.number("padding_value", 0.0) != 0.0) c.unsupported("a padding_value other than 0");
+  c.require(x.shape().rank() == 1 || x.shape().rank() == 2, cat("X is ", x.shape()));
+  c.result(x.shape().rank() == 1 ? ops::diag(x, offset) : ops::diagonal(x, offset));
+}
+void diagonal(Call& c) {
+  const Value x = c.x("Input");
+  const int rank = x.shape().rank();
+  const int64_t first = c.axis(c.integer("axis1", 0), rank), second = c.axis(c.integer("axis2", 1), rank);
+  c.require(first != second, cat("axis1 and axis2 are both ", first));
+  Ints order;
+  for (int64_t a : ops::iota_axes(rank)) {
+    if (a != first && a != second) order.push_back(a);
+  }
+  order.insert(order.end(), {first, second});
+  c.result(ops::diagonal(ops::transpose(x, order), c.integer("offset", 0)));
+}
+
+void repeat_interleave(Call& c) {
+  const Value x = c.x("X");
+  const int64_t axis = c.axis(c.integer("dim", 0), x.shape().rank());
+  if (c.has("RepeatsTensor")) c.unsupported("a number of repeats for each element");
+  c.result(ops::repeat_interleave(x, c.integer("Repeats", 1), axis));
+}
+
+// [n t, c, h, w]: some channels come from the frame before, as many from the one after.
+void temporal_shift(Call& c) {
+  const Channels channels(c, "data_format");
+  const Value x = channels.first(c.x("X"));
+  const Shape& s = x.shape();
+  const int64_t frames = c.integer("seg_num", 1);
+  c.require(s.rank() == 4 && frames >= 1 && s[0] % frames == 0, cat(frames, " frames of ", s));
+  const double ratio = c.number("shift_ratio", 0.25);
+  c.require(ratio > 0.0 && ratio <= 0.5, cat("shift_ratio is ", ratio, "; it must be within 0 .. 0.5"));
+  const auto before = static_cast<int64_t>(static_cast<double>(s[1]) * ratio),
+             after = static_cast<int64_t>(static_cast<double>(s[1]) * 2 * ratio);
+  const Value frame = ops::reshape(x, {s[0] / frames, frames, s[1], s[2], s[3]});
+  const auto moved = [&](int64_t begin, int64_t end, int64_t low, int64_t high) {
+    const Value part = ops::slice_axis(frame, 2, begin, end);
+    const Value wide = ops::pad(part, {0, low, 0, 0, 0}, {0, high, 0, 0, 0}, Ints(5, 0));
+    return ops::slice_axis(wide, 1, high, high + frames);
+  };
+  const Value y = ops::concat({moved(0, before, 1, 0), moved(before, after, 0, 1), moved(after, s[1], 0, 0)}, 2);
+  c.result(channels.back(ops::reshape(y, s.vector())));
+}
+
 void unfold(Call& c) {
   const Ints paddings = c.integers("paddings", {0, 0});
   const bool sides = paddings.size() == 4;
@@ -286,6 +335,8 @@ void unfold(Call& c) {
 std::span<const Mapping> shape_mappings() {
   static constexpr Mapping table[] = {
       {"concat", concat},
+      {"diag_v2", diag},
+      {"diagonal", diagonal},
       {"expand", expand_old},
       {"expand_as_v2", expand_as},
       {"expand_v2", expand},
@@ -298,6 +349,7 @@ std::span<const Mapping> shape_mappings() {
       {"pad2d", pad2d},
       {"pad3d", pad3d},
       {"pixel_shuffle", pixel_shuffle},
+      {"repeat_interleave", repeat_interleave},
       {"reshape", reshape},
       {"reshape2", reshape},
       {"roll", roll},
@@ -308,6 +360,7 @@ std::span<const Mapping> shape_mappings() {
       {"squeeze2", squeeze},
       {"stack", stack},
       {"strided_slice", strided_slice},
+      {"temporal_shift", temporal_shift},
       {"tile", tile},
       {"transpose", transpose},
       {"transpose2", transpose},
