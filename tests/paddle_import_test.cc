@@ -287,38 +287,51 @@ TEST(PaddlePir, IfElseBothWays) {
   EXPECT_EQ(session.model().outputs()[1].name, "fetch_name_1");
 }
 
-// if c: `yes` of x, else `no` of x, for x [2, 1]; each names an operator and the sizes of its result.
-std::string pir_branch(const std::string& yes, const std::string& yes_sizes, const std::string& no,
-                       const std::string& no_sizes) {
-  using Json = nlohmann::json;
-  const auto value = [](int id, const std::string& type, const std::string& sizes) {
-    return Json{
-        {"%", id},
-        {"TT",
-         {{"#", "0.t_dtensor"}, {"D", {{{"#", type}}, Json::parse("[" + sizes + "]"), "NCHW", Json::array(), 0}}}}};
-  };
-  const auto operation = [](const std::string& name, const Json& attributes, const std::vector<int>& operands,
-                            const Json& results) {
-    Json inputs = Json::array();
-    for (int each : operands) inputs.push_back({{"%", each}});
-    return Json{{"#", name}, {"A", attributes}, {"I", inputs}, {"O", results}};
-  };
-  const auto named = [](const std::string& name) {
-    return Json::array({{{"N", "name"}, {"AT", {{"#", "0.a_str"}, {"D", name}}}}});
-  };
-  const auto region = [&](int id, const std::string& type, const std::string& sizes) {
-    const Json ops = {operation("1." + type, Json::array(), {2}, Json::array({value(id, "0.t_f32", sizes)})),
-                      operation("2.yield", Json::array(), {id}, Json::array())};
-    return Json{{"blocks", {{{"ops", ops}}}}};
-  };
-  Json branch = operation("1.if", Json::array(), {1}, Json::array({value(3, "0.t_f32", yes_sizes)}));
-  branch["regions"] = {region(4, yes, yes_sizes), region(5, no, no_sizes)};
-  const Json ops = {operation("1.data", named("c"), {}, Json::array({value(1, "0.t_bool", "1")})),
-                    operation("1.data", named("x"), {}, Json::array({value(2, "0.t_f32", "2,1")})), branch,
-                    operation("1.fetch", named("y"), {3}, Json::array({value(6, "0.t_f32", yes_sizes)}))};
-  return Json{{"base_code", {{"magic", "pir"}, {"version", 1}}},
-              {"program", {{"regions", {{{"blocks", {{{"ops", ops}}}}}}}}}}
+// --- Paddle 3's JSON, as far as its published samples show it ---
+
+using Json = nlohmann::json;
+
+// A value with its number, element type and sizes.
+Json pir_value(int id, const std::vector<int64_t>& sizes, const std::string& type = "0.t_f32") {
+  return {{"%", id}, {"TT", {{"#", "0.t_dtensor"}, {"D", {{{"#", type}}, sizes, "NCHW", Json::array(), 0}}}}};
+}
+Json pir_attribute(const std::string& name, const std::string& type, const Json& data) {
+  return {{"N", name}, {"AT", {{"#", type}, {"D", data}}}};
+}
+Json pir_op(const std::string& name, const std::vector<int>& operands, const std::vector<Json>& results,
+            const std::vector<Json>& attributes = {}) {
+  Json inputs = Json::array();
+  for (int each : operands) inputs.push_back({{"%", each}});
+  return {{"#", name}, {"A", attributes}, {"I", inputs}, {"O", results}};
+}
+Json pir_parameter(const std::string& name, const Json& value) {
+  return {{"#", "p"}, {"A", {0, 1, 1, name}}, {"O", value}, {"OA", {1, 0, 1}}};
+}
+Json pir_data(const std::string& name, const Json& value) {
+  return pir_op("1.data", {}, {value}, {pir_attribute("name", "0.a_str", name)});
+}
+Json pir_fetch(const std::string& name, int from, int column, int id) {
+  return pir_op("1.fetch", {from}, {pir_value(id, {})},
+                {pir_attribute("name", "0.a_str", name), pir_attribute("col", "0.a_i32", column)});
+}
+Json pir_region(const std::vector<Json>& ops) { return {{"blocks", Json::array({{{"ops", ops}}})}}; }
+std::string pir_program(const std::vector<Json>& ops) {
+  return Json{{"base_code", {{"magic", "pir"}, {"trainable", true}, {"version", 1}}},
+              {"program", {{"regions", Json::array({pir_region(ops)})}}}}
       .dump();
+}
+
+// if c: `yes` of x, else `no` of x, for x [2, 1]; each names an operator and the sizes of its result.
+std::string pir_branch(const std::string& yes, const std::vector<int64_t>& yes_sizes, const std::string& no,
+                       const std::vector<int64_t>& no_sizes, int regions = 2) {
+  const auto region = [&](int id, const std::string& type, const std::vector<int64_t>& sizes) {
+    return pir_region({pir_op("1." + type, {2}, {pir_value(id, sizes)}), pir_op("2.yield", {id}, {})});
+  };
+  Json branch = pir_op("1.if", {1}, {pir_value(3, yes_sizes)});
+  branch["regions"] = {region(4, yes, yes_sizes), region(5, no, no_sizes)};
+  while (static_cast<int>(branch["regions"].size()) > regions) branch["regions"].erase(0);
+  return pir_program({pir_data("c", pir_value(1, {1}, "0.t_bool")), pir_data("x", pir_value(2, {2, 1})), branch,
+                      pir_fetch("y", 3, 0, 6)});
 }
 
 TEST(PaddlePir, BranchesOfOneTypeAreOneGraphOthersAreGuarded) {
@@ -326,8 +339,8 @@ TEST(PaddlePir, BranchesOfOneTypeAreOneGraphOthersAreGuarded) {
   const auto condition = [](double c) {
     return HostValue(Literal::from_doubles(boolean, {1}, std::vector<double>{c}));
   };
-  Session alike(parse(pir_branch("relu", "2,1", "abs", "2,1")));
-  Session unlike(parse(pir_branch("relu", "2,1", "mean", "")));
+  Session alike(parse(pir_branch("relu", {2, 1}, "abs", {2, 1})));
+  Session unlike(parse(pir_branch("relu", {2, 1}, "mean", {})));
   for (double c : {1.0, 0.0, 1.0}) {
     EXPECT_EQ(alike.run({{"x", x}, {"c", condition(c)}})[0].tensor.to_doubles(),
               (std::vector<double>{3, c != 0 ? 0.0 : 4.0}));
@@ -335,42 +348,56 @@ TEST(PaddlePir, BranchesOfOneTypeAreOneGraphOthersAreGuarded) {
   }
   EXPECT_EQ(alike.imports(), 1);
   EXPECT_EQ(unlike.imports(), 2);
-  std::string cyclic = pir_branch("relu", "2,1", "abs", "2,1");  // one region for two
-  cyclic.replace(cyclic.find("\"regions\":[{\"blocks\":[{\"ops\":[{\"#\":\"1.relu\"") + 9, 3, ":[],\"R\":[{");
-  expect_error([&] { parse(cyclic); }, Code::kDataLoss, HasSubstr("an 'if' has two regions"));
+  expect_error(
+      [] {
+        parse(pir_branch("relu", {2, 1}, "abs", {2, 1}, 1));
+      },
+      Code::kDataLoss, HasSubstr("block 0, op 2 (1.if): an 'if' has two regions; this one has 1"));
 }
 
-// A linear layer as Paddle 3 writes it: parameters, matmul, add, scale by a constant.
 std::string pir_dense() {
-  const auto type = [](const std::string& sizes) {
-    return R"("TT":{"#":"0.t_dtensor","D":[{"#":"0.t_f32"},[)" + sizes + R"(],"NCHW",[],0]})";
+  return pir_program(
+      {pir_parameter("b", pir_value(1, {3})), pir_parameter("w", pir_value(2, {2, 3})),
+       pir_data("x", pir_value(3, {-1, 2})),
+       pir_op("1.matmul", {3, 2}, {pir_value(4, {-1, 3})}, {pir_attribute("transpose_x", "0.a_bool", false)}),
+       pir_op("1.add", {4, 1}, {pir_value(5, {-1, 3})}), pir_op("1.relu", {5}, {pir_value(6, {-1, 3})}),
+       pir_fetch("y", 6, 0, 7)});
+}
+
+// Operands that are constants, lists of values, and operands that are left out.
+TEST(PaddlePir, ConstantsAndListsOfValues) {
+  const auto constant = [](int id, const Json& values) {
+    Json list = Json::array();
+    for (const Json& each : values) list.push_back({{"#", "0.a_i64"}, {"D", each}});
+    return pir_op("1.full_int_array", {}, {pir_value(id, {static_cast<int64_t>(values.size())}, "0.t_i64")},
+                  {pir_attribute("value", "0.a_array", list), pir_attribute("dtype", "1.a_dtype", "int64")});
   };
-  const auto value = [&](int id, const std::string& sizes) {
-    return R"({"%":)" + std::to_string(id) + "," + type(sizes) + "}";
+  const auto full = [](int id, double value) {
+    return pir_op("1.full", {}, {pir_value(id, {1}, "0.t_i32")},
+                  {pir_attribute("shape", "1.a_intarray", {1}), pir_attribute("value", "0.a_f64", value),
+                   pir_attribute("dtype", "1.a_dtype", "int32")});
   };
-  return R"({"base_code":{"magic":"pir","trainable":true,"version":1},"program":{"regions":[{"#":"region_0","blocks":[)"
-         R"({"#":"block_0","args":[],"ops":[{"#":"p","A":[0,1,1,"b"],"O":)" +
-         value(1, "3") +
-         R"(,"OA":[1,0,1]},)"
-         R"({"#":"p","A":[0,1,1,"w"],"O":)" +
-         value(2, "2,3") +
-         R"(,"OA":[1,0,1]},)"
-         R"({"#":"1.data","A":[{"AT":{"#":"0.a_str","D":"x"},"N":"name"}],"I":[],"O":[)" +
-         value(3, "-1,2") +
-         R"(]},)"
-         R"({"#":"1.matmul","A":[{"AT":{"#":"0.a_bool","D":false},"N":"transpose_x"},{"AT":{"#":"0.a_bool","D":false},"N":"transpose_y"}],)"
-         R"("I":[{"%":3},{"%":2}],"O":[)" +
-         value(4, "-1,3") +
-         R"(]},)"
-         R"({"#":"1.add","A":[],"I":[{"%":4},{"%":1}],"O":[)" +
-         value(5, "-1,3") +
-         R"(]},)"
-         R"({"#":"1.relu","A":[],"I":[{"%":5}],"O":[)" +
-         value(6, "-1,3") +
-         R"(]},)"
-         R"({"#":"1.fetch","A":[{"AT":{"#":"0.a_str","D":"y"},"N":"name"},{"AT":{"#":"0.a_i32","D":0},"N":"col"}],)"
-         R"("I":[{"%":6}],"O":[)" +
-         value(7, "-1,3") + R"(]}]}]}]}})";
+  const Json pair = {{"%", 9}, {"TT", {{"#", "0.t_vec"}, {"D", {Json::object(), Json::object()}}}}};
+  const Json joined = {{"%", 12}, {"TT", {{"#", "0.t_vec"}, {"D", {Json::object(), Json::object()}}}}};
+  Session session(parse(pir_program(
+      {pir_data("x", pir_value(1, {1, 1, 4, 4})), constant(2, {2, 2}),
+       pir_op("1.pool2d", {1, 2}, {pir_value(3, {1, 1, 2, 2})},
+              {pir_attribute("pooling_type", "0.a_str", "max"),
+               pir_attribute("strides", "0.a_array", {{{"#", "0.a_i32"}, {"D", 2}}, {{"#", "0.a_i32"}, {"D", 2}}}),
+               pir_attribute("place", "1.a_place", {1, 0, ""})}),
+       constant(4, {-1, 2}), pir_op("1.reshape", {3, 4}, {pir_value(5, {2, 2})}), full(8, 1),
+       pir_op("1.split_with_num", {5, 8}, {pair}, {pir_attribute("num", "0.a_i32", 2)}),
+       pir_op("0.split", {9}, {pir_value(10, {2, 1}), pir_value(11, {2, 1})}),
+       pir_op("0.combine", {11, 10, 11}, {joined}), pir_op("1.concat", {12, 8}, {pir_value(13, {2, 3})}),
+       pir_op("1.argmax", {13, 8}, {pir_value(14, {2}, "0.t_i64")}),
+       pir_op("1.clip", {13, 0, 8}, {pir_value(15, {2, 3})}), pir_fetch("joined", 13, 0, 16),
+       pir_fetch("place", 14, 1, 17), pir_fetch("least", 15, 2, 18)})));
+  std::vector<float> x;
+  for (int i = 0; i < 16; ++i) x.push_back(static_cast<float>(i < 8 ? -i : i));
+  const auto out = session.run({{"x", floats(x, {1, 1, 4, 4})}});
+  EXPECT_EQ(out[0].tensor.to_doubles(), (std::vector<double>{-2, 0, -2, 15, 13, 15}));  // the largest: 0 -2; 13 15
+  EXPECT_EQ(out[1].tensor.to_doubles(), (std::vector<double>{1, 0}));
+  EXPECT_EQ(out[2].tensor.to_doubles(), (std::vector<double>{-2, 0, -2, 1, 1, 1}));
 }
 
 TEST(PaddlePir, ParametersOfADenseLayer) {

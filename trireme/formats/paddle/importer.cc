@@ -26,8 +26,8 @@ const Table& table() {
 }
 
 // "block 0, op 3 (conv2d, makes 'y')".
-std::string describe(int64_t block, size_t index, const Operation& operation) {
-  std::string out = cat("block ", block, ", op ", index, " (", operation.type);
+std::string describe(int64_t block, const Operation& operation) {
+  std::string out = cat("block ", block, ", op ", operation.index, " (", operation.type);
   for (const Arguments& each : operation.outputs) {
     if (each.variables.empty()) continue;
     append(out, cat(", makes '", each.variables[0], "'"));
@@ -82,8 +82,9 @@ Value Importer::lookup(Scope& scope, const std::string& name) {
 
 // --- operations ---
 
-void Importer::build_operation(const Operation& operation, const std::string& where, Scope& scope) {
+void Importer::build_operation(const Operation& operation, int64_t block, Scope& scope) {
   if (operation.type == "feed" || operation.type == "fetch") return;
+  const std::string where = describe(block, operation);
   if (++built_ > kMaxOperations) {
     throw Error(Code::kUnsupported, cat("the program has more than ", kMaxOperations, " operations"));
   }
@@ -113,9 +114,7 @@ std::vector<Value> Importer::build(int64_t index, Scope& scope) {
   if (depth_ > kMaxDepth)
     throw Error(Code::kUnsupported, cat("blocks lie more than ", kMaxDepth, " deep in one another"));
   const Block& block = model_->program.blocks[static_cast<size_t>(index)];
-  for (size_t i = 0; i < block.operations.size(); ++i) {
-    build_operation(block.operations[i], describe(index, i, block.operations[i]), scope);
-  }
+  for (const Operation& each : block.operations) build_operation(each, index, scope);
   std::vector<Value> results;
   for (const std::string& name : block.results) results.push_back(lookup(scope, name));
   return results;

@@ -52,7 +52,7 @@ class Importer : public KnownValues {
   Value lookup(Scope& scope, const std::string& name);
 
  private:
-  void build_operation(const Operation& operation, const std::string& where, Scope& scope);
+  void build_operation(const Operation& operation, int64_t block, Scope& scope);
 
   std::shared_ptr<const Model::Impl> model_;
   std::unordered_map<std::string, Value> constants_;  // parameters in use

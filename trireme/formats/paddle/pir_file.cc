@@ -3,6 +3,7 @@
 // An operation is {"#": dialect and name, "A": attributes, "I": operands, "O": results, "regions": branches}. The
 // dialects are 0 builtin, 1 operators, 2 control flow. A parameter is {"#": "p", "A": [.., .., .., name], "O": result}.
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -146,14 +147,14 @@ class Reader {
     if (blocks.size() != 1) damaged(cat("a region has one block; this one has ", blocks.size()));
     const size_t block = program_.blocks.size();
     program_.blocks.emplace_back();
-    size_t index = 0;
+    int64_t index = 0;
     for (const Json& each : list(blocks[0], "ops")) {
-      const std::string outer = std::exchange(where_, cat(": block ", block, ", op ", index++));
-      operation(each, block, depth);
+      const std::string outer = std::exchange(where_, cat(": block ", block, ", op ", index));
+      operation(each, block, index++, depth);
       where_ = outer;
     }
   }
-  void operation(const Json& json, size_t block, int depth) {
+  void operation(const Json& json, size_t block, int64_t index, int depth) {
     const std::string full = text(member(json, "#"));
     if (full == "p") {
       const Json& result = member(json, "O");
@@ -163,41 +164,40 @@ class Reader {
       return;
     }
     append(where_, cat(" (", full, ")"));
-    const size_t dot = full.find('.');
-    const std::string dialect = full.substr(0, dot), name = dot == std::string::npos ? "" : full.substr(dot + 1);
     Operation out;
+    out.index = index;
     for (const Json& each : list(json, "A")) out.attributes[text(member(each, "N"))] = attribute(member(each, "AT"));
     std::vector<std::string> operands;
     for (const Json& each : list(json, "I"))
       operands.push_back(integer(member(each, "%")) == 0 ? "" : value_name(each));
-    if (dialect == "0" && (name == "combine" || name == "split")) {
-      group(json, name == "combine", operands);
+    if (full == "0.combine" || full == "0.split") {
+      group(json, full == "0.combine", operands);
       return;
     }
-    if (dialect == "2" && name == "yield") {
-      program_.blocks[block].results = operands;
+    if (full == "2.yield") {
+      for (const std::string& each : operands) append_members(each, program_.blocks[block].results);
       return;
     }
-    if (name == "data") {
+    if (full == "1.data") {
       feed(json, out, block);
       return;
     }
     for (const Json& each : list(json, "O")) {
-      if (name != "if" && member(member(each, "TT"), "#") == "0.t_vec") add_group(each);
+      if (member(member(each, "TT"), "#") == "0.t_vec") add_group(each);
       else add_variable(each, value_name(each), false);
     }
-    if (name == "full_int_array") {
+    if (full == "1.full_int_array") {
       constants_[value_name(entry(list(json, "O"), 0))] = out.attributes["value"];
       out.type = "assign_value";
       out.attributes["values"] = out.attributes["value"];
       out.outputs = {{"Out", results(json)}};
-    } else if (name == "fetch") {
+    } else if (full == "1.fetch") {
       out.type = "fetch";
       out.inputs = {{"X", operands}};
-    } else if (name == "if") {
+    } else if (full == "1.if") {
       branch(json, out, operands, depth);
     } else {
-      translate(json, name, out, operands);
+      translate(json, full, out, operands);
     }
     program_.blocks[block].operations.push_back(std::move(out));
   }
@@ -250,10 +250,10 @@ class Reader {
       region(regions[k], depth + 1);
     }
   }
-  void translate(const Json& json, const std::string& name, Operation& out, const std::vector<std::string>& operands) {
-    const PirName* known = find_pir_name(name);
-    if (known == nullptr) {  // refused, by this name, if the operation is needed
-      out.type = cat("pd_op.", name);
+  void translate(const Json& json, const std::string& full, Operation& out, const std::vector<std::string>& operands) {
+    const PirName* known = full.starts_with("1.") ? find_pir_name(full.substr(2)) : nullptr;
+    if (known == nullptr) {  // refused by this name when the model is imported
+      out.type = full.starts_with("1.") ? cat("pd_op.", full.substr(2)) : full;
       out.outputs = {{"Out", results(json)}};
       return;
     }
@@ -284,7 +284,17 @@ class Reader {
     for (size_t i = 0; i < std::min(made.size(), outputs.size()); ++i) {
       append_members(value_name(made[i]), out.outputs.emplace_back(Arguments{outputs[i], {}}).variables);
     }
-    if (name == "full") constants_[value_name(entry(made, 0))] = out.attributes["value"];
+    if (full == "1.full") constants_[value_name(entry(made, 0))] = number_of(out);
+  }
+  // What `full` holds: an integer where its type is one, though the file has a number.
+  static Attribute number_of(const Operation& full) {
+    const auto type = full.attributes.find("dtype"), value = full.attributes.find("value");
+    if (value == full.attributes.end()) return int64_t{0};
+    const auto* number = std::get_if<double>(&value->second);
+    const auto* code = type == full.attributes.end() ? nullptr : std::get_if<int64_t>(&type->second);
+    const bool whole = number != nullptr && *number == std::trunc(*number) && std::abs(*number) < 0x1p53;
+    if (whole && code != nullptr && !is_float(element_type(*code))) return static_cast<int64_t>(*number);
+    return value->second;
   }
 
   std::string source_, where_;

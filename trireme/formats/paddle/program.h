@@ -33,6 +33,7 @@ struct Arguments {
 };
 
 struct Operation {
+  int64_t index = 0;  // in its block, as the file counts
   std::string type;
   std::vector<Arguments> inputs, outputs;
   std::map<std::string, Attribute, std::less<>> attributes;

@@ -129,6 +129,7 @@ Program read_program(std::span<const std::byte> bytes, const std::string& source
     for (const auto& each : block.operations()) {
       const std::string what = cat(source, ": block ", b, ", op ", to.operations.size());
       to.operations.push_back(operation_of(each, what));
+      to.operations.back().index = static_cast<int64_t>(to.operations.size()) - 1;
       for (const auto& [name, attribute] : to.operations.back().attributes) {
         const auto* inner = std::get_if<BlockIndices>(&attribute);
         if (inner == nullptr) continue;
