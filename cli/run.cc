@@ -71,7 +71,7 @@ class Report {
     if (!options.output.empty()) make_folders(options.output);
   }
   void add(const std::string& name, const Literal& value) {
-    if (!options_->output.empty()) formats::write_npy(options_->output + "/" + name + ".npy", value);
+    if (!options_->output.empty()) formats::write_npy(options_->output + "/" + file_name(name), value);
     if (!options_->json) std::printf("%s = %s\n", name.c_str(), value.text(10).c_str());
     double sum = 0.0;
     for (double v : value.to_doubles()) sum += v;
@@ -91,6 +91,12 @@ class Report {
   }
 
  private:
+  // A model chooses its names: none leads out of the folder.
+  static std::string file_name(std::string output) {
+    std::replace(output.begin(), output.end(), '/', '_');
+    return output + ".npy";
+  }
+
   const Options* options_;
   nlohmann::json list_ = nlohmann::json::array();
 };

@@ -602,6 +602,13 @@ TEST(PaddleCommand, RunAndExplain) {
   const auto explain = trireme::testing::run_command({"explain", folder.path(), "--free", "4"});
   EXPECT_EQ(explain.status, 0) << explain.errors;
   EXPECT_THAT(explain.output, HasSubstr("nothing falls back"));
+  BlockParts block = dense_block();  // an output with the name of a path
+  block.operations[3] = op("relu", {{"X", {"s"}}}, {{"Out", {"../a/y"}}});
+  block.operations[4] = fetch("../a/y", 0);
+  write_file_atomically(folder / "net.pdmodel", program({block}));
+  const auto saved = trireme::testing::run_command({"run", folder.path(), "--save", folder / "out"});
+  EXPECT_EQ(saved.status, 0) << saved.errors;
+  EXPECT_TRUE(file_exists(folder / "out/.._a_y.npy"));
   std::filesystem::remove(folder / "net.pdiparams");
   const auto refused = trireme::testing::run_command({"run", folder.path()});
   EXPECT_NE(refused.status, 0);
