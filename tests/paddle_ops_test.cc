@@ -319,6 +319,22 @@ TEST(PaddleOps, TransposedConvolutions) {
       {1, 1, 1, 1, 2}, {2, 4});
 }
 
+// Offsets of whole pixels read another pixel, halves the mean of neighbours; outside is 0.
+TEST(PaddleOps, DeformableConvolutions) {
+  const Given x = one("Input", counted(9, 1), {1, 1, 3, 3}), w = one("Filter", {2, 1}, {1, 1, 1, 2});
+  const auto offsets = [](double down, double across) {  // the first element's; the second stays
+    Numbers out;
+    for (double v : {down, across, 0.0, 0.0}) out.insert(out.end(), 6, v);
+    return one("Offset", out, {1, 4, 3, 2});
+  };
+  const std::vector<std::pair<std::string, int>> out = {{"Output", 1}};
+  expect(run("deformable_conv_v1", {x, w, offsets(0, 0)}, {}, out)[0], {1, 1, 3, 2}, {4, 7, 13, 16, 22, 25});
+  expect(run("deformable_conv_v1", {x, w, offsets(1, 0)}, {}, out)[0], {1, 1, 3, 2}, {10, 13, 19, 22, 8, 9});
+  expect(run("deformable_conv",
+             {x, w, offsets(0, 0.5), one("Mask", {1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0}, {1, 2, 3, 2})}, {}, out)[0],
+         {1, 1, 3, 2}, {3, 5, 9, 11, 15, 17});
+}
+
 TEST(PaddleOps, Pools) {
   const Given x = one("X", wave(25), {1, 1, 5, 5});
   const auto pool = [&](const std::string& kind, const Attributes& more) {
@@ -496,6 +512,8 @@ TEST(PaddleOps, RepeatingAndPadding) {
   expect(run("shuffle_channel", {one("X", counted(4), {1, 4, 1, 1})}, {integer("group", 2)})[0], {1, 4, 1, 1},
          {0, 2, 1, 3});
   expect(run("tril_triu", {one("X", {1, 2, 3, 4}, {2, 2})}, {flag("lower", false)})[0], {2, 2}, {1, 2, 0, 4});
+  expect(run("tril", {one("X", {1, 2, 3, 4}, {2, 2})}, {integer("diagonal", -1)})[0], {2, 2}, {0, 0, 3, 0});
+  expect(run("triu", {one("X", {1, 2, 3, 4}, {2, 2})}, {integer("diagonal", 1)})[0], {2, 2}, {0, 2, 0, 0});
   const auto grid = run("meshgrid", {{"X", {numbers_of({1, 2}, {2}), numbers_of({3, 4}, {2})}}}, {}, {{"Out", 2}});
   expect(grid[0], {2, 2}, {1, 1, 2, 2});
   expect(grid[1], {2, 2}, {3, 4, 3, 4});
@@ -639,6 +657,104 @@ TEST(PaddleOps, PartsReplaced) {
   expect(run("affine_channel",
              {one("X", {1, 2, 3, 4}, {1, 2, 2}), one("Scale", {2, 3}, {2}), one("Bias", {0, 1}, {2})})[0],
          {1, 2, 2}, {2, 4, 10, 13});
+}
+
+// Two layers in both directions against a plain loop.
+void expect_recurrent(const std::string& mode, int gates) {
+  SCOPED_TRACE(mode);
+  const int steps = 3, batch = 2, size = 2, layers = 2, inputs = 3;
+  auto make = [seed = 0.0](int64_t count) mutable {
+    Numbers out;
+    for (int64_t i = 0; i < count; ++i) out.push_back(static_cast<double>(static_cast<float>(std::sin(seed += 0.83))));
+    return out;
+  };
+  const auto logistic = [](double v) { return 1 / (1 + std::exp(-v)); };
+  const int count = layers * 2, wide = gates * size;
+  Given weights = {"WeightList", {}}, biases = {"", {}};
+  std::vector<Numbers> w, b;
+  for (int k = 0; k < count; ++k) {
+    for (int width : {k < 2 ? inputs : 2 * size, size}) {
+      w.push_back(make(wide * width));
+      weights.values.push_back(numbers_of(w.back(), {wide, width}));
+      b.push_back(make(wide));
+      biases.values.push_back(numbers_of(b.back(), {wide}));
+    }
+  }
+  weights.values.insert(weights.values.end(), biases.values.begin(), biases.values.end());
+  const Numbers x = make(steps * batch * inputs);
+  Given states = {"PreState", {}};
+  std::vector<Numbers> start;
+  for (int k = 0; k < (mode == "LSTM" ? 2 : 1); ++k) {
+    start.push_back(make(count * batch * size));
+    states.values.push_back(numbers_of(start.back(), {count, batch, size}));
+  }
+  Numbers layer_input = x, last_h, last_c;
+  int width = inputs;
+  for (int layer = 0; layer < layers; ++layer) {
+    Numbers out(static_cast<size_t>(steps * batch * 2 * size));
+    for (int side = 0; side < 2; ++side) {
+      const int k = layer * 2 + side;
+      for (int n = 0; n < batch; ++n) {
+        Numbers h, c;
+        for (int j = 0; j < size; ++j) {
+          h.push_back(start[0][static_cast<size_t>((k * batch + n) * size + j)]);
+          if (mode == "LSTM") c.push_back(start[1][static_cast<size_t>((k * batch + n) * size + j)]);
+        }
+        for (int s = 0; s < steps; ++s) {
+          const int t = side == 0 ? s : steps - 1 - s;
+          Numbers from_x, from_h;
+          for (int g = 0; g < wide; ++g) {
+            double a = b[static_cast<size_t>(2 * k)][static_cast<size_t>(g)],
+                   r = b[static_cast<size_t>(2 * k + 1)][static_cast<size_t>(g)];
+            for (int i = 0; i < width; ++i) {
+              a += w[static_cast<size_t>(2 * k)][static_cast<size_t>(g * width + i)] *
+                   layer_input[static_cast<size_t>((t * batch + n) * width + i)];
+            }
+            for (int i = 0; i < size; ++i)
+              r += w[static_cast<size_t>(2 * k + 1)][static_cast<size_t>(g * size + i)] * h[static_cast<size_t>(i)];
+            from_x.push_back(a);
+            from_h.push_back(r);
+          }
+          for (int j = 0; j < size; ++j) {
+            const auto gate = [&](int g) {
+              return from_x[static_cast<size_t>(g * size + j)] + from_h[static_cast<size_t>(g * size + j)];
+            };
+            double& now = h[static_cast<size_t>(j)];
+            if (mode == "LSTM") {
+              double& cell = c[static_cast<size_t>(j)];
+              cell = logistic(gate(1)) * cell + logistic(gate(0)) * std::tanh(gate(2));
+              now = logistic(gate(3)) * std::tanh(cell);
+            } else if (mode == "GRU") {
+              const double candidate = std::tanh(from_x[static_cast<size_t>(2 * size + j)] +
+                                                 logistic(gate(0)) * from_h[static_cast<size_t>(2 * size + j)]);
+              now = logistic(gate(1)) * now + (1 - logistic(gate(1))) * candidate;
+            } else {
+              now = mode == "RNN_RELU" ? std::max(gate(0), 0.0) : std::tanh(gate(0));
+            }
+          }
+          for (int j = 0; j < size; ++j)
+            out[static_cast<size_t>(((t * batch + n) * 2 + side) * size + j)] = h[static_cast<size_t>(j)];
+        }
+        last_h.insert(last_h.end(), h.begin(), h.end());
+        last_c.insert(last_c.end(), c.begin(), c.end());
+      }
+    }
+    layer_input = out;
+    width = 2 * size;
+  }
+  const auto got =
+      run("rnn", {one("Input", x, {steps, batch, inputs}), states, weights},
+          {text("mode", mode), integer("hidden_size", size), integer("num_layers", layers), flag("is_bidirec", true)},
+          {{"Out", 1}, {"State", mode == "LSTM" ? 2 : 1}});
+  expect(got[0], {steps, batch, 2 * size}, layer_input, 1e-5);
+  expect(got[1], {count, batch, size}, last_h, 1e-5);
+  if (mode == "LSTM") expect(got[2], {count, batch, size}, last_c, 1e-5);
+}
+TEST(PaddleOps, RecurrentLayers) {
+  expect_recurrent("LSTM", 4);
+  expect_recurrent("GRU", 3);
+  expect_recurrent("RNN_TANH", 1);
+  expect_recurrent("RNN_RELU", 1);
 }
 
 // --- images and boxes ---

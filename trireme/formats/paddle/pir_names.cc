@@ -83,6 +83,8 @@ constexpr PirName kNames[] = {
     {"tile", "tile", "X RepeatTimes", "Out", ""},
     {"topk", "top_k_v2", "X K", "Out Indices", ""},
     {"transpose", "transpose2", "X", "Out", "perm=axis"},
+    {"tril", "tril", "X", "Out", ""},
+    {"triu", "triu", "X", "Out", ""},
     {"unsqueeze", "unsqueeze2", "X AxesTensor", "Out", "axis=axes"},
     {"where", "where", "Condition X Y", "Out", ""},
 };

@@ -1,5 +1,6 @@
 // Convolutions and their transposes.
 #include "trireme/base/strings.h"
+#include "trireme/formats/deformable.h"
 #include "trireme/formats/paddle/call.h"
 #include "trireme/formats/paddle/windows.h"
 
@@ -79,13 +80,27 @@ void conv_transpose(Call& c) {
   c.result("Output", channels.back(with_bias(c, ops::slice(y, begin, end, steps))));
 }
 
+void deformable_conv(Call& c) {
+  const Value x = c.x("Input"), w = c.x("Filter");
+  check_ranks(c, x.shape(), w.shape());
+  const Window window = window_of(c, x.shape(), Ints(w.shape().begin() + 2, w.shape().end()));
+  c.result("Output", deformable_convolution(x, w, c.x("Offset"), c.maybe("Mask"),
+                                            {window.strides, window.low, window.dilations, c.integer("groups", 1),
+                                             c.integer("deformable_groups", 1)}));
+}
+
 }  // namespace
 
 std::span<const Mapping> convolution_mappings() {
   static constexpr Mapping table[] = {
-      {"conv2d", conv},           {"conv2d_transpose", conv_transpose},
-      {"conv3d", conv},           {"conv3d_transpose", conv_transpose},
-      {"depthwise_conv2d", conv}, {"depthwise_conv2d_transpose", conv_transpose},
+      {"conv2d", conv},
+      {"conv2d_transpose", conv_transpose},
+      {"conv3d", conv},
+      {"conv3d_transpose", conv_transpose},
+      {"deformable_conv", deformable_conv},
+      {"deformable_conv_v1", deformable_conv},
+      {"depthwise_conv2d", conv},
+      {"depthwise_conv2d_transpose", conv_transpose},
   };
   return table;
 }

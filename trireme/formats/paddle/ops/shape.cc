@@ -263,6 +263,9 @@ void tril_triu(Call& c) {
   c.result(c.flag("lower", true) ? ops::tril(c.x("X"), diagonal) : ops::triu(c.x("X"), diagonal));
 }
 
+void tril(Call& c) { c.result(ops::tril(c.x("X"), c.integer("diagonal", 0))); }
+void triu(Call& c) { c.result(ops::triu(c.x("X"), c.integer("diagonal", 0))); }
+
 void meshgrid(Call& c) {
   const std::vector<Value> list = c.list("X");
   Ints sizes;
@@ -364,7 +367,9 @@ std::span<const Mapping> shape_mappings() {
       {"tile", tile},
       {"transpose", transpose},
       {"transpose2", transpose},
+      {"tril", tril},
       {"tril_triu", tril_triu},
+      {"triu", triu},
       {"unbind", unbind},
       {"unfold", unfold},
       {"unsqueeze", unsqueeze},
