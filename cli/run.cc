@@ -1,4 +1,4 @@
-// trireme run: an exported or an ONNX model on inputs from files (or random ones), with an optional trace.
+// trireme run: an exported, an ONNX or a Paddle model on inputs from files (or random ones), with an optional trace.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -13,7 +13,9 @@
 #include "trireme/checkpoint/export.h"
 #include "trireme/core/philox.h"
 #include "trireme/formats/npy.h"
-#include "trireme/formats/onnx/session.h"
+#include "trireme/formats/onnx/model.h"
+#include "trireme/formats/open_model.h"
+#include "trireme/formats/session.h"
 #include "trireme/runtime/shadow.h"
 #include "trireme/runtime/trace.h"
 #include "trireme/tensor/tensor.h"
@@ -69,14 +71,14 @@ class Report {
     if (!options.output.empty()) make_folders(options.output);
   }
   void add(const std::string& name, const Literal& value) {
-    if (!options_->output.empty()) formats::write_npy(options_->output + "/" + name + ".npy", value);
+    if (!options_->output.empty()) formats::write_npy(options_->output + "/" + file_name(name), value);
     if (!options_->json) std::printf("%s = %s\n", name.c_str(), value.text(10).c_str());
     double sum = 0.0;
     for (double v : value.to_doubles()) sum += v;
     list_.push_back({{"name", name}, {"type", TensorType{value.dtype(), value.shape()}.text()}, {"sum", sum}});
   }
-  void add(const std::string& name, const formats::onnx::HostValue& value) {
-    using formats::onnx::Kind;
+  void add(const std::string& name, const formats::HostValue& value) {
+    using formats::Kind;
     if (value.kind == Kind::kTensor) add(name, value.tensor);
     for (size_t i = 0; i < value.items.size(); ++i) add(cat(name, "[", i, "]"), value.items[i]);
     if (value.kind != Kind::kText) return;
@@ -89,25 +91,31 @@ class Report {
   }
 
  private:
+  // A model chooses its names: none leads out of the folder.
+  static std::string file_name(std::string output) {
+    std::replace(output.begin(), output.end(), '/', '_');
+    return output + ".npy";
+  }
+
   const Options* options_;
   nlohmann::json list_ = nlohmann::json::array();
 };
 
-void run_onnx(const Options& options) {
-  formats::onnx::Session session(formats::onnx::Model::load(options.model));
+void run_imported(const Options& options, std::shared_ptr<const formats::Model> model) {
+  formats::Session session(std::move(model));
   std::vector<std::string> names;
   for (const auto& declared : session.model().inputs()) names.push_back(declared.name);
-  std::map<std::string, formats::onnx::HostValue> inputs;
+  std::map<std::string, formats::HostValue> inputs;
   for (const Given& each : given_inputs(options, names)) {
     const auto& declared =
         session.model().inputs()[static_cast<size_t>(std::find(names.begin(), names.end(), each.name) - names.begin())];
     inputs[each.name] = each.file.ends_with(".pb") ? formats::onnx::read_value(each.file, declared)
-                                                   : formats::onnx::HostValue(formats::read_npy(each.file));
+                                                   : formats::HostValue(formats::read_npy(each.file));
   }
   for (size_t i = 0; i < names.size(); ++i) {
     const auto& declared = session.model().inputs()[i];
     if (declared.optional || inputs.contains(names[i])) continue;
-    inputs[names[i]] = formats::onnx::random_input(declared, options.free, options.seed, static_cast<uint32_t>(i));
+    inputs[names[i]] = formats::random_input(declared, options.free, options.seed, static_cast<uint32_t>(i));
   }
   session.run(inputs);  // imported, planned and warm
   if (!options.trace.empty()) runtime::start_trace();
@@ -123,8 +131,8 @@ void run_onnx(const Options& options) {
 void run_model(const Options& options) {
   options.device.apply();
   if (options.shadow > 0) runtime::set_shadow(options.shadow);
-  if (options.model.ends_with(".onnx")) {
-    run_onnx(options);
+  if (auto model = formats::open_model(options.model)) {
+    run_imported(options, std::move(model));
     return;
   }
   const Graph graph = checkpoint::import_model(options.model);
@@ -166,9 +174,9 @@ void add_run(CLI::App& app) {
   const auto declare = [&](const char* name, const char* help, bool traced) {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand(name, help);
-    command->add_option("model", options->model, "folder of an exported model, or a .onnx file")->required();
+    command->add_option("model", options->model, "folder of an exported model, or an ONNX or Paddle model")->required();
     command->add_option("--input", options->inputs, "name=file, .npy or (for ONNX) .pb; inputs not given are random");
-    command->add_option("--free", options->free, "size of an ONNX input's free axes where it is random")
+    command->add_option("--free", options->free, "size of an ONNX or Paddle input's free axes where it is random")
         ->capture_default_str();
     command->add_option("--seed", options->seed, "of random inputs")->capture_default_str();
     command->add_option("--save", options->output, "folder for the outputs as .npy files");

@@ -207,10 +207,10 @@ function(trireme_protobuf schema variable)
   set(${variable} ${path}.cc ${path}.h PARENT_SCOPE)
 endfunction()
 
-# A table that lies in pieces: each trireme/<folder>/<family>.cc gives its entries by <family>_<name>(), a span of
-# formats::onnx::<type>, which trireme/<header> declares; all_<name>() is generated from the files.
-function(trireme_onnx_table variable folder name type header)
-  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/${folder}/*.cc)
+# A table of a format that lies in pieces: each trireme/formats/<format>/<folder>/<family>.cc gives its entries by
+# <family>_<name>(), a span of the <type> that <header> declares; all_<name>() is generated from the files.
+function(trireme_format_table format folder name type header variable)
+  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/formats/${format}/${folder}/*.cc)
   set(declarations "")
   set(calls "")
   foreach(file ${files})
@@ -218,17 +218,17 @@ function(trireme_onnx_table variable folder name type header)
     string(APPEND declarations "std::span<const ${type}> ${family}_${name}();\n")
     string(APPEND calls "      ${family}_${name}(),\n")
   endforeach()
-  set(generated ${PROJECT_BINARY_DIR}/generated/onnx_${name}.cc)
+  set(generated ${PROJECT_BINARY_DIR}/generated/${format}_${name}.cc)
   file(CONFIGURE OUTPUT ${generated} CONTENT
-"// Generated from the files of trireme/@folder@.
-#include \"trireme/@header@\"
-namespace trireme::formats::onnx {
+"// Generated from the files of trireme/formats/@format@/@folder@.
+#include \"trireme/formats/@format@/@header@\"
+namespace trireme::formats::@format@ {
 @declarations@
 std::vector<std::span<const @type@>> all_@name@() {
   return {
 @calls@  };
 }
-}  // namespace trireme::formats::onnx
+}  // namespace trireme::formats::@format@
 " @ONLY)
   set(${variable} ${generated} PARENT_SCOPE)
 endfunction()

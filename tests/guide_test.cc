@@ -1,13 +1,21 @@
-// The guide says what the code does: the promotion table of docs/guide/types.md and the graphs of graph-text.md.
+// The guide says what the code does: the promotion table of docs/guide/types.md, the graphs of graph-text.md, and the
+// commands of paddle.md.
+//
+// ctest: command
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "paddle_writer.h"
+#include "trireme/base/file.h"
 #include "trireme/base/strings.h"
 #include "trireme/core/dtype.h"
+#include "trireme/formats/npy.h"
 #include "trireme/ir/text.h"
 
 namespace trireme {
@@ -53,6 +61,37 @@ TEST(Guide, GraphsPrintAsWritten) {
     ++graphs;
   }
   EXPECT_EQ(graphs, 2);
+}
+
+// The ```sh blocks of a page, run in the folder.
+int run_commands(const std::string& page_name, const std::string& folder) {
+  const std::string text = page(page_name), fence = "```sh\n";
+  std::filesystem::create_directory_symlink(TRIREME_BINARY_DIR, folder + "/build");
+  int blocks = 0;
+  for (size_t at = text.find(fence); at != std::string::npos; at = text.find(fence, at + 1)) {
+    const size_t begin = at + fence.size();
+    write_file_atomically(folder + "/block.sh", text.substr(begin, text.find("```", begin) - begin));
+    EXPECT_EQ(std::system(cat("cd '", folder, "' && sh -e block.sh > block.log 2>&1").c_str()), 0)
+        << page_name << ": " << read_file(folder + "/block.log");
+    ++blocks;
+  }
+  return blocks;
+}
+
+TEST(Guide, PaddleCommandsRun) {
+  using namespace paddle_writer;  // NOLINT: short names
+  const TemporaryFolder folder;
+  const BlockParts net = {
+      {variable("image", kFloat, {-1, 3, -1, -1}), variable("w", kFloat, {2, 3, 1, 1}, true)},
+      {feed("image", 0), op("conv2d", {{"Input", {"image"}}, {"Filter", {"w"}}}, {{"Output", {"score"}}}),
+       fetch("score", 0)}};
+  make_folders(folder / "model");
+  write_file_atomically(folder / "model/inference.pdmodel", program({net}));
+  write_file_atomically(folder / "model/inference.pdiparams",
+                        record(kFloat, {2, 3, 1, 1}, raw<float>({1, 2, 3, 4, 5, 6})));
+  formats::write_npy(folder / "picture.npy", Literal::filled(f32, {1, 3, 4, 4}, 1.0));
+  EXPECT_EQ(run_commands("paddle.md", folder.path()), 1);
+  EXPECT_EQ(formats::read_npy(folder / "out/score.npy").shape(), Shape({8, 2, 8, 8}));
 }
 
 }  // namespace

@@ -10,7 +10,8 @@
 #include "onnx_writer.h"
 #include "trireme/base/error.h"
 #include "trireme/base/file.h"
-#include "trireme/formats/onnx/session.h"
+#include "trireme/formats/onnx/model.h"
+#include "trireme/formats/session.h"
 #include "trireme/reference/evaluator.h"
 #include "trireme/tensor/tensor.h"
 

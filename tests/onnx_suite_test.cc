@@ -56,7 +56,7 @@ TEST(GuardedCases, AWorkerThatCannotStartEndsTheRun) {
 }
 
 TEST(OnnxSuite, ValuesAreComparedAsTheSuiteDoes) {
-  using formats::onnx::HostValue;
+  using formats::HostValue;
   const auto value = [](double v) {
     return HostValue(Literal::from_doubles(f32, Shape{2}, std::vector<double>{1.0, v}));
   };

@@ -7,15 +7,16 @@
 #include "trireme/base/error.h"
 #include "trireme/base/file.h"
 #include "trireme/base/strings.h"
-#include "trireme/formats/onnx/session.h"
+#include "trireme/formats/onnx/model.h"
+#include "trireme/formats/session.h"
 #include "trireme/tensor/tensor.h"
 
 namespace trireme::certify {
 
 namespace fs = std::filesystem;
-using formats::onnx::Declared;
-using formats::onnx::HostValue;
-using formats::onnx::Kind;
+using formats::Declared;
+using formats::HostValue;
+using formats::Kind;
 
 namespace {
 
@@ -101,7 +102,7 @@ HostValue ramp(const Declared& declared) {
   const Shape shape(sizes);
   std::vector<double> values(static_cast<size_t>(shape.elements()));
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i) / static_cast<double>(values.size());
-  return {declared.elem, Literal::from_doubles(formats::onnx::carrier(declared.elem), shape, values)};
+  return {declared.elem, Literal::from_doubles(formats::carrier(declared.elem), shape, values)};
 }
 
 // Cases whose expected values are themselves less exact than the suite's tolerance.
@@ -160,7 +161,7 @@ Outcome judged(F work) {
 }
 
 Outcome compare_case(const std::string& path) {
-  formats::onnx::Session session(formats::onnx::Model::load(path));
+  formats::Session session(formats::onnx::Model::load(path));
   const auto& inputs = session.model().inputs();
   const auto& outputs = session.model().outputs();
   const Exception* exception = exception_of(path);
@@ -194,11 +195,11 @@ Outcome compare_case(const std::string& path) {
 }
 
 Outcome run_random(const std::string& path) {
-  formats::onnx::Session session(formats::onnx::Model::load(path));
+  formats::Session session(formats::onnx::Model::load(path));
   std::map<std::string, HostValue> given;
   for (const Declared& declared : session.model().inputs()) {
     if (declared.optional) continue;
-    given.emplace(declared.name, formats::onnx::random_input(declared, 2, 0, static_cast<uint32_t>(given.size())));
+    given.emplace(declared.name, formats::random_input(declared, 2, 0, static_cast<uint32_t>(given.size())));
   }
   const auto results = session.run(given);
   const auto& outputs = session.model().outputs();

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "trireme/certify/cases.h"
-#include "trireme/formats/onnx/value.h"
+#include "trireme/formats/value.h"
 
 namespace trireme::certify {
 
@@ -45,7 +45,7 @@ Outcome run_onnx_case(const std::string& path);
 Outcome run_onnx_random(const std::string& path);
 
 // Empty when the value is as expected, else what differs.
-std::string difference(const formats::onnx::HostValue& got, const formats::onnx::HostValue& expected,
-                       double relative = 1e-3, double absolute = 1e-7);
+std::string difference(const formats::HostValue& got, const formats::HostValue& expected, double relative = 1e-3,
+                       double absolute = 1e-7);
 
 }  // namespace trireme::certify

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "trireme/formats/onnx/mapping.h"
-#include "trireme/formats/onnx/value.h"
+#include "trireme/formats/value.h"
 #include "trireme/ops/declare.h"
 #include "trireme/ops/numerics.h"
 #include "trireme/ops/sizes.h"

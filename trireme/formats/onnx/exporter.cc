@@ -9,7 +9,7 @@
 #include "trireme/base/strings.h"
 #include "trireme/formats/onnx/emit.h"
 #include "trireme/formats/onnx/onnx.pb.h"
-#include "trireme/formats/onnx/value.h"
+#include "trireme/formats/value.h"
 #include "trireme/ops/ops.h"
 #include "trireme/passes/recompute.h"
 

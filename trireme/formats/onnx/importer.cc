@@ -4,7 +4,6 @@
 #include <functional>
 
 #include "trireme/base/strings.h"
-#include "trireme/reference/evaluator.h"
 
 namespace trireme::formats::onnx {
 
@@ -13,10 +12,6 @@ namespace {
 // A file of a few bytes can ask for endless work by functions in functions and loops in loops.
 constexpr int kMaxDepth = 64;
 constexpr int64_t kMaxNodes = 2'000'000;
-// Values are computed while importing only if all that leads to them stays below this.
-constexpr int64_t kMaxKnown = int64_t{1} << 26;
-// Results this small are folded at once, so that chains of shape arithmetic stay short.
-constexpr int64_t kFoldedElements = 4096;
 
 std::string domain_of(const std::string& domain) { return domain == "ai.onnx" ? "" : domain; }
 
@@ -127,98 +122,6 @@ const Item* Scope::find(const std::string& name) {
 
 // --- values ---
 
-bool Importer::depends(const Value& value) {
-  std::vector<const Node*> stack{&value.node()};
-  while (!stack.empty()) {
-    const Node* node = stack.back();
-    if (depends_.contains(node)) {
-      stack.pop_back();
-      continue;
-    }
-    bool ready = true, any = node->is("parameter");
-    for (const Value& input : node->inputs()) {
-      if (!input) continue;
-      const auto at = depends_.find(&input.node());
-      if (at == depends_.end()) {
-        stack.push_back(&input.node());
-        ready = false;
-      } else {
-        any = any || at->second.second;
-      }
-    }
-    if (!ready) continue;
-    stack.pop_back();
-    depends_[node] = {Value(*node), any};
-  }
-  return depends_.at(&value.node()).second;
-}
-
-bool Importer::affordable(const Value& value) const {
-  int64_t elements = 0;
-  for (const Node* node : Graph({}, {value}).nodes()) {
-    for (const TensorType& type : node->outputs()) {
-      if (!node->is("constant")) elements += type.shape.elements();
-      if (elements > kMaxKnown) return false;
-    }
-  }
-  return true;
-}
-
-void Importer::require_affordable(const Value& value) const {
-  if (affordable(value)) return;
-  throw Error(Code::kUnsupported,
-              cat("a shape depends on a value that takes more than ", kMaxKnown, " elements to compute"));
-}
-
-Literal Importer::fold(const Value& value) {
-  if (value.node().is("constant"))
-    return AttributeReader(value.node().op(), value.node().attributes()).literal("value");
-  const auto key = std::make_pair(&value.node(), value.index());
-  const auto at = known_.find(key);
-  if (at != known_.end()) return at->second.literal;
-  require_affordable(value);
-  const Literal literal = reference::evaluate(Graph({}, {value}), {})[0];
-  known_[key] = {value, literal};
-  return literal;
-}
-
-Literal Importer::known(const Value& value) {
-  if (!depends(value)) return fold(value);
-  const auto key = std::make_pair(&value.node(), value.index());
-  const auto at = known_.find(key);
-  if (at != known_.end()) return at->second.literal;
-  require_affordable(value);
-  Literal literal;
-  const auto direct = std::find(parameters_.begin(), parameters_.end(), value);
-  std::vector<Value> used;
-  std::vector<Literal> inputs;
-  const Graph all({}, {value});
-  for (const Node* node : all.nodes()) {
-    if (!node->is("parameter")) continue;
-    const auto place = std::find(parameters_.begin(), parameters_.end(), Value(*node));
-    const size_t index = static_cast<size_t>(place - parameters_.begin());
-    if (place == parameters_.end()) {
-      throw Error(Code::kUnsupported, "a shape depends on a value that changes from round to round of a loop");
-    }
-    if (!values_[index]) {
-      throw Error(Code::kUnsupported, cat("a shape depends on the value of input '", names_[index],
-                                          "', which is not at hand; import the model with that value"));
-    }
-    used.push_back(parameters_[index]);
-    inputs.push_back(values_[index]);
-  }
-  if (direct != parameters_.end()) {
-    literal = values_[static_cast<size_t>(direct - parameters_.begin())];
-  } else if (evaluate_) {
-    literal = evaluate_(Graph(used, {value}), inputs)[0];
-  } else {
-    literal = reference::evaluate(Graph(used, {value}), inputs)[0];
-  }
-  guards_.push_back({Graph(parameters_, {value}), literal});
-  known_[key] = {value, literal};
-  return literal;
-}
-
 const Item& Importer::lookup(Scope& scope, const std::string& name, const std::string& who) {
   const Item* found = scope.find(name);
   if (found == nullptr) {
@@ -282,10 +185,7 @@ void Importer::fold_small(Scope& scope, const proto::Node& node) {
     if (name.empty()) continue;
     const Item* item = scope.find(name);
     if (item == nullptr || item->kind != Kind::kTensor) continue;
-    const Value value = item->value;
-    if (value.node().is("constant") || depends(value) || value.shape().elements() > kFoldedElements) continue;
-    if (!affordable(value) || !reference::can_evaluate(Graph({}, {value}))) continue;
-    scope.set(name, Item(item->elem, ops::constant(fold(value))));
+    scope.set(name, Item(item->elem, folded_if_small(item->value)));
   }
 }
 
@@ -367,9 +267,7 @@ Item Importer::bind(const Binding& binding, const std::string& name) {
   item.optional = binding.kind == Kind::kNothing;
   if (binding.kind == Kind::kTensor) {
     item.value = parameter(carrier(binding.elem), binding.shape);
-    parameters_.push_back(item.value);
-    values_.push_back(binding.tensor);
-    names_.push_back(name);
+    add_input(name, item.value, binding.tensor);
   }
   for (size_t i = 0; i < binding.items.size(); ++i) {
     item.items.push_back(bind(binding.items[i], cat(name, "[", i, "]")));
@@ -419,8 +317,8 @@ Imported Importer::import(const std::vector<Binding>& inputs) {
                                  : cat(output.name(), "[", output_names.size(), "]"));
     }
   }
-  out.graph = Graph(parameters_, outputs, names_, output_names);
-  out.guards = std::move(guards_);
+  out.graph = Graph(parameters(), outputs, names(), output_names);
+  out.guards = take_guards();
   out.random = random_;
   return out;
 }

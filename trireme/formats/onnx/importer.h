@@ -57,18 +57,13 @@ class Scope {
   std::unordered_map<std::string, Item> items_;
 };
 
-class Importer {
+class Importer : public KnownValues {
  public:
-  Importer(std::shared_ptr<const Model::Impl> model, const Model::Evaluate& evaluate)
-      : model_(std::move(model)), evaluate_(evaluate) {}
+  Importer(std::shared_ptr<const Model::Impl> model, const Evaluate& evaluate)
+      : KnownValues(evaluate), model_(std::move(model)) {}
 
   Imported import(const std::vector<Binding>& inputs);
 
-  Literal known(const Value& value);
-  // True when the value depends on a parameter.
-  bool depends(const Value& value);
-  Literal fold(const Value& value);
-  bool affordable(const Value& value) const;
   std::vector<Item> build(const proto::Graph& graph, Scope& scope);
   std::vector<Item> build_nodes(const google::protobuf::RepeatedPtrField<proto::Node>& nodes, Scope& scope);
   Value random_key(double seed);
@@ -76,7 +71,6 @@ class Importer {
   const Item& lookup(Scope& scope, const std::string& name, const std::string& who);
 
  private:
-  void require_affordable(const Value& value) const;
   void build_node(const proto::Node& node, Scope& scope);
   void expand(const proto::Function& function, const proto::Node& node, Scope& scope);
   Item bind(const Binding& binding, const std::string& name);
@@ -86,17 +80,6 @@ class Importer {
   int64_t opset_of(const std::string& domain, const Scope& scope) const;
 
   std::shared_ptr<const Model::Impl> model_;
-  const Model::Evaluate& evaluate_;
-  std::vector<Value> parameters_;
-  std::vector<Literal> values_;  // of the parameters; empty ones are not at hand
-  std::vector<std::string> names_;
-  std::unordered_map<const Node*, std::pair<Value, bool>> depends_;
-  struct Known {
-    Value value;
-    Literal literal;
-  };
-  std::vector<Guard> guards_;
-  std::map<std::pair<const Node*, uint32_t>, Known> known_;
   int depth_ = 0;
   int64_t built_ = 0;
   uint64_t keys_ = 0;

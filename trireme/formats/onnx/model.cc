@@ -86,33 +86,6 @@ void list_operators(const google::protobuf::RepeatedPtrField<proto::Node>& nodes
 
 }  // namespace
 
-std::string Declared::text() const {
-  std::string out = onnx::name(elem);
-  if (kind == Kind::kSequence) return cat("sequence of ", out);
-  if (kind == Kind::kNothing) out = "optional " + out;
-  if (!has_shape) return out;
-  std::vector<std::string> parts;
-  for (size_t a = 0; a < sizes.size(); ++a) {
-    parts.push_back(sizes[a] >= 0 ? std::to_string(sizes[a]) : size_names[a].empty() ? "?" : size_names[a]);
-  }
-  return cat(out, "[", join(parts, ", "), "]");
-}
-
-Binding::Binding(const HostValue& value)
-    : kind(value.kind), elem(value.elem), tensor(value.tensor), text(value.text), given(true) {
-  if (value.kind == Kind::kTensor) shape = value.tensor.shape();
-  for (const HostValue& each : value.items) items.emplace_back(each);
-}
-
-Binding Binding::of_type(Elem elem, const Shape& shape) {
-  Binding out;
-  out.kind = Kind::kTensor;
-  out.elem = elem;
-  out.shape = shape;
-  out.given = true;
-  return out;
-}
-
 Model Model::load(const std::string& path) {
   auto impl = std::make_shared<Impl>();
   impl->source = path;
@@ -175,29 +148,8 @@ std::vector<std::string> Model::operators() const {
   return out;
 }
 
-Imported Model::import(const std::vector<Binding>& inputs, const Evaluate& evaluate) const {
+Imported Model::import_graph(const std::vector<Binding>& inputs, const Evaluate& evaluate) const {
   return Importer(impl_, evaluate).import(inputs);
-}
-
-Imported Model::import_with(int64_t free) const {
-  std::vector<Binding> bindings;
-  for (const Declared& declared : inputs()) {
-    Binding binding;
-    if (!declared.optional) {
-      if (declared.kind == Kind::kTensor && !declared.has_shape) {
-        throw Error(Code::kUnsupported,
-                    cat("input '", declared.name, "' declares no shape; import the model with one"));
-      }
-      std::vector<int64_t> sizes = declared.sizes;
-      for (int64_t& size : sizes) size = size < 0 ? free : size;
-      if (declared.kind != Kind::kTensor) {
-        throw Error(Code::kUnsupported, cat("input '", declared.name, "' is ", declared.text(), "; give its value"));
-      }
-      binding = Binding::of_type(declared.elem, Shape(sizes));
-    }
-    bindings.push_back(std::move(binding));
-  }
-  return import(bindings);
 }
 
 HostValue parse_value(std::string_view bytes, const std::string& source, const Declared& declared) {

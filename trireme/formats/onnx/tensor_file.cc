@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "trireme/base/file.h"
+#include "trireme/base/path.h"
 #include "trireme/base/strings.h"
 
 namespace trireme::formats::onnx {
@@ -153,23 +154,16 @@ Literal from_external(const proto::Tensor& tensor, Elem elem, const Shape& shape
   namespace fs = std::filesystem;
   const std::string location = external_entry(tensor, "location");
   if (origin.folder.empty()) damaged(what, "its data lies in another file, but this model was not read from a folder");
-  const fs::path relative(location);
-  const auto refuse = [&] {
-    damaged(what, cat("external data '", location, "' is outside the model's folder, where it is not read"));
-  };
   if (location.empty() || location.find('\0') != std::string::npos) damaged(what, "external data without a location");
-  if (relative.is_absolute() || relative.has_root_path()) refuse();
-  // Links are followed before the comparison, so that none leads out of the folder.
+  const std::string path = path_inside(origin.folder, location);
+  if (path.empty()) {
+    damaged(what, cat("external data '", location, "' is outside the model's folder, where it is not read"));
+  }
   std::error_code failed;
-  const fs::path folder = fs::weakly_canonical(fs::path(origin.folder), failed);
-  const fs::path path = failed ? fs::path() : fs::weakly_canonical(folder / relative, failed);
-  if (failed) refuse();
-  const auto [inside, rest] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
-  if (inside != folder.end()) refuse();
   if (!fs::is_regular_file(path, failed)) {
     throw Error(Code::kNotFound, cat(what, ": external data '", location, "' is no file in the model's folder"));
   }
-  const auto file = MappedFile::open(path.string());
+  const auto file = MappedFile::open(path);
   const int64_t size = packed_bytes(elem, shape.elements()), total = static_cast<int64_t>(file->bytes().size());
   const int64_t offset = external_number(tensor, "offset", 0, what);
   const int64_t length = external_number(tensor, "length", size, what);

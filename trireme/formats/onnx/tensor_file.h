@@ -6,7 +6,7 @@
 #include <string>
 
 #include "trireme/formats/onnx/onnx.pb.h"
-#include "trireme/formats/onnx/value.h"
+#include "trireme/formats/value.h"
 
 namespace trireme::formats::onnx {
 

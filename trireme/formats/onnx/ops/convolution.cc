@@ -1,5 +1,6 @@
 // Convolutions and their relatives.
 #include "trireme/base/strings.h"
+#include "trireme/formats/deformable.h"
 #include "trireme/formats/onnx/call.h"
 #include "trireme/formats/onnx/ops/quantization.h"
 #include "trireme/formats/onnx/ops/windows.h"
@@ -153,72 +154,14 @@ void conv_transpose(Call& c) {
   c.result(with_bias(y, c.maybe(2)));
 }
 
-// Bilinear samples of each kernel element's place, moved by its offset; then the weights, group by group.
 void deform_conv(Call& c) {
-  const Value &w = c.x(1), &offset = c.x(2);
-  const Value x = ops::widen(c.x(0));
-  const Shape& image = x.shape();
+  const Shape &image = c.shape(0), &w = c.shape(1);
   if (image.rank() != 4) c.unsupported("deformable convolution of other than two spatial axes");
-  const Window window = window_of(c, image, Ints(w.shape().begin() + 2, w.shape().end()));
-  const int64_t n = image[0], channels = image[1], height = image[2], width = image[3];
-  const int64_t groups = c.integer("group", 1), areas = c.integer("offset_group", 1);
-  const int64_t rows = offset.shape()[2], columns = offset.shape()[3];
-  const int64_t kh = window.kernel[0], kw = window.kernel[1], taps = kh * kw;
-  if (taps > 4096) c.unsupported("a kernel of more than 4096 elements");
-  c.require(areas >= 1 && channels % areas == 0 && groups >= 1 && w.shape()[0] % groups == 0, "groups divide channels");
-  c.require(offset.shape() == Shape({n, areas * taps * 2, rows, columns}), cat("offset is ", offset.shape()));
-  const DType type = x.dtype();
-  // [n, areas, taps, 2, rows, columns]
-  const Value moves = ops::reshape(ops::as_type(offset, type), {n, areas, taps, 2, rows, columns});
-  const Ints places = {n, areas, taps, rows, columns};
-  const auto coordinate = [&](int which) {
-    const Value move = ops::reshape(ops::slice_axis(moves, 3, which, which + 1), places);
-    std::vector<double> start;
-    for (int64_t t = 0; t < taps; ++t) {
-      const auto a = static_cast<size_t>(which);
-      start.push_back(static_cast<double>((which == 0 ? t / kw : t % kw) * window.dilations[a] - window.low[a]));
-    }
-    const Value tap = broadcast(ops::along_axis(ops::float_vector(type, start), 2, 5), Shape(places));
-    const Value step =
-        ops::iota(places, type, which == 0 ? 3 : 4) * static_cast<double>(window.strides[static_cast<size_t>(which)]);
-    return tap + step + move;
-  };
-  const Value down = coordinate(0), across = coordinate(1);
-  const Value top = ops::floor(down), left = ops::floor(across);
-  // Rows of pixels with the channels of one area last: [n areas height width, channels / areas].
-  const int64_t each = channels / areas;
-  const Value pixels = ops::reshape(ops::transpose(ops::reshape(x, {n, areas, each, height, width}), {0, 1, 3, 4, 2}),
-                                    {n * areas * height * width, each});
-  const Value base = (ops::iota(places, i64, 0) * static_cast<double>(areas) + ops::iota(places, i64, 1)) *
-                     static_cast<double>(height * width);
-  Value sampled;
-  for (int corner = 0; corner < 4; ++corner) {
-    const Value row = top + static_cast<double>(corner / 2), column = left + static_cast<double>(corner % 2);
-    const auto inside = [](const Value& v, int64_t size) {
-      return ops::and_(ops::compare(v, 0.0, "ge"), ops::compare(v, static_cast<double>(size - 1), "le"));
-    };
-    const Value weight = ops::select(ops::and_(inside(row, height), inside(column, width)),
-                                     (1.0 - ops::abs(down - row)) * (1.0 - ops::abs(across - column)), 0.0);
-    const auto bounded_index = [&](const Value& v, int64_t size) {
-      return ops::convert(ops::min(ops::max(v, 0.0), static_cast<double>(size - 1)), i64);
-    };
-    const Value index = base + bounded_index(row, height) * static_cast<double>(width) + bounded_index(column, width);
-    const Value part = ops::gather(pixels, index, 0);  // places + [each]
-    const Value scaled = part * broadcast(ops::reshape(weight, {n, areas, taps, rows, columns, 1}), part.shape());
-    sampled = sampled ? sampled + scaled : scaled;
-  }
-  if (c.has(4)) {
-    const Value mask = ops::reshape(ops::as_type(c.x(4), type), {n, areas, taps, rows, columns, 1});
-    sampled = sampled * broadcast(mask, sampled.shape());
-  }
-  // [n, areas, taps, rows, columns, each] -> [groups, channels / groups, taps, n rows columns]
-  Value patches =
-      ops::reshape(ops::transpose(sampled, {1, 5, 2, 0, 3, 4}), {groups, channels / groups * taps, n * rows * columns});
-  const int64_t filters = w.shape()[0] / groups;
-  const Value weights = ops::reshape(ops::as_type(w, type), {groups, filters, channels / groups * taps});
-  Value y = ops::reshape(ops::dot_general(weights, patches), {groups * filters, n, rows, columns});
-  y = ops::as_type(ops::transpose(y, {1, 0, 2, 3}), c.dtype(0));
-  c.result(with_bias(y, c.maybe(3)));
+  const Window window = window_of(c, image, Ints(w.begin() + 2, w.end()));
+  c.result(with_bias(deformable_convolution(c.x(0), c.x(1), c.x(2), c.maybe(4),
+                                            {window.strides, window.low, window.dilations, c.integer("group", 1),
+                                             c.integer("offset_group", 1)}),
+                     c.maybe(3)));
 }
 
 // Blocks of columns added up where they overlap.

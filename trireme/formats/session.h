@@ -1,19 +1,24 @@
-// Running an ONNX model on the current device: graphs are imported at first use and kept per input types and guards.
+// Running an imported model on the current device: graphs are imported at first use and kept per input types and
+// guards.
 #pragma once
 
+#include <concepts>
 #include <list>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "trireme/formats/onnx/model.h"
+#include "trireme/formats/model.h"
 
-namespace trireme::formats::onnx {
+namespace trireme::formats {
 
 class Session {
  public:
-  explicit Session(Model model) : model_(std::move(model)) {}
-  const Model& model() const { return model_; }
+  explicit Session(std::shared_ptr<const Model> model) : model_(std::move(model)) {}
+  template <std::derived_from<Model> M>
+  explicit Session(M model) : Session(std::make_shared<const M>(std::move(model))) {}
+  const Model& model() const { return *model_; }
 
   // One value per declared output. Inputs by name; one that the model has a default for may be left out. Throws
   // kInvalidArgument for a missing input, an unknown name, or a type or shape the model does not declare.
@@ -27,7 +32,7 @@ class Session {
   const Imported& find_or_import(const std::vector<HostValue>& values, const std::vector<bool>& given,
                                  const std::vector<Literal>& tensors);
 
-  Model model_;
+  std::shared_ptr<const Model> model_;
   std::map<std::string, std::list<Imported>> graphs_;  // by the types of the inputs
   const Imported* last_ = nullptr;
   int imports_ = 0;
@@ -37,4 +42,4 @@ class Session {
 // kUnsupported where a value cannot be made up: text, sequences, an input of undeclared shape.
 HostValue random_input(const Declared& declared, int64_t free, uint64_t seed, uint32_t stream);
 
-}  // namespace trireme::formats::onnx
+}  // namespace trireme::formats

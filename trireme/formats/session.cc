@@ -1,4 +1,4 @@
-#include "trireme/formats/onnx/session.h"
+#include "trireme/formats/session.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include "trireme/core/philox.h"
 #include "trireme/tensor/tensor.h"
 
-namespace trireme::formats::onnx {
+namespace trireme::formats {
 
 namespace {
 
@@ -91,7 +91,7 @@ const Imported& Session::find_or_import(const std::vector<HostValue>& values, co
   std::vector<Binding> bindings;
   for (size_t i = 0; i < values.size(); ++i) bindings.push_back(given[i] ? Binding(values[i]) : Binding());
   ++imports_;
-  graphs_[key].push_back(model_.import(bindings, compute));
+  graphs_[key].push_back(model_->import(bindings, compute));
   return graphs_[key].back();
 }
 
@@ -100,7 +100,7 @@ std::vector<HostValue> Session::run(const std::map<std::string, HostValue>& inpu
   std::vector<bool> given;
   std::vector<Literal> tensors;
   std::vector<std::string> names;
-  for (const Declared& declared : model_.inputs()) {
+  for (const Declared& declared : model_->inputs()) {
     names.push_back(declared.name);
     const auto at = inputs.find(declared.name);
     given.push_back(at != inputs.end());
@@ -150,4 +150,4 @@ const Imported& Session::imported() const {
   return *last_;
 }
 
-}  // namespace trireme::formats::onnx
+}  // namespace trireme::formats

@@ -1,5 +1,5 @@
-// Values as ONNX knows them: tensors of all its element types, tensors of text, sequences, and optionals (a value or
-// nothing).
+// Values of imported models, as ONNX knows them: tensors of all its element types, tensors of text, sequences, and
+// optionals (a value or nothing). Models of other formats use tensors only.
 //
 // Element types that Trireme has no arithmetic for are carried in a wider type that holds each of their values exactly:
 // 8-bit and 4-bit floats in f32, 4-bit and 2-bit integers in i8 and u8. `elem` remembers what they are.
@@ -12,9 +12,9 @@
 
 #include "trireme/core/literal.h"
 
-namespace trireme::formats::onnx {
+namespace trireme::formats {
 
-// The format's numbers.
+// ONNX's numbers.
 enum class Elem : int32_t {
   kNone = 0,
   kFloat = 1,
@@ -83,4 +83,4 @@ struct HostValue {
       : kind(Kind::kText), elem(Elem::kString), text(std::make_shared<const Text>(std::move(t))) {}
 };
 
-}  // namespace trireme::formats::onnx
+}  // namespace trireme::formats

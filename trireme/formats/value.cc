@@ -1,10 +1,10 @@
-#include "trireme/formats/onnx/value.h"
+#include "trireme/formats/value.h"
 
 #include <array>
 
 #include "trireme/base/strings.h"
 
-namespace trireme::formats::onnx {
+namespace trireme::formats {
 
 namespace {
 
@@ -77,4 +77,4 @@ int bits_of(Elem elem) {
   return entry != nullptr ? entry->bits : 0;
 }
 
-}  // namespace trireme::formats::onnx
+}  // namespace trireme::formats
