@@ -207,10 +207,10 @@ function(trireme_protobuf schema variable)
   set(${variable} ${path}.cc ${path}.h PARENT_SCOPE)
 endfunction()
 
-# Each trireme/formats/onnx/ops/<family>.cc gives the mappings of its ops by <family>_mappings(); the table of families
-# is generated from the files.
-function(trireme_onnx_families variable)
-  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/formats/onnx/ops/*.cc)
+# trireme_format_families(<format> <variable>): each trireme/formats/<format>/ops/<family>.cc gives the mappings of its ops
+# by <family>_mappings(); the table of families is generated from the files. Its source in <variable>.
+function(trireme_format_families format variable)
+  file(GLOB files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/trireme/formats/${format}/ops/*.cc)
   set(declarations "")
   set(calls "")
   foreach(file ${files})
@@ -218,17 +218,17 @@ function(trireme_onnx_families variable)
     string(APPEND declarations "std::span<const Mapping> ${family}_mappings();\n")
     string(APPEND calls "      ${family}_mappings(),\n")
   endforeach()
-  set(generated ${PROJECT_BINARY_DIR}/generated/onnx_families.cc)
+  set(generated ${PROJECT_BINARY_DIR}/generated/${format}_families.cc)
   file(CONFIGURE OUTPUT ${generated} CONTENT
-"// Generated from the files of trireme/formats/onnx/ops.
-#include \"trireme/formats/onnx/mapping.h\"
-namespace trireme::formats::onnx {
+"// Generated from the files of trireme/formats/${format}/ops.
+#include \"trireme/formats/${format}/mapping.h\"
+namespace trireme::formats::${format} {
 @declarations@
 std::vector<std::span<const Mapping>> all_mappings() {
   return {
 @calls@  };
 }
-}  // namespace trireme::formats::onnx
+}  // namespace trireme::formats::${format}
 " @ONLY)
   set(${variable} ${generated} PARENT_SCOPE)
 endfunction()
