@@ -25,12 +25,25 @@ struct Exception {
   uint64_t ulp;
   std::string_view why;
 };
+constexpr std::string_view kCancels = "the order of the sum is free and its terms cancel";
+constexpr std::string_view kExponentials = "the exact value is as far from the expected one";
 constexpr Exception kExceptions[] = {
-    {"none", 0, ""},
+    {"conv_general_dilated_float32_2_3_9_float32_12_1_3.mlir", 32, kCancels},
+    {"cosh_float32_20_20_chlo.mlir", 4, kExponentials},
+    {"cumlogsumexp_float16_8_9.mlir", 8, "the expected values are rounded to f16 at each step"},
+    {"cumsum_bfloat16_8_9.mlir", 264, "the expected values are rounded to bf16 at each step"},
+    {"cumsum_float32_8_9.mlir", 8, kCancels},
+    {"dot_general_int32_4_3_float32_3_6.mlir", 512, kCancels},
+    {"dot_general_int8_4_3_float32_3_6.mlir", 128, kCancels},
+    {"random_gamma_float64_3_chlo.mlir", 8, "a long chain of roundings"},
+    {"reduce_window_add_float32_12_12.mlir", 64, kCancels},
+    {"scatter_add_float16_3_5_4_float16_3_2_4.mlir", 16, "the expected values are rounded to f16 at each step"},
+    {"select_and_scatter_add_float32_2_3_4_float32_2_4_6.mlir", 4, kCancels},
+    {"sinh_float32_20_20_chlo.mlir", 7, kExponentials},
 };
 const Exception* exception_of(const std::string& path) {
   for (const Exception& each : kExceptions) {
-    if (path.find(each.path) != std::string::npos) return &each;
+    if (fs::path(path).filename() == each.path) return &each;
   }
   return nullptr;
 }
@@ -65,7 +78,7 @@ bool holds(const Check& check, const T& got, const T& expected, uint64_t ulp) {
   } else {
     const auto x = static_cast<double>(got), y = static_cast<double>(expected);
     switch (check.kind) {
-      case Check::Kind::kEqual: return x == y || (ulp > 0 && ulps(got, expected) <= ulp);
+      case Check::Kind::kEqual: return x == y || (std::isnan(x) && std::isnan(y));
       case Check::Kind::kAlmost:
         if (x == y || (std::isnan(x) && std::isnan(y))) return true;
         return std::isfinite(x) && std::isfinite(y) && std::signbit(x) == std::signbit(y) &&

@@ -1,6 +1,6 @@
 // StableHLO's own test files on a chip: each module of a .mlir file computes something and compares it with what it
 // expects by ops of the dialect `check`, in the tolerance that the check names (formats/stablehlo/program.h):
-//   expect_eq          equal values; NaN equals nothing
+//   expect_eq          equal values; NaN equals NaN
 //   expect_almost_eq   within 1e-4, or `tolerance`; as a custom call within 1e-3
 //   expect_close       at most 3 representable values apart, or `max_ulp_difference`
 // Constants become inputs of the graph, so that the chip computes and not the simplifier. Modules that check nothing
@@ -22,7 +22,7 @@ SuiteResult run_stablehlo_suite(const std::string& folder, const SuiteOptions& o
 // One module on the current device, in this process.
 Outcome run_stablehlo_module(const formats::stablehlo::Module& module, const std::string& path = {});
 
-// Empty when the value is as the check demands, else what differs. `ulp` widens expect_close and expect_eq of floats.
+// Empty when the value is as the check demands, else what differs. `ulp` widens expect_close.
 std::string difference(const formats::stablehlo::Check& check, const Literal& got, const Literal& expected,
                        uint64_t ulp = 0);
 

@@ -107,6 +107,8 @@ inline Value broadcast(const Value& x, const Shape& shape) {
 }
 // Bool as a number where a primitive takes numbers only.
 inline Value as_number(const Value& x) { return x.dtype() == boolean ? ops::convert(x, i32) : x; }
+// Bits of a float as integers in the total order -NaN < -inf < ... < -0 < 0 < ... < inf < NaN.
+Value total_order(const Value& x);
 // x of any type, padded by a scalar; negative low and high cut.
 Value pad_with(const Value& x, const Value& scalar, const Ints& low, const Ints& high, const Ints& interior);
 // x[places], where places are positions in row-major order; any shape.

@@ -15,9 +15,9 @@ namespace {
 
 // A file of a few bytes can ask for endless work by functions that call one another.
 constexpr int kMaxDepth = 64;
-constexpr int64_t kMaxOperations = 200'000;
-// Values are computed while importing only if all that leads to them stays below this.
-constexpr int64_t kMaxKnown = int64_t{1} << 22;
+constexpr int64_t kMaxOperations = 100'000;
+// Values are computed while importing only if all that leads to them has fewer elements.
+constexpr int64_t kMaxKnown = int64_t{1} << 16;
 
 using Table = std::map<std::string, const Mapping*, std::less<>>;
 
@@ -263,7 +263,9 @@ void Importer::build_operation(const Operation& operation, Scope& scope) {
     for (const auto& result : operation.results) {
       std::vector<Value> values;
       for (int64_t k = 0; k < result.count; ++k, ++next) {
-        TRIREME_CHECK(next < call.made().size() && call.made()[next], "a mapping made fewer results than it has");
+        if (!call.made()[next]) {
+          throw Error(Code::kInvalidArgument, cat("gives fewer than the ", operation.result_count(), " results named"));
+        }
         require_fit(call.made()[next], operation.result_types[next], scope.elementwise, cat("the result ", result.name));
         values.push_back(call.made()[next]);
       }

@@ -21,7 +21,7 @@ namespace trireme::formats::stablehlo {
 // One demand of the file on its own values.
 struct Check {
   enum class Kind : uint8_t {
-    kEqual,   // check.expect_eq: a == b, so that NaN equals nothing and 0 equals -0
+    kEqual,   // check.expect_eq: a == b; NaN equals NaN
     kAlmost,  // check.expect_almost_eq: |a - b| <= tolerance with equal signs; NaN equals NaN
     kClose,   // check.expect_close: min_ulp .. max_ulp representable values apart; NaN equals NaN
   };

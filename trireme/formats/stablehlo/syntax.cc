@@ -261,13 +261,16 @@ class Parser {
     return out;
   }
 
-  // #stablehlo.gather<offset_dims = [1], ...>, #stablehlo<precision HIGHEST>, #stablehlo.conv<[b, 0, f]x...>.
+  // #stablehlo.gather<offset_dims = [1], ...>, #stablehlo<precision HIGHEST>, #stablehlo.conv<[b, 0, f]x...>; within an op that knows the
+  // attribute also <...> alone.
   Attribute dialect_attribute() {
     const Depth guard(this);
     Attribute out;
     out.kind = Attribute::Kind::kText;
-    out.text = token().text;
-    next();
+    if (token().kind == Token::Kind::kHash) {
+      out.text = token().text;
+      next();
+    }
     if (!accept('<')) return out;
     while (!token().is('>')) {
       if (token().is('[')) {
@@ -305,6 +308,7 @@ class Parser {
       case Token::Kind::kWord: break;
       default:
         if (token().is('[')) return lists();
+        if (token().is('<')) return dialect_attribute();
         if (token().is('{')) {
           out.kind = Attribute::Kind::kDictionary;
           out.fields = dictionary();

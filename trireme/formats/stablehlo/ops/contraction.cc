@@ -146,11 +146,14 @@ Window window_of(const Call& c, size_t axes) {
     out.low.push_back(padding[2 * a]);
     out.high.push_back(padding[2 * a + 1]);
     for (const Ints* list : {&out.stride, &out.dilation_x, &out.dilation_w}) {
-      c.require((*list)[a] >= 1, "strides and dilations are 1 or more");
+      c.require((*list)[a] >= 1 && (*list)[a] <= kMaxElements, "strides and dilations are 1 or more");
     }
   }
   return out;
 }
+
+// Elements of a kernel for which the graph is written out.
+constexpr int64_t kMaxTaps = 4096;
 
 // Of integers, which the primitive lacks: a strided part of the padded image per element of the kernel, times the
 // weights of that element, all summed. x [N, C, ...], w [O, C/groups, ...].
@@ -209,7 +212,7 @@ void convolution(Call& c) {
     Ints order = ops::iota_axes(x.shape().rank() + 1);
     std::swap(order[0], order[1]);
     x = ops::reshape(ops::transpose(ops::reshape(x, joined({{batches, n, channels}, image})), order),
-                     joined({{n, batches * channels}, image}));
+                     joined({{n, bounded(Wide{batches} * channels)}, image}));
     groups = batches;
   }
   c.require(x.shape()[1] == bounded(Wide{w.shape()[1]} * groups) && w.shape()[0] % groups == 0,
@@ -238,6 +241,9 @@ void convolution(Call& c) {
       window.low.assign(window.low.size(), 0);
       window.high = window.low;
     }
+    if (!is_float(type) && product(Ints(w.shape().begin() + 2, w.shape().end())) > kMaxTaps) {
+      c.unsupported(cat("a kernel of more than ", kMaxTaps, " integers is not supported"));
+    }
     y = is_float(type) ? ops::convolution(x, w, window.stride, window.low, window.high, window.dilation_w,
                                           window.dilation_x, groups)
                        : convolve_integers(x, w, window, groups, Shape(result));
@@ -248,7 +254,7 @@ void convolution(Call& c) {
 
 // --- triangular systems ---
 
-// a y = b (or y a = b) for triangular a, by substitution: row after row of y.
+// a y = b (or y a = b) for triangular a, by substitution.
 void triangular_solve(Call& c) {
   constexpr int64_t kMaxRows = 256;  // each becomes a few nodes of the graph
   const int rank = c.rank(0);
@@ -271,15 +277,14 @@ void triangular_solve(Call& c) {
   c.require(a.shape()[rank - 2] == rows && b.shape()[rank - 2] == rows, "the matrices do not fit");
   for (int axis = 0; axis + 2 < rank; ++axis) c.require(a.shape()[axis] == b.shape()[axis], "the batches do not fit");
   if (rows > kMaxRows) c.unsupported(cat("a system of more than ", kMaxRows, " rows is not supported"));
-  const auto row = [&](const Value& x, int64_t i) { return ops::slice_axis(x, rank - 2, i, i + 1); };
   std::vector<Value> solved(static_cast<size_t>(rows));
   for (int64_t k = 0; k < rows; ++k) {
     const int64_t i = lower ? k : rows - 1 - k;
-    Value rest = row(b, i);
-    for (int64_t j = lower ? 0 : i + 1; j < (lower ? i : rows); ++j) {
-      rest = rest - ops::slice_axis(row(a, i), rank - 1, j, j + 1) * solved[static_cast<size_t>(j)];
-    }
-    solved[static_cast<size_t>(i)] = unit ? rest : rest / ops::slice_axis(row(a, i), rank - 1, i, i + 1);
+    const Value column = ops::slice_axis(a, rank - 1, i, i + 1);
+    Value here = ops::slice_axis(b, rank - 2, i, i + 1);
+    if (!unit) here = here / ops::slice_axis(column, rank - 2, i, i + 1);
+    solved[static_cast<size_t>(i)] = here;
+    b = b - column * here;  // what is left of the rows that follow
   }
   Value y = rows == 0 ? b : ops::concat(solved, rank - 2);
   if (!left) y = ops::transpose(y, order);

@@ -47,7 +47,8 @@ void while_loop(Call& c) {
 void branch(Call& c) {
   c.require(c.inputs() == 1 && c.dtype(0) == boolean, "the condition is no i1");
   const Closure yes = c.close(0, {}), no = c.close(1, {});
-  const std::vector<Value> captured = joined(yes.captured, no.captured);
+  std::vector<Value> captured = joined(yes.captured, no.captured);
+  if (captured.empty()) captured.push_back(c.x(0));  // the primitive takes an operand at least
   const Values out = ops::cond(c.x(0), captured, widened(yes, 0, captured, 0, false),
                                widened(no, 0, captured, yes.captured.size(), false));
   give(c, out);
@@ -82,7 +83,8 @@ void check(Call& c, Check::Kind kind, double tolerance) {
   } else {  // ..._const
     c.require(c.given("value") || !c.operation().values.empty(), "the expected value is missing");
     Dense dense = c.given("value") ? c.attribute("value").dense : c.operation().values[0].dense;
-    if (dense.type.text.empty()) dense.type = c.operation().operand_types.at(0);
+    c.require(!dense.type.text.empty() || !c.operation().operand_types.empty(), "the type is missing");
+    if (dense.type.text.empty()) dense.type = c.operation().operand_types[0];
     const DenseValue value = decode(dense);
     out.expected = value.splat ? broadcast(ops::constant(value.literal), value.shape) : ops::constant(value.literal);
   }

@@ -67,13 +67,6 @@ void remainder(Call& c) {
   if (is_int(c.dtype(0))) c.result(ops::select(ops::compare(c.x(1), 0.0, "eq"), c.x(0), c.made()[0]));
 }
 
-// Bits of a float as integers in the total order -NaN < -inf < ... < -0 < 0 < ... < inf < NaN.
-Value total_order(const Value& x) {
-  const DType type = size_of(x.dtype()) == 8 ? i64 : size_of(x.dtype()) == 4 ? i32 : i16;
-  const Value bits = ops::bitcast(x, type);
-  return ops::select(ops::compare(bits, 0.0, "lt"), ops::xor_(bits, ops::scalar(type, highest(type))), bits);
-}
-
 void compare(Call& c) {
   const std::string direction = c.word(0, "comparison_direction"), kind = c.word(1, "compare_type");
   c.require(c.inputs() == 2, "takes two operands");
@@ -127,7 +120,10 @@ void reduce_precision(Call& c) {
     exponent = c.integer("exponent_bits");
     mantissa = c.integer("mantissa_bits");
   }
-  c.result(ops::reduce_precision(c.x(0), exponent, mantissa));
+  Value y = ops::reduce_precision(c.x(0), exponent, mantissa);
+  // Without a bit that tells NaN from infinity, it is infinity.
+  if (mantissa == 0) y = ops::select(ops::is_nan(c.x(0)), std::numeric_limits<double>::infinity(), y);
+  c.result(y);
 }
 
 DType unsigned_of(DType type) {
@@ -228,5 +224,11 @@ constexpr Mapping kMappings[] = {
 }  // namespace
 
 std::span<const Mapping> elementwise_mappings() { return kMappings; }
+
+Value total_order(const Value& x) {
+  const DType type = size_of(x.dtype()) == 8 ? i64 : size_of(x.dtype()) == 4 ? i32 : i16;
+  const Value bits = ops::bitcast(x, type);
+  return ops::select(ops::compare(bits, 0.0, "lt"), ops::xor_(bits, ops::constant(Literal::filled(type, {}, highest(type)))), bits);
+}
 
 }  // namespace trireme::formats::stablehlo

@@ -158,6 +158,11 @@ constexpr Mapping kMappings[] = {
 std::span<const Mapping> movement_mappings() { return kMappings; }
 
 Value pad_with(const Value& x, const Value& scalar, const Ints& low, const Ints& high, const Ints& interior) {
+  const auto at_least = [](Ints list) {
+    for (int64_t& n : list) n = std::max(n, -kMaxElements);
+    return list;
+  };
+  const Ints least_low = at_least(low), least_high = at_least(high);
   Ints before = low, after = high;
   for (int64_t& n : before) n = std::max<int64_t>(n, 0);
   for (int64_t& n : after) n = std::max<int64_t>(n, 0);
@@ -171,8 +176,8 @@ Value pad_with(const Value& x, const Value& scalar, const Ints& low, const Ints&
   Ints begin, end;
   for (size_t a = 0; a < low.size(); ++a) {
     const int64_t size = out.shape()[static_cast<int>(a)];
-    begin.push_back(std::min(std::max<int64_t>(-low[a], 0), size));
-    end.push_back(std::max(size - std::max<int64_t>(-high[a], 0), begin.back()));
+    begin.push_back(std::min(std::max<int64_t>(-least_low[a], 0), size));
+    end.push_back(std::max(size - std::max<int64_t>(-least_high[a], 0), begin.back()));
   }
   return ops::slice(out, begin, end, Ints(low.size(), 1));
 }

@@ -121,24 +121,16 @@ void sort(Call& c) {
   give({sorted.begin() + 1, sorted.end()});
 }
 
-// Of floats in total order: the largest is NaN.
 void top_k(Call& c) {
   const int64_t k = c.integer("k");
   c.require(c.inputs() == 1 && c.rank(0) >= 1, "takes a tensor of rank 1 or more");
   const int last = c.rank(0) - 1;
   c.require(k >= 0 && k <= c.shape(0)[last], "k is out of range");
   const Value number = ops::iota(c.shape(0).vector(), i32, last);
-  const Value& key = c.x(0);
-  if (is_float(key.dtype())) {  // NaN before all others, which sort puts last
-    const Values sorted = ops::sort({key, number}, last, true);
-    const Values again = ops::sort({ops::convert(ops::compare(sorted[0], sorted[0], "ne"), i32), sorted[0], sorted[1]},
-                                   last, true);
-    c.result(0, ops::slice_axis(again[1], last, 0, k));
-    return c.result(1, ops::slice_axis(again[2], last, 0, k));
-  }
-  const Values sorted = ops::sort({key, number}, last, true);
-  c.result(0, ops::slice_axis(sorted[0], last, 0, k));
-  c.result(1, ops::slice_axis(sorted[1], last, 0, k));
+  const Value key = is_float(c.dtype(0)) ? total_order(c.x(0)) : c.x(0);
+  const Values sorted = ops::sort({key, c.x(0), number}, last, true);
+  c.result(0, ops::slice_axis(sorted[1], last, 0, k));
+  c.result(1, ops::slice_axis(sorted[2], last, 0, k));
 }
 
 constexpr Mapping kMappings[] = {

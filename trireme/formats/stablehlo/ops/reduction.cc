@@ -171,8 +171,9 @@ Window window_of(const Call& c, const Shape& shape, bool dilated) {
   for (size_t a = 0; a < rank; ++a) {
     out.low.push_back(padding[2 * a]);
     out.high.push_back(padding[2 * a + 1]);
-    c.require(out.size[a] >= 1 && out.stride[a] >= 1 && out.base[a] >= 1 && out.dilation[a] >= 1,
-              "windows, strides and dilations are 1 or more");
+    for (int64_t n : {out.size[a], out.stride[a], out.base[a], out.dilation[a]}) {
+      c.require(n >= 1 && n <= kMaxElements, "windows, strides and dilations are 1 or more");
+    }
     const Wide size = shape[static_cast<int>(a)];
     const Wide room = (size == 0 ? 0 : (size - 1) * out.base[a] + 1) + out.low[a] + out.high[a] -
                       (Wide{out.size[a] - 1} * out.dilation[a] + 1);
