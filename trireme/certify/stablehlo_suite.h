@@ -19,10 +19,7 @@ namespace trireme::certify {
 // its function. Throws kNotFound when the folder holds no .mlir file.
 SuiteResult run_stablehlo_suite(const std::string& folder, const SuiteOptions& options);
 
-// One module on the current device, in this process.
-Outcome run_stablehlo_module(const formats::stablehlo::Module& module, const std::string& path = {});
-
-// Empty when the value is as the check demands, else what differs. `ulp` widens expect_close.
+// Empty when the value is as the check demands, else what differs. `ulp` widens expect_close and expect_almost_eq.
 std::string difference(const formats::stablehlo::Check& check, const Literal& got, const Literal& expected,
                        uint64_t ulp = 0);
 

@@ -71,8 +71,7 @@ Ints Call::as_integers(const Attribute& attribute) const {
     const DenseValue value = decode(attribute.dense);
     require(is_int(value.literal.dtype()) || value.literal.dtype() == boolean, "an attribute is not of integers");
     require(value.shape.elements() <= 4096, "an attribute has more than 4096 integers");
-    const Literal full =
-        value.splat ? Literal::filled(i64, value.shape, value.literal.at(0)) : value.literal;
+    const Literal full = value.splat ? Literal::filled(i64, value.shape, value.literal.at(0)) : value.literal;
     out.resize(static_cast<size_t>(full.elements()));
     convert_elements(full.dtype(), full.data(), i64, out.data(), full.elements());
     return out;

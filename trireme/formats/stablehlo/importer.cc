@@ -60,8 +60,8 @@ void require_fit(const Value& value, const Type& written, bool elementwise, cons
 }
 
 bool holds_test_together(const std::string& op) {
-  static const std::set<std::string> names = {"return",         "stablehlo.return",      "call",
-                                              "stablehlo.constant", "stablehlo.custom_call"};
+  static const std::set<std::string> names = {"return", "stablehlo.return", "call", "stablehlo.constant",
+                                              "stablehlo.custom_call"};
   return names.contains(op) || op.starts_with("check.");
 }
 
@@ -250,12 +250,13 @@ void Importer::build_operation(const Operation& operation, Scope& scope) {
                     cat("has ", inputs.size(), " operands and types of ", operation.operand_types.size()));
       }
       for (size_t i = 0; i < inputs.size(); ++i) {
-        require_fit(inputs[i], operation.operand_types[i], scope.elementwise, cat("operand ", operation.operands[i].name));
+        require_fit(inputs[i], operation.operand_types[i], scope.elementwise,
+                    cat("operand ", operation.operands[i].name));
       }
     }
     if (operation.result_types.size() != static_cast<size_t>(operation.result_count())) {
-      throw Error(Code::kDataLoss, cat("has ", operation.result_count(), " results and types of ",
-                                       operation.result_types.size()));
+      throw Error(Code::kDataLoss,
+                  cat("has ", operation.result_count(), " results and types of ", operation.result_types.size()));
     }
     Call call(*this, scope, operation);
     mapping.build(call);
@@ -266,7 +267,8 @@ void Importer::build_operation(const Operation& operation, Scope& scope) {
         if (!call.made()[next]) {
           throw Error(Code::kInvalidArgument, cat("gives fewer than the ", operation.result_count(), " results named"));
         }
-        require_fit(call.made()[next], operation.result_types[next], scope.elementwise, cat("the result ", result.name));
+        require_fit(call.made()[next], operation.result_types[next], scope.elementwise,
+                    cat("the result ", result.name));
         values.push_back(call.made()[next]);
       }
       scope.set(result.name, std::move(values));
@@ -281,8 +283,8 @@ std::vector<Value> Importer::call(const std::string& name, const std::vector<Val
   const Function* function = module_->find(name);
   if (function == nullptr) throw Error(Code::kDataLoss, cat("there is no function @", name));
   if (function->body.arguments.size() != arguments.size()) {
-    throw Error(Code::kInvalidArgument, cat("@", name, " takes ", function->body.arguments.size(), " arguments; given ",
-                                            arguments.size()));
+    throw Error(Code::kInvalidArgument,
+                cat("@", name, " takes ", function->body.arguments.size(), " arguments; given ", arguments.size()));
   }
   Scope scope;
   scope.elementwise = elementwise;
@@ -305,8 +307,8 @@ std::vector<Value> Importer::call(const std::string& name, const std::vector<Val
 Imported Importer::import(const Function& function, const std::vector<TensorType>& arguments) {
   const auto& declared = function.body.arguments;
   if (!arguments.empty() && arguments.size() != declared.size()) {
-    throw Error(Code::kInvalidArgument, cat("@", function.name, " takes ", declared.size(), " arguments; given ",
-                                            arguments.size()));
+    throw Error(Code::kInvalidArgument,
+                cat("@", function.name, " takes ", declared.size(), " arguments; given ", arguments.size()));
   }
   std::vector<Value> inputs;
   std::vector<std::string> names;

@@ -116,8 +116,8 @@ size_t Lexer::end_of_angles(size_t at) const {
 void Lexer::whole_type() {
   if (at_ >= text_.size() || text_[at_] != '<') return;
   const size_t end = end_of_angles(at_);
-  line_ += static_cast<int>(std::count(text_.begin() + static_cast<int64_t>(at_),
-                                       text_.begin() + static_cast<int64_t>(end), '\n'));
+  line_ += static_cast<int>(
+      std::count(text_.begin() + static_cast<int64_t>(at_), text_.begin() + static_cast<int64_t>(end), '\n'));
   at_ = end;
   token_.end = end;
 }
@@ -125,8 +125,8 @@ void Lexer::whole_type() {
 std::string_view Lexer::raw_in_angles() {
   if (!token_.is('<')) fail("'<' is missing behind dense");
   const size_t begin = token_.end, end = end_of_angles(token_.begin);
-  line_ += static_cast<int>(std::count(text_.begin() + static_cast<int64_t>(begin),
-                                       text_.begin() + static_cast<int64_t>(end), '\n'));
+  line_ += static_cast<int>(
+      std::count(text_.begin() + static_cast<int64_t>(begin), text_.begin() + static_cast<int64_t>(end), '\n'));
   at_ = end - 1;
   take(Token::Kind::kSign, end);
   return text_.substr(begin, end - 1 - begin);

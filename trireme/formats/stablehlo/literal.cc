@@ -102,7 +102,9 @@ T parse_value(std::string_view word, const Type& type) {
     const uint64_t most = bits == 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1;
     const uint64_t half = uint64_t{1} << (bits - 1);
     if (!whole) wrong();
-    const bool fits = negative ? magnitude <= half : hex || std::is_unsigned_v<T> ? magnitude <= most : magnitude < half;
+    const bool fits = negative                       ? magnitude <= half
+                      : hex || std::is_unsigned_v<T> ? magnitude <= most
+                                                     : magnitude < half;
     if (!fits) wrong();
     return static_cast<T>(negative ? 0 - magnitude : magnitude);
   } else {
@@ -160,7 +162,8 @@ DenseValue from_hex(std::string_view digits, const Type& type, DType dtype, cons
 }  // namespace
 
 DType dtype_of(const Type& type) {
-  if (!type.tensor) throw Error(Code::kUnsupported, cat("values of type ", type.text, " are not supported; tensors are"));
+  if (!type.tensor)
+    throw Error(Code::kUnsupported, cat("values of type ", type.text, " are not supported; tensors are"));
   if (!type.dtype) throw Error(Code::kUnsupported, cat("element type ", type.element, " is not supported"));
   return *type.dtype;
 }

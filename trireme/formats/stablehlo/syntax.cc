@@ -17,9 +17,9 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 std::optional<DType> dtype_of_element(std::string_view element) {
   static const std::map<std::string_view, DType> known = {
-      {"f64", f64}, {"f32", f32}, {"f16", f16},  {"bf16", bf16}, {"i1", boolean}, {"i8", i8},     {"i16", i16},
-      {"i32", i32}, {"i64", i64}, {"si8", i8},   {"si16", i16},  {"si32", i32},   {"si64", i64},  {"ui8", u8},
-      {"u8", u8},   {"u16", u16}, {"ui16", u16}, {"ui32", u32},  {"u32", u32},    {"ui64", u64},  {"u64", u64}};
+      {"f64", f64}, {"f32", f32}, {"f16", f16},  {"bf16", bf16}, {"i1", boolean}, {"i8", i8},    {"i16", i16},
+      {"i32", i32}, {"i64", i64}, {"si8", i8},   {"si16", i16},  {"si32", i32},   {"si64", i64}, {"ui8", u8},
+      {"u8", u8},   {"u16", u16}, {"ui16", u16}, {"ui32", u32},  {"u32", u32},    {"ui64", u64}, {"u64", u64}};
   const auto at = known.find(element);
   if (at == known.end()) return std::nullopt;
   return at->second;
@@ -70,7 +70,8 @@ class Parser {
   const Token& token() const { return lexer_.token(); }
   void next() { lexer_.next(); }
   [[noreturn]] void fail(const std::string& wanted) const {
-    const std::string found = token().kind == Token::Kind::kEnd ? "the text ends" : cat("there is '", token().text, "'");
+    const std::string found =
+        token().kind == Token::Kind::kEnd ? "the text ends" : cat("there is '", token().text, "'");
     throw Error(Code::kDataLoss, cat("line ", token().line, ": ", found, " where ", wanted, " is expected"));
   }
   [[noreturn]] void refuse(int line, const std::string& what) const {
@@ -187,7 +188,8 @@ class Parser {
           if (value.kind == Attribute::Kind::kDense) value.dense.type = written;
         }
       }
-      if (!out.emplace(name, std::move(value)).second) refuse(token().line, cat("attribute '", name, "' is given twice"));
+      if (!out.emplace(name, std::move(value)).second)
+        refuse(token().line, cat("attribute '", name, "' is given twice"));
       if (!token().is('}')) expect(',');
     }
     next();
@@ -261,8 +263,8 @@ class Parser {
     return out;
   }
 
-  // #stablehlo.gather<offset_dims = [1], ...>, #stablehlo<precision HIGHEST>, #stablehlo.conv<[b, 0, f]x...>; within an op that knows the
-  // attribute also <...> alone.
+  // #stablehlo.gather<offset_dims = [1], ...>, #stablehlo<precision HIGHEST>, #stablehlo.conv<[b, 0, f]x...>; within an
+  // op that knows the attribute also <...> alone.
   Attribute dialect_attribute() {
     const Depth guard(this);
     Attribute out;
@@ -629,7 +631,8 @@ class Parser {
     }
     if (accept_word("attributes")) dictionary();
     function.body = region(std::move(given));
-    if (out.find(function.name) != nullptr) refuse(function.line, cat("function @", function.name, " is defined twice"));
+    if (out.find(function.name) != nullptr)
+      refuse(function.line, cat("function @", function.name, " is defined twice"));
     out.functions.push_back(std::move(function));
   }
 

@@ -1,6 +1,7 @@
-// StableHLO text as a tree: modules of functions of operations, nothing of it understood yet. One tolerant grammar reads
-// MLIR's generic form, "op"(%a) <{...}> ({...}) : (...) -> ..., and the pretty forms of all ops: what stands between an
-// op's name and its types is operands, keywords, name = value pairs, groups in parentheses and attribute dictionaries.
+// StableHLO text as a tree: modules of functions of operations, nothing of it understood yet. One tolerant grammar
+// reads MLIR's generic form, "op"(%a) <{...}> ({...}) : (...) -> ..., and the pretty forms of all ops: what stands
+// between an op's name and its types is operands, keywords, name = value pairs, groups in parentheses and attribute
+// dictionaries.
 #pragma once
 
 #include <cstdint>
@@ -68,10 +69,10 @@ struct Operation {
   };
   std::vector<Result> results;
   std::vector<Operand> operands;
-  std::vector<std::string> words;                 // keywords, symbols and strings, in order
-  std::vector<Attribute> values;                  // values without a name, in order
-  std::map<std::string, Attribute> attributes;    // of all dictionaries, and name = value
-  std::vector<std::string> bindings;              // of while(%a = %x, ...): the names its regions know
+  std::vector<std::string> words;               // keywords, symbols and strings, in order
+  std::vector<Attribute> values;                // values without a name, in order
+  std::map<std::string, Attribute> attributes;  // of all dictionaries, and name = value
+  std::vector<std::string> bindings;            // of while(%a = %x, ...): the names its regions know
   std::vector<Region> regions;
   bool functional = false;          // the types were written (...) -> ...
   std::vector<Type> operand_types;  // where functional; else the types in the order written

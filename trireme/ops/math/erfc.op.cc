@@ -30,7 +30,7 @@ OpDecl erfc_decl{
         [](Pullback& p) { p.dx(0) = p.dy() * ops::exp(-(p.x(0) * p.x(0))) * (-2.0 * std::numbers::inv_sqrtpi); }),
     .meaning = decompose([](const Decompose& d) -> Values {
       // For a = |x|: erfc(a) = e^(-a^2) P(t) / (1 + 2a), t = (a - 3.75) / (a + 3.75); erfc(-a) = 2 - erfc(a).
-      const Value x = ops::widen(d.x(0));  // in 16 bits, a^2 would lose what e^(-a^2) needs
+      const Value x = ops::widen(d.x(0));          // in 16 bits, a^2 would lose what e^(-a^2) needs
       const Value a = ops::min(ops::abs(x), 1e4);  // e^(-a^2) is 0 long before; inf / inf would be NaN
       const Value t = (a - 3.75) / (a + 3.75);
       Value sum = ops::filled_like(a, kTail[std::size(kTail) - 1]);

@@ -175,12 +175,13 @@ Value convolve_integers(const Value& x, const Value& w, const Window& window, in
     }
     const Value part = ops::reshape(ops::transpose(ops::slice(x, begin, end, step), order),
                                     {groups, channels / groups, batch * places});
-    const Value weights = ops::reshape(ops::slice(w, w_begin, w_end, Ints(axes + 2, 1)),
-                                       {groups, filters / groups, channels / groups});
+    const Value weights =
+        ops::reshape(ops::slice(w, w_begin, w_end, Ints(axes + 2, 1)), {groups, filters / groups, channels / groups});
     sum = sum + ops::dot_general(ops::transpose(part, {0, 2, 1}), ops::transpose(weights, {0, 2, 1}));
   });
-  const Value out = ops::reshape(ops::transpose(ops::reshape(sum, {groups, batch, places, filters / groups}), {1, 0, 3, 2}),
-                                 joined({{batch, filters}, result.vector()}));
+  const Value out =
+      ops::reshape(ops::transpose(ops::reshape(sum, {groups, batch, places, filters / groups}), {1, 0, 3, 2}),
+                   joined({{batch, filters}, result.vector()}));
   return out;
 }
 
@@ -292,8 +293,8 @@ void triangular_solve(Call& c) {
 }
 
 constexpr Mapping kMappings[] = {
-    {"stablehlo.convolution", convolution},       {"stablehlo.dot", dot},
-    {"stablehlo.dot_general", dot_general},       {"stablehlo.dynamic_conv", convolution},
+    {"stablehlo.convolution", convolution},           {"stablehlo.dot", dot},
+    {"stablehlo.dot_general", dot_general},           {"stablehlo.dynamic_conv", convolution},
     {"stablehlo.triangular_solve", triangular_solve},
 };
 

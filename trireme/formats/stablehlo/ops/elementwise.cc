@@ -72,8 +72,8 @@ void compare(Call& c) {
   c.require(c.inputs() == 2, "takes two operands");
   require_equal_shapes(c);
   c.require(c.dtype(0) == c.dtype(1), "operands have different element types");
-  static constexpr std::pair<std::string_view, std::string_view> names[] = {
-      {"EQ", "eq"}, {"NE", "ne"}, {"LT", "lt"}, {"LE", "le"}, {"GT", "gt"}, {"GE", "ge"}};
+  static constexpr std::pair<std::string_view, std::string_view> names[] = {{"EQ", "eq"}, {"NE", "ne"}, {"LT", "lt"},
+                                                                            {"LE", "le"}, {"GT", "gt"}, {"GE", "ge"}};
   for (const auto& [theirs, ours] : names) {
     if (direction != theirs) continue;
     if (kind == "TOTALORDER" && is_float(c.dtype(0))) {
@@ -139,7 +139,8 @@ void bitcast(Call& c) {
   const size_t before = size_of(from), after = size_of(to);
   if (before == after) return c.result(ops::bitcast(x, to));
   const Value bits = from == unsigned_of(from) ? x : ops::bitcast(x, unsigned_of(from));
-  const DType wide = before > after ? unsigned_of(from) : unsigned_of(to), narrow = before > after ? unsigned_of(to) : bits.dtype();
+  const DType wide = before > after ? unsigned_of(from) : unsigned_of(to),
+              narrow = before > after ? unsigned_of(to) : bits.dtype();
   const auto parts = static_cast<int64_t>(std::max(before, after) / std::min(before, after));
   const auto places = [&](int64_t part) {
     return ops::bit_pattern(wide, static_cast<uint64_t>(part) * std::min(before, after) * 8);
@@ -148,7 +149,8 @@ void bitcast(Call& c) {
   if (before > after) {
     std::vector<Value> list;
     for (int64_t k = 0; k < parts; ++k) {
-      list.push_back(ops::unsqueeze(ops::convert(ops::shift_right_logical(bits, places(k)), narrow), {x.shape().rank()}));
+      list.push_back(
+          ops::unsqueeze(ops::convert(ops::shift_right_logical(bits, places(k)), narrow), {x.shape().rank()}));
     }
     out = ops::concat(list, x.shape().rank());
   } else {
@@ -228,7 +230,8 @@ std::span<const Mapping> elementwise_mappings() { return kMappings; }
 Value total_order(const Value& x) {
   const DType type = size_of(x.dtype()) == 8 ? i64 : size_of(x.dtype()) == 4 ? i32 : i16;
   const Value bits = ops::bitcast(x, type);
-  return ops::select(ops::compare(bits, 0.0, "lt"), ops::xor_(bits, ops::constant(Literal::filled(type, {}, highest(type)))), bits);
+  return ops::select(ops::compare(bits, 0.0, "lt"),
+                     ops::xor_(bits, ops::constant(Literal::filled(type, {}, highest(type)))), bits);
 }
 
 }  // namespace trireme::formats::stablehlo

@@ -36,11 +36,11 @@ void dynamic_update_slice(Call& c) {
 
 // How the axes of operand, indices and windows belong together; one description of both ops.
 struct Plan {
-  Ints window;       // axes of the result (of the updates) that run within a window, in the order of the operand's
-  Ints dropped;      // axes of the operand along which windows have no axis
-  Ints batch;        // axes of the operand that follow an axis of the indices
-  Ints index_batch;  // those axes of the indices
-  Ints indexed;      // for each component of an index its axis of the operand
+  Ints window;         // axes of the result (of the updates) that run within a window, in the order of the operand's
+  Ints dropped;        // axes of the operand along which windows have no axis
+  Ints batch;          // axes of the operand that follow an axis of the indices
+  Ints index_batch;    // those axes of the indices
+  Ints indexed;        // for each component of an index its axis of the operand
   int64_t vector = 0;  // axis of the indices along which the components of an index lie
 };
 
@@ -62,7 +62,9 @@ Plan plan_of(const Call& c, const char* attribute, const char* window, const cha
 Value positions(const Call& c, const Plan& plan, const Shape& operand, const Value& indices, const Ints& sizes,
                 const Shape& whole, bool clamped) {
   const int rank = operand.rank(), index_rank = indices.shape().rank();
-  const auto in = [](int64_t axis, const Ints& list) { return std::find(list.begin(), list.end(), axis) != list.end(); };
+  const auto in = [](int64_t axis, const Ints& list) {
+    return std::find(list.begin(), list.end(), axis) != list.end();
+  };
   c.require(plan.vector >= 0 && plan.vector <= index_rank, "index_vector_dim is out of range");
   c.require(sizes.size() == static_cast<size_t>(rank), "there is not one slice size per axis of the operand");
   const int64_t components = plan.vector == index_rank ? 1 : indices.shape()[static_cast<int>(plan.vector)];
@@ -124,7 +126,8 @@ Value positions(const Call& c, const Plan& plan, const Shape& operand, const Val
       c.require(!clamped || extent <= 1, "a collapsed axis has a slice of more than one element");
     }
     if (!clamped && (moves || whole.rank() > 0)) {
-      const Value fits = ops::and_(ops::compare(along, 0.0, "ge"), ops::compare(along, static_cast<double>(size), "lt"));
+      const Value fits =
+          ops::and_(ops::compare(along, 0.0, "ge"), ops::compare(along, static_cast<double>(size), "lt"));
       inside = !inside ? fits : ops::and_(inside, fits);
     } else if (!clamped) {
       const Value fits = ops::compare(along, static_cast<double>(size), "lt");
@@ -154,7 +157,8 @@ void gather_sizes(Call& c, const Ints& sizes) {
   Ints whole;
   size_t next_window = 0, next_outer = 0;
   for (size_t a = 0; a < window.size() + outer.size(); ++a) {
-    const bool in_window = std::find(plan.window.begin(), plan.window.end(), static_cast<int64_t>(a)) != plan.window.end();
+    const bool in_window =
+        std::find(plan.window.begin(), plan.window.end(), static_cast<int64_t>(a)) != plan.window.end();
     c.require(in_window ? next_window < window.size() : next_outer < outer.size(), "offset_dims is out of range");
     whole.push_back(in_window ? window[next_window++] : outer[next_outer++]);
   }
@@ -168,7 +172,8 @@ void scatter(Call& c) {
   if (c.inputs() != 3) c.unsupported("a scatter into several tensors at once is not supported");
   const Plan plan = plan_of(c, "scatter_dimension_numbers", "update_window_dims", "inserted_window_dims",
                             "input_batching_dims", "scatter_indices_batching_dims", "scatter_dims_to_operand_dims");
-  const Value places = positions(c, plan, c.shape(0), c.x(1), Ints(static_cast<size_t>(c.rank(0)), 1), c.shape(2), false);
+  const Value places =
+      positions(c, plan, c.shape(0), c.x(1), Ints(static_cast<size_t>(c.rank(0)), 1), c.shape(2), false);
   c.result(put(c, 0, c.x(0), places, c.x(2), c.flag("unique_indices")));
 }
 
@@ -184,9 +189,7 @@ constexpr Mapping kMappings[] = {
 
 std::span<const Mapping> indexing_mappings() { return kMappings; }
 
-Value as_index(const Value& x) {
-  return ops::as_type(x.dtype() == u64 ? ops::min(x, 0x1p62) : as_number(x), i64);
-}
+Value as_index(const Value& x) { return ops::as_type(x.dtype() == u64 ? ops::min(x, 0x1p62) : as_number(x), i64); }
 
 Value take(const Value& x, const Value& places) {
   if (places.shape().elements() == 0) return ops::filled(x.dtype(), places.shape(), 0.0);
@@ -221,8 +224,8 @@ Value put(const Call& call, int index, const Value& x, const Value& places, cons
   const Values sorted = ops::sort({at, number}, 0);
   Value first = broadcast(ops::constant(Literal::scalar(true)), Shape{1});
   if (count > 1) {
-    const Value changes = ops::compare(ops::slice(sorted[0], {1}, {count}, {1}),
-                                       ops::slice(sorted[0], {0}, {count - 1}, {1}), "ne");
+    const Value changes =
+        ops::compare(ops::slice(sorted[0], {1}, {count}, {1}), ops::slice(sorted[0], {0}, {count - 1}, {1}), "ne");
     first = ops::concat({first, changes}, 0);
   }
   const Value begin = ops::cummax(ops::select(first, number, 0.0), 0);

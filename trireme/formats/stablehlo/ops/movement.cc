@@ -38,9 +38,7 @@ Value counted(const Call& c, const Shape& shape, int64_t axis) {
   return ops::iota(shape.vector(), c.result_dtype(), axis);
 }
 
-void iota(Call& c) {
-  c.result(counted(c, shape_of(c.type(0)), c.integer(c.given("dim") ? "dim" : "iota_dimension")));
-}
+void iota(Call& c) { c.result(counted(c, shape_of(c.type(0)), c.integer(c.given("dim") ? "dim" : "iota_dimension"))); }
 
 void dynamic_iota(Call& c) {
   c.result(counted(c, Shape(c.known_ints(0)), c.integer(c.given("dim") ? "dim" : "iota_dimension")));
@@ -58,7 +56,8 @@ void broadcast_to(Call& c, const Shape& shape) {
   Ints sizes(static_cast<size_t>(shape.rank()), 1);
   for (size_t i = 0; i < axes.size(); ++i) {
     const int64_t size = x.shape()[static_cast<int>(i)];
-    c.require(size == 1 || size == shape[static_cast<int>(axes[i])], cat("a size of ", size, " does not become ", shape));
+    c.require(size == 1 || size == shape[static_cast<int>(axes[i])],
+              cat("a size of ", size, " does not become ", shape));
     sizes[static_cast<size_t>(axes[i])] = size;
   }
   c.result(broadcast(ops::reshape(ops::transpose(x, order), sizes), shape));
@@ -111,9 +110,7 @@ void slice(Call& c) {
   c.result(ops::slice(c.x(0), begin, end, step));
 }
 
-void real_dynamic_slice(Call& c) {
-  c.result(ops::slice(c.x(0), c.known_ints(1), c.known_ints(2), c.known_ints(3)));
-}
+void real_dynamic_slice(Call& c) { c.result(ops::slice(c.x(0), c.known_ints(1), c.known_ints(2), c.known_ints(3))); }
 
 void pad_by(Call& c, const Ints& low, const Ints& high, const Ints& interior) {
   const auto rank = static_cast<size_t>(c.rank(0));

@@ -135,8 +135,8 @@ void reduce(Call& c) {
       lists.push_back(ops::concat({broadcast(starts[i], Shape(one)), front}, 0));
     }
     if (reduction) {
-      for (Value& each : lists) each = Shape(kept).elements() == 0 ? ops::filled(each.dtype(), Shape(kept), 0.0)
-                                                                   : reduction(each, {0}, false);
+      for (Value& each : lists)
+        each = Shape(kept).elements() == 0 ? ops::filled(each.dtype(), Shape(kept), 0.0) : reduction(each, {0}, false);
     } else {
       lists = folded(c, lists);
       for (Value& each : lists) each = ops::reshape(each, kept);
@@ -188,7 +188,8 @@ template <class F>
 void for_each_tap(const Call& c, const Window& window, const F& f) {
   Wide taps = 1;
   for (int64_t n : window.size) taps = bounded(taps * n);
-  if (taps > kMaxTaps) c.unsupported(cat("a window of more than ", kMaxTaps, " elements with this region is not supported"));
+  if (taps > kMaxTaps)
+    c.unsupported(cat("a window of more than ", kMaxTaps, " elements with this region is not supported"));
   for_each_index(Shape(window.size), [&](int64_t, const int64_t* offset) {
     Ints begin, end;
     for (size_t a = 0; a < window.size.size(); ++a) {
@@ -206,10 +207,14 @@ void reduce_window(Call& c) {
   for (int64_t n : w.base) interior.push_back(n - 1);
   const std::string op = c.simple_region(0);
   if (w.result.elements() == 0) {
-    for (size_t i = 0; i < starts.size(); ++i) c.result(static_cast<int>(i), ops::filled(starts[i].dtype(), w.result, 0.0));
+    for (size_t i = 0; i < starts.size(); ++i)
+      c.result(static_cast<int>(i), ops::filled(starts[i].dtype(), w.result, 0.0));
     return;
   }
-  const char* kind = op == "stablehlo.add" ? "sum" : op == "stablehlo.maximum" ? "max" : op == "stablehlo.minimum" ? "min" : "";
+  const char* kind = op == "stablehlo.add"       ? "sum"
+                     : op == "stablehlo.maximum" ? "max"
+                     : op == "stablehlo.minimum" ? "min"
+                                                 : "";
   if (starts.size() == 1 && *kind != '\0' && c.dtype(0) != boolean && is_identity(c, starts[0], op)) {
     const auto negative = [](int64_t n) { return n < 0; };
     const bool plain = std::none_of(w.low.begin(), w.low.end(), negative) &&

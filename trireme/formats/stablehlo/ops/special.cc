@@ -65,7 +65,8 @@ Value digamma(const Value& x) {
     z = ops::select(small, z + 1.0, z);
   }
   const Value inverse = 1.0 / z, square = inverse * inverse;
-  const Value series = ops::polynomial(square, {1.0 / 12, -1.0 / 120, 1.0 / 252, -1.0 / 240, 1.0 / 132, -691.0 / 32760});
+  const Value series =
+      ops::polynomial(square, {1.0 / 12, -1.0 / 120, 1.0 / 252, -1.0 / 240, 1.0 / 132, -691.0 / 32760});
   const Value right = sum + ops::log(z) - inverse * 0.5 - square * series;
   const Value off = x - ops::round_even(x);
   const Value pole = ops::compare(off, 0.0, "eq");
@@ -98,7 +99,8 @@ Value bessel_i1e(const Value& x) {
 
 // The next representable value from x towards y: one step in the order of the bits.
 void next_after(Call& c) {
-  c.require(c.inputs() == 2 && c.dtype(0) == c.dtype(1) && is_float(c.dtype(0)), "takes two operands of one float type");
+  c.require(c.inputs() == 2 && c.dtype(0) == c.dtype(1) && is_float(c.dtype(0)),
+            "takes two operands of one float type");
   const Value &x = c.x(0), &y = c.x(1);
   const DType type = x.dtype(), whole = size_of(type) == 8 ? i64 : size_of(type) == 4 ? i32 : i16;
   const Value bits = ops::bitcast(x, whole);
@@ -115,7 +117,8 @@ void next_after(Call& c) {
 
 // The high half of the product.
 void mulhi(Call& c) {
-  c.require(c.inputs() == 2 && c.dtype(0) == c.dtype(1) && is_int(c.dtype(0)), "takes two operands of one integer type");
+  c.require(c.inputs() == 2 && c.dtype(0) == c.dtype(1) && is_int(c.dtype(0)),
+            "takes two operands of one integer type");
   c.require(c.shape(0) == c.shape(1), "the operands have different shapes");
   const DType type = c.dtype(0);
   const int bits = static_cast<int>(size_of(type)) * 8;
@@ -123,7 +126,8 @@ void mulhi(Call& c) {
     const DType wide = is_signed_int(type) ? i64 : u64;
     const Value product = ops::convert(c.x(0), wide) * ops::convert(c.x(1), wide);
     const Value places = ops::scalar(wide, bits);
-    const Value high = wide == i64 ? ops::shift_right_arith(product, places) : ops::shift_right_logical(product, places);
+    const Value high =
+        wide == i64 ? ops::shift_right_arith(product, places) : ops::shift_right_logical(product, places);
     return c.result(ops::convert(high, type));
   }
   // Of unsigned halves; then what the signs take away.
