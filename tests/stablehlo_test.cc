@@ -241,13 +241,14 @@ TEST(StablehloText, FreeSizesFollowFromTheArguments) {
 
 TEST(StablehloText, SlicesByOperands) {
   // Bounds come from operands; they are constants once everything is called.
-  EXPECT_EQ(results("%x = stablehlo.constant dense<[1, 2, 3, 4, 5]> : tensor<5xi32>\n"
-                    "%b = stablehlo.constant dense<1> : tensor<1xi32>\n%e = stablehlo.constant dense<5> : tensor<1xi32>\n"
-                    "%s = stablehlo.add %b, %b : tensor<1xi32>\n"
-                    "%r = stablehlo.real_dynamic_slice %x, %b, %e, %s : (tensor<5xi32>, tensor<1xi32>, tensor<1xi32>, "
-                    "tensor<1xi32>) -> tensor<?xi32>\nreturn %r : tensor<?xi32>",
-                    "tensor<?xi32>"),
-            (std::vector<Numbers>{{2, 4}}));
+  EXPECT_EQ(
+      results("%x = stablehlo.constant dense<[1, 2, 3, 4, 5]> : tensor<5xi32>\n"
+              "%b = stablehlo.constant dense<1> : tensor<1xi32>\n%e = stablehlo.constant dense<5> : tensor<1xi32>\n"
+              "%s = stablehlo.add %b, %b : tensor<1xi32>\n"
+              "%r = stablehlo.real_dynamic_slice %x, %b, %e, %s : (tensor<5xi32>, tensor<1xi32>, tensor<1xi32>, "
+              "tensor<1xi32>) -> tensor<?xi32>\nreturn %r : tensor<?xi32>",
+              "tensor<?xi32>"),
+      (std::vector<Numbers>{{2, 4}}));
 }
 
 TEST(StablehloText, FunctionsChlo) {

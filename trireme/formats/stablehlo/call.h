@@ -99,14 +99,9 @@ class Call {
 
 // --- what many families use ---
 
-inline Value int64s(const Ints& values) {
-  return ops::constant(Literal::from(std::span<const int64_t>(values), Shape{static_cast<int64_t>(values.size())}));
-}
 inline Value broadcast(const Value& x, const Shape& shape) {
   return x.shape() == shape ? x : ops::broadcast_to(x, shape.vector());
 }
-// Bool as a number where a primitive takes numbers only.
-inline Value as_number(const Value& x) { return x.dtype() == boolean ? ops::convert(x, i32) : x; }
 // Bits of a float as integers in the total order -NaN < -inf < ... < -0 < 0 < ... < inf < NaN.
 Value total_order(const Value& x);
 // x of any type, padded by a scalar; negative low and high cut.

@@ -42,7 +42,7 @@ const Mapping& find_mapping(const Operation& operation) {
                                       near.empty() ? "" : cat("; the nearest one that is: ", near)));
 }
 
-// What `actual` breaks of the type that was written; empty when nothing.
+// True when a value has the type that was written; where it stands for a scalar of a region, the element type.
 bool fits(const TensorType& actual, const Type& written, bool elementwise) {
   if (actual.dtype != dtype_of(written)) return false;
   if (elementwise) return true;
@@ -242,8 +242,8 @@ void Importer::build_operation(const Operation& operation, Scope& scope) {
     if (scope.elementwise && !mapping.elementwise) {
       throw Error(Code::kUnsupported, "a region with this op is not supported; those that compute with scalars are");
     }
-    std::vector<Value> inputs;
-    for (const Operand& operand : operation.operands) inputs.push_back(lookup(scope, operand, operation.where()));
+    Call call(*this, scope, operation);
+    const std::vector<Value>& inputs = call.all();
     if (operation.functional) {
       if (operation.operand_types.size() != inputs.size()) {
         throw Error(Code::kDataLoss,
@@ -258,7 +258,6 @@ void Importer::build_operation(const Operation& operation, Scope& scope) {
       throw Error(Code::kDataLoss,
                   cat("has ", operation.result_count(), " results and types of ", operation.result_types.size()));
     }
-    Call call(*this, scope, operation);
     mapping.build(call);
     size_t next = 0;
     for (const auto& result : operation.results) {

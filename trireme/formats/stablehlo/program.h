@@ -9,7 +9,6 @@
 // checks of the dialect `check`, which test files hold, come out beside the graph.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 

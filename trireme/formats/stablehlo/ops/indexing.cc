@@ -189,7 +189,7 @@ constexpr Mapping kMappings[] = {
 
 std::span<const Mapping> indexing_mappings() { return kMappings; }
 
-Value as_index(const Value& x) { return ops::as_type(x.dtype() == u64 ? ops::min(x, 0x1p62) : as_number(x), i64); }
+Value as_index(const Value& x) { return ops::as_type(x.dtype() == u64 ? ops::min(x, 0x1p62) : x, i64); }
 
 Value take(const Value& x, const Value& places) {
   if (places.shape().elements() == 0) return ops::filled(x.dtype(), places.shape(), 0.0);
