@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "trireme/base/error.h"
 #include "trireme/certify/onnx_suite.h"
+#include "trireme/certify/stablehlo_suite.h"
 
 namespace trireme::cli {
 
@@ -24,14 +26,20 @@ nlohmann::json counts(const std::map<certify::Verdict, int>& totals) {
   return out;
 }
 
-void run_suite(const Options& options) {
+certify::SuiteResult result_of(const Options& options) {
   certify::OnnxSuiteOptions suite;
   suite.device = options.device.chip;
   suite.fallback = options.device.fallback == "warn" ? "allow" : options.device.fallback;
   suite.filter = options.filter;
   suite.random = options.random;
-  suite.guard = {options.seconds, options.workers, "onnx"};
-  const auto result = certify::run_onnx_suite(options.folder, suite);
+  suite.guard = {options.seconds, options.workers, options.suite};
+  if (options.suite == "onnx") return certify::run_onnx_suite(options.folder, suite);
+  if (options.random) throw Error(Code::kInvalidArgument, "--random goes with the suite onnx");
+  return certify::run_stablehlo_suite(options.folder, suite);
+}
+
+void run_suite(const Options& options) {
+  const certify::SuiteResult result = result_of(options);
   const auto totals = result.totals();
   if (options.json) {
     nlohmann::json out = counts(totals);
@@ -61,12 +69,14 @@ void run_suite(const Options& options) {
 void add_conformance(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("conformance", "Run a conformance suite; 1 when a case is wrong or crashes");
-  command->add_option("suite", options->suite, "which suite: onnx")->required()->check(CLI::IsMember({"onnx"}));
+  command->add_option("suite", options->suite, "which suite: onnx or stablehlo")
+      ->required()
+      ->check(CLI::IsMember({"onnx", "stablehlo"}));
   command->add_option("folder", options->folder, "where its cases lie")->required();
   command->add_option("--filter", options->filter, "only cases with this in their path");
   command->add_option("--timeout", options->seconds, "seconds per case")->capture_default_str();
   command->add_option("--workers", options->workers, "processes at a time")->capture_default_str();
-  command->add_flag("--random", options->random, "models without vectors: run each on random inputs");
+  command->add_flag("--random", options->random, "onnx: models without vectors, run each on random inputs");
   command->add_flag("--json", options->json, "print one JSON line");
   command->add_flag("--list", options->list, "list the cases that passed as well");
   options->device.add_to(*command);

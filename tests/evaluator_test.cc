@@ -144,6 +144,20 @@ TEST(Evaluator, KeepsDoubleBetweenNodes) {
   EXPECT_EQ(reference::evaluate(narrowed, third)[0].at(0), round_real(bf16, 1.0 / 3.0));
 }
 
+// A chip without erfc computes its decomposition in the type of x; the values are from tables.
+TEST(Evaluator, ErfcKeepsItsTailIn16Bits) {
+  for (const DType type : {bf16, f16}) {
+    const Value x = parameter(type, {3});
+    const Graph graph({x}, {decomposition_of(ops::erfc(x).node())[0]});
+    const std::vector<double> given = {1.5390625, 2.09375, 2.71875};  // exact in both types, their squares in neither
+    const std::vector<Literal> inputs = {Literal::from_doubles(type, {3}, given)};
+    const auto y = reference::evaluate_rounded(graph, as_evaluated(inputs))[0].real;
+    const double expected[] = {0.0295131837913, 0.00306632335205, 0.000120604992369};
+    for (size_t i = 0; i < 3; ++i)
+      EXPECT_NEAR(y[i] / expected[i], 1.0, 2 * unit_roundoff(type)) << name(type) << " " << given[i];
+  }
+}
+
 TEST(Evaluator, PerturbationIsAFunctionOfTheSeed) {
   const Value x = parameter(f32, {10});
   const Graph graph({x}, {ops::exp(x)});

@@ -30,10 +30,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsSubsetOf;
 
-onnx::Imported imported(const std::string& bytes, const std::vector<Literal>& inputs, const std::string& folder = {}) {
+formats::Imported imported(const std::string& bytes, const std::vector<Literal>& inputs, const std::string& folder = {}) {
   const auto model = onnx::Model::parse(std::as_bytes(std::span(bytes.data(), bytes.size())), "exported.onnx", folder);
-  std::vector<onnx::Binding> bindings;
-  for (const Literal& each : inputs) bindings.emplace_back(onnx::HostValue(each));
+  std::vector<formats::Binding> bindings;
+  for (const Literal& each : inputs) bindings.emplace_back(formats::HostValue(each));
   return model.import(
       bindings, [](const Graph& graph, std::span<const Literal> values) { return reference::evaluate(graph, values); });
 }
@@ -80,7 +80,7 @@ TEST_P(OnnxExport, ComesBackTheSame) {
     for (const Literal& each : instance.inputs) inputs.push_back(reference::to_evaluated(each));
     const auto expected = reference::expect(graph, inputs);
     try {
-      const onnx::Imported back = imported(bytes, instance.inputs);
+      const formats::Imported back = imported(bytes, instance.inputs);
       const auto got = reference::evaluate(back.graph, instance.inputs);
       ASSERT_EQ(got.size(), expected.values.size());
       std::vector<Literal> outputs;

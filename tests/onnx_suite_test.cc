@@ -92,9 +92,9 @@ TEST_P(OnnxSuiteOn, Runs) {
   for (const std::string part : {"node", "simple", "pytorch-converted", "pytorch-operator"}) {
     OnnxSuiteOptions options;
     options.device = GetParam();
-    const OnnxSuiteResult result = run_onnx_suite(folder / part, options);
+    const SuiteResult result = run_onnx_suite(folder / part, options);
     passed += result.totals().at(Verdict::kPass);
-    for (const OnnxCase& each : result.cases) {
+    for (const SuiteCase& each : result.cases) {
       EXPECT_TRUE(each.outcome.verdict == Verdict::kPass || each.outcome.verdict == Verdict::kUnsupported)
           << each.path << ": " << each.outcome.detail;
     }

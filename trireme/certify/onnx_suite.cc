@@ -9,7 +9,6 @@
 #include "trireme/base/strings.h"
 #include "trireme/formats/onnx/model.h"
 #include "trireme/formats/session.h"
-#include "trireme/tensor/tensor.h"
 
 namespace trireme::certify {
 
@@ -147,19 +146,6 @@ std::string difference(const HostValue& got, const HostValue& expected, double r
 
 namespace {
 
-// The verdict of `work`; refusals by name are no failures.
-template <class F>
-Outcome judged(F work) {
-  try {
-    return work();
-  } catch (const Error& error) {
-    const bool refused = error.code() == Code::kUnsupported;
-    return {refused ? Verdict::kUnsupported : Verdict::kWrong, cat(refused ? "" : "error: ", error.what()), 0.0};
-  } catch (const std::exception& error) {
-    return {Verdict::kWrong, cat("error: ", error.what()), 0.0};
-  }
-}
-
 Outcome compare_case(const std::string& path) {
   formats::Session session(formats::onnx::Model::load(path));
   const auto& inputs = session.model().inputs();
@@ -232,23 +218,8 @@ Outcome run_onnx_random(const std::string& path) {
   return judged([&] { return run_random(path); });
 }
 
-std::map<Verdict, int> OnnxSuiteResult::totals() const {
-  std::map<Verdict, int> out = {
-      {Verdict::kPass, 0}, {Verdict::kWrong, 0}, {Verdict::kUnsupported, 0}, {Verdict::kCrash, 0}};
-  for (const OnnxCase& each : cases) ++out[each.outcome.verdict];
-  return out;
-}
-
-std::map<std::string, std::map<Verdict, int>> OnnxSuiteResult::per_operator() const {
-  std::map<std::string, std::map<Verdict, int>> out;
-  for (const OnnxCase& each : cases) {
-    for (const std::string& op : each.operators) ++out[op][each.outcome.verdict];
-  }
-  return out;
-}
-
-OnnxSuiteResult run_onnx_suite(const std::string& folder, const OnnxSuiteOptions& options) {
-  OnnxSuiteResult result;
+SuiteResult run_onnx_suite(const std::string& folder, const OnnxSuiteOptions& options) {
+  SuiteResult result;
   std::vector<std::string> models;
   std::error_code failed;
   for (const auto& entry : fs::recursive_directory_iterator(folder, failed)) {
@@ -264,21 +235,14 @@ OnnxSuiteResult run_onnx_suite(const std::string& folder, const OnnxSuiteOptions
                                      ": looked for model.onnx beside test_data_set_0"));
   }
   std::sort(result.cases.begin(), result.cases.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
-  for (const OnnxCase& each : result.cases) {
+  for (const SuiteCase& each : result.cases) {
     const fs::path path = fs::path(folder) / each.path;
     models.push_back((fs::is_directory(path) ? path / "model.onnx" : path).string());
   }
-  const auto start = [&] {
-    set_device(options.device);
-    set_fallback(options.fallback == "error"   ? Fallback::kError
-                 : options.fallback == "allow" ? Fallback::kAllow
-                                               : Fallback::kWarn);
-  };
-  const auto outcomes = run_guarded(
-      models.size(), start,
-      [&](size_t i) { return options.random ? run_onnx_random(models[i]) : run_onnx_case(models[i]); }, options.guard);
+  run_cases(
+      result.cases, [&](size_t i) { return options.random ? run_onnx_random(models[i]) : run_onnx_case(models[i]); },
+      options);
   for (size_t i = 0; i < models.size(); ++i) {
-    result.cases[i].outcome = outcomes[i];
     try {
       result.cases[i].operators = formats::onnx::Model::load(models[i]).operators();
     } catch (const Error&) {

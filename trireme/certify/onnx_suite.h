@@ -4,38 +4,19 @@
 // wider tolerance of their own; their outcome says so.
 #pragma once
 
-#include <map>
 #include <string>
-#include <vector>
 
-#include "trireme/certify/cases.h"
+#include "trireme/certify/suite.h"
 #include "trireme/formats/value.h"
 
 namespace trireme::certify {
 
-struct OnnxSuiteOptions {
-  std::string device;              // where the graphs run
-  std::string fallback = "allow";  // "error", "warn" or "allow"
-  std::string filter;              // part of the case's path, else all
-  bool random = false;             // the models have no vectors: run each on random inputs
-  GuardOptions guard;
-};
-
-struct OnnxCase {
-  std::string path;  // "node/test_abs", below the suite's folder
-  std::vector<std::string> operators;
-  Outcome outcome;
-};
-
-struct OnnxSuiteResult {
-  std::vector<OnnxCase> cases;  // by path
-  std::map<Verdict, int> totals() const;
-  // Per operator how its cases ended.
-  std::map<std::string, std::map<Verdict, int>> per_operator() const;
+struct OnnxSuiteOptions : SuiteOptions {
+  bool random = false;  // the models have no vectors: run each on random inputs
 };
 
 // Throws kNotFound when the folder holds no case.
-OnnxSuiteResult run_onnx_suite(const std::string& folder, const OnnxSuiteOptions& options);
+SuiteResult run_onnx_suite(const std::string& folder, const OnnxSuiteOptions& options);
 
 // One case, by its model file, on the current device, in this process.
 Outcome run_onnx_case(const std::string& path);

@@ -1,4 +1,5 @@
 #include "trireme/ops/declare.h"
+#include "trireme/ops/numerics.h"
 
 namespace trireme {
 
@@ -29,12 +30,13 @@ OpDecl erfc_decl{
         [](Pullback& p) { p.dx(0) = p.dy() * ops::exp(-(p.x(0) * p.x(0))) * (-2.0 * std::numbers::inv_sqrtpi); }),
     .meaning = decompose([](const Decompose& d) -> Values {
       // For a = |x|: erfc(a) = e^(-a^2) P(t) / (1 + 2a), t = (a - 3.75) / (a + 3.75); erfc(-a) = 2 - erfc(a).
-      const Value a = ops::min(ops::abs(d.x(0)), 1e4);  // e^(-a^2) is 0 long before; inf / inf would be NaN
+      const Value x = ops::widen(d.x(0));          // in 16 bits, a^2 would lose what e^(-a^2) needs
+      const Value a = ops::min(ops::abs(x), 1e4);  // e^(-a^2) is 0 long before; inf / inf would be NaN
       const Value t = (a - 3.75) / (a + 3.75);
       Value sum = ops::filled_like(a, kTail[std::size(kTail) - 1]);
       for (size_t k = std::size(kTail) - 1; k-- > 0;) sum = sum * t + kTail[k];
       const Value tail = ops::exp(-(a * a)) * sum / (1.0 + a * 2.0);
-      return ops::select(ops::compare(d.x(0), 0.0, "lt"), 2.0 - tail, tail);
+      return ops::as_type(ops::select(ops::compare(x, 0.0, "lt"), 2.0 - tail, tail), d.x(0).dtype());
     }),
     .accuracy = by_decomposition,
     .cost = cost_of_decomposition,
