@@ -312,7 +312,15 @@ TEST(PytorchMalice, ValuesThatHoldThemselves) {
   // Each of 60 lists holds the one before it twice: 2^60 leaves.
   std::string bomb = "]q" + "\0"s;
   for (char i = 1; i < 60; ++i) bomb += "](h"s + static_cast<char>(i - 1) + "h" + static_cast<char>(i - 1) + "eq" + i;
-  expect_refused(archive(bomb), {"too often to be walked"});
+  expect_refused(archive(bomb), {"far more than the file holds"});
+  // One name of a megabyte, and one text, under a thousand keys each.
+  const std::string long_text(1 << 20, 'n');
+  std::string names = "}(" + text(long_text) + "q\1", inner = "}(";
+  for (int64_t i = 0; i < 1000; ++i) inner += integer(i) + "K\1";
+  expect_refused(archive(names + inner + "uu"), {"far more than the file holds"});
+  std::string same = "}(" + text("text") + text(long_text) + "q\1";
+  for (int64_t i = 0; i < 1000; ++i) same += integer(i) + "h\1";
+  expect_refused(archive(same + "u"), {"far more than the file holds"});
   // A memo of a wild index costs nothing; one that was never kept is refused.
   EXPECT_TRUE(parsed(archive("Nr" + little(0xFFFFFFFF, 4))).tensors.empty());
   expect_refused(archive("j" + little(0xFFFFFFFF, 4)), {"recalls value 4294967295"});

@@ -49,6 +49,9 @@ class Pickle {
   // Reads one pickle from the beginning of `bytes`; `source` stands for the file's name in messages.
   Pickle(std::span<const std::byte> bytes, const std::string& source, Allowed allowed);
 
+  Pickle(Pickle&&) = default;  // values point to each other, so copies would be of no use
+  Pickle& operator=(Pickle&&) = default;
+
   const PickleValue& root() const { return *root_; }
   // Every value that was made, in the order of the file.
   const std::deque<PickleValue>& all() const { return pool_; }

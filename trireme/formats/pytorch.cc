@@ -94,6 +94,7 @@ bool allowed(std::string_view name) {
 
 constexpr int kMostDepth = 64;
 constexpr uint64_t kMostVisits = uint64_t{1} << 22;
+constexpr uint64_t kMostPickle = uint64_t{256} << 20;
 constexpr uint64_t kFreeBytes = uint64_t{64} << 20, kMostTimes = 16;
 
 // The bytes behind tensors, dense elements of one type.
@@ -130,6 +131,7 @@ class Walker {
       refuse(cat("values are nested deeper than ", kMostDepth, ", or hold themselves, at '", name.substr(0, 80), "'"));
     }
     if (++visits_ > kMostVisits) refuse("its values hold each other too often to be walked");
+    charge(name, name.size());
     switch (value.kind) {
       case Kind::kTuple:
       case Kind::kList:
@@ -181,17 +183,25 @@ class Walker {
     if (among(call.text, kHarmless)) return;
     const std::string& final_name = name.empty() ? kAlone : name;
     Literal tensor = tensor_of(call, final_name, 0);
-    if (tensor.bytes() > budget_) {
-      refuse_tensor(final_name, "with it the tensors take far more than the file holds", Code::kDataLoss);
-    }
-    budget_ -= tensor.bytes();
+    charge(final_name, tensor.bytes());
     if (!out_.tensors.emplace(final_name, std::move(tensor)).second) {
       refuse_tensor(final_name, "two tensors have this name once dictionaries are joined by dots");
     }
   }
 
   void fact(const std::string& name, std::string text) {
-    if (!name.empty()) out_.facts.emplace(name, std::move(text));
+    if (name.empty()) return;
+    charge(name, text.size());
+    out_.facts.emplace(name, std::move(text));
+  }
+
+  // What is kept counts each time, also where the file holds it once.
+  void check_budget(const std::string& name, uint64_t bytes) const {
+    if (bytes > budget_) refuse_tensor(name, "with it the values take far more than the file holds");
+  }
+  void charge(const std::string& name, uint64_t bytes) {
+    check_budget(name, bytes);
+    budget_ -= bytes;
   }
 
   static std::string inner(const std::string& name, const std::string& part) {
@@ -309,9 +319,7 @@ class Walker {
     if (offset < 0 || last >= static_cast<__int128>(count)) {
       refuse_tensor(name, cat(type, shape, " from element ", offset, " reaches beyond the ", count, " of its storage"));
     }
-    if (static_cast<uint64_t>(shape.elements()) * width > budget_) {
-      refuse_tensor(name, cat(type, shape, ": with it the tensors take far more than the file holds"));
-    }
+    check_budget(name, static_cast<uint64_t>(shape.elements()) * width);
     const std::byte* begin = storage.bytes.data() + static_cast<size_t>(offset) * width;
     Strides places{};
     std::copy(strides.begin(), strides.end(), places.begin());
@@ -350,7 +358,7 @@ class Walker {
 
   inline static const std::string kAlone = "tensor";
   const std::string& source_;
-  uint64_t budget_;  // bytes that tensors may still take
+  uint64_t budget_;  // bytes that tensors, names and facts may still take
   Fetch fetch_;
   uint64_t visits_ = 0;
   Pytorch out_;
@@ -379,6 +387,10 @@ Pytorch parse_zip(std::shared_ptr<const void> owner, std::span<const std::byte> 
     const Literal text = archive.read_beginning(*order, 16);
     const std::string_view word(static_cast<const char*>(text.data()), text.bytes());
     if (word != "little") refuse(source, "it was saved on a big-endian machine", Code::kUnsupported);
+  }
+  if (main->bytes > kMostPickle) {
+    refuse(source, cat("its pickle takes ", main->bytes, " bytes; at most ", kMostPickle, " are read"),
+           Code::kUnsupported);
   }
   const Literal pickle = archive.read(*main);
   const Pickle values(bytes_of(pickle), source, allowed);

@@ -5,8 +5,8 @@
 // alone is called "tensor". Numbers, flags and text found under text keys are kept as facts, other values dropped.
 //
 // Tensors may be strided or share their storage. A damaged file is an Error kDataLoss; whole pickled objects, complex,
-// quantized and sparse tensors and big-endian files are kUnsupported. What tensors take together is bounded by what the
-// file holds (16 times, besides 64 MiB), since strides of 0 and shared storages make much of little.
+// quantized and sparse tensors and big-endian files are kUnsupported. What all values take together is bounded by what
+// the file holds (16 times, besides 64 MiB), since strides of 0 and shared storages make much of little.
 #pragma once
 
 #include <cstddef>

@@ -3,7 +3,6 @@
 #include <zip.h>
 
 #include <algorithm>
-#include <set>
 
 #include "trireme/base/error.h"
 #include "trireme/base/file.h"
@@ -66,7 +65,6 @@ ZipReader::ZipReader(std::shared_ptr<const void> owner, std::span<const std::byt
   archive_ = std::make_unique<Archive>(Archive{open_archive(std::move(buffer), ZIP_RDONLY, source_)});
   const zip_int64_t count = zip_get_num_entries(archive_->zip.get(), 0);
   uint64_t compressed = 0;
-  std::set<std::string> seen;
   for (zip_int64_t i = 0; i < count; ++i) {
     zip_stat_t stat;
     zip_stat_init(&stat);
@@ -78,7 +76,7 @@ ZipReader::ZipReader(std::shared_ptr<const void> owner, std::span<const std::byt
     }
     const std::string name = stat.name;
     const std::string shown = name.substr(0, 200);
-    if (!seen.insert(name).second) refuse(source_, cat("it has two entries called '", shown, "'"));
+    if (!places_.emplace(name, entries_.size()).second) refuse(source_, cat("it has two entries called '", shown, "'"));
     if (stat.encryption_method != ZIP_EM_NONE) {
       refuse(source_, cat("entry '", shown, "' is encrypted; decrypt the file first"), Code::kUnsupported);
     }
@@ -105,8 +103,8 @@ ZipReader::ZipReader(std::shared_ptr<const void> owner, std::span<const std::byt
 ZipReader::~ZipReader() = default;
 
 const ZipReader::Entry* ZipReader::find(std::string_view name) const {
-  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
-  return found == entries_.end() ? nullptr : &*found;
+  const auto found = places_.find(name);
+  return found == places_.end() ? nullptr : &entries_[found->second];
 }
 
 Literal ZipReader::read_beginning(const Entry& entry, uint64_t most) const {

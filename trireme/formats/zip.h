@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -45,6 +47,7 @@ class ZipReader {
   std::string source_;
   std::unique_ptr<Archive> archive_;
   std::vector<Entry> entries_;
+  std::map<std::string, size_t, std::less<>> places_;  // in entries_
 };
 
 // One entry to write: the bytes of `parts`, one after the other.
