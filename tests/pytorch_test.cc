@@ -75,14 +75,15 @@ std::string floats(const std::vector<float>& values) {
 const std::string kSix = floats({1, 2, 3, 4, 5, 6});
 
 // An archive of a pickle and storage 0.
-std::string archive(const std::string& body, const std::string& storage = kSix, const std::string& order = "little") {
+std::string archive(const std::string& body, const std::string& storage = kSix, const std::string& order = "little",
+                    bool deflate = false) {
   const std::string whole = pickle(body);
   const TemporaryFolder folder;
   write_zip(folder / "a.pt",
             {{"a/data.pkl", {as_bytes_of(whole)}},
              {"a/byteorder", {as_bytes_of(order)}},
              {"a/data/0", {as_bytes_of(storage)}}},
-            false);
+            deflate);
   return read_file(folder / "a.pt");
 }
 
@@ -295,6 +296,11 @@ TEST(PytorchMalice, SizesThatLie) {
   expect_refused(archive(tensor({.storage = "BoolStorage", .count = 4, .sizes = {4}, .strides = {1}}), "\0\1\2\0"s),
                  {"neither 0 nor 1"});
   expect_refused(archive(tensor(), kSix, "big"), {"big-endian"}, Code::kUnsupported);
+  // A storage of 80 MiB of zeros, deflated to 80 KiB.
+  const std::string zeros(size_t{80} << 20, '\0');
+  const auto count = static_cast<int64_t>(zeros.size() / sizeof(float));
+  expect_refused(archive(tensor({.count = count, .sizes = {1}, .strides = {1}}), zeros, "little", true),
+                 {"'tensor'", "far more than the file holds"});
   // Every cut of a sound file is refused.
   const std::string sound = archive(dict(text("w") + tensor()));
   for (size_t size = 0; size < sound.size(); size += 7) EXPECT_THROW(parsed(sound.substr(0, size)), Error) << size;

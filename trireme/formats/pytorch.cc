@@ -303,6 +303,7 @@ class Walker {
       refuse_tensor(name, "its storage is a view of another, as only PyTorch before 0.4 wrote; save it anew",
                     Code::kUnsupported);
     }
+    check_budget(name, static_cast<uint64_t>(count) * unit);  // before an archive unpacks it
     return fetch_(key, static_cast<uint64_t>(count) * unit);
   }
 
