@@ -1,4 +1,4 @@
-"""`trireme convert` against Python's own zipfile and pickle: archives that they make, and malice that they would run."""
+"""`trireme convert` against Python's own zipfile and pickle: archives they make, and malice they would run."""
 import io
 import json
 import os
@@ -17,7 +17,8 @@ COMMAND = pathlib.Path(os.environ.get("TRIREME_BINARY_DIR", ROOT / "build")) / "
 def npy(shape, values, descr="<f4", letter="f"):
     header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".encode()
     header += b" " * (-(len(header) + 11) % 64) + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack(f"<{len(values)}{letter}", *values)
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack(f"<{len(values)}{letter}",
+                                                                                      *values)
 
 
 def archive(entries, method=zipfile.ZIP_STORED):
@@ -91,7 +92,8 @@ class Convert(unittest.TestCase):
                 self.assertEqual(file.read("w.npy")[-4000:], content[-4000:])
 
     def test_types(self):
-        (self.root / "a.npz").write_bytes(archive({"w.npy": npy("(2,)", [1.0, 1e30]), "n.npy": npy("(1,)", [3], "<i4", "i")}))
+        arrays = {"w.npy": npy("(2,)", [1.0, 1e30]), "n.npy": npy("(1,)", [3], "<i4", "i")}
+        (self.root / "a.npz").write_bytes(archive(arrays))
         self.good("a.npz", "a.safetensors", "--dtype", "bf16")
         tensors, _ = read_safetensors(self.root / "a.safetensors")
         self.assertEqual([tensors["w"][0], tensors["n"][0]], ["BF16", "I32"])

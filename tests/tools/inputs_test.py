@@ -27,7 +27,8 @@ def read_npy(path):
     start = 10 + struct.unpack("<H", data[8:10])[0]
     header = eval(data[10:start])  # ours
     letter = {"<f4": "f", "|u1": "B", "<i4": "i"}[header["descr"]]
-    return list(header["shape"]), list(struct.unpack(f"<{len(data[start:]) // struct.calcsize(letter)}{letter}", data[start:]))
+    count = len(data[start:]) // struct.calcsize(letter)
+    return list(header["shape"]), list(struct.unpack(f"<{count}{letter}", data[start:]))
 
 
 class Inputs(unittest.TestCase):
@@ -42,8 +43,8 @@ class Inputs(unittest.TestCase):
         """A model that gives back its input, of this type."""
         model = self.root / "model"
         model.mkdir(exist_ok=True)
-        (model / "model.graph").write_text(f'graph trireme/1 {{\n  %0 = parameter {kind} "x"\n  %1 = max(%0, %0)\n'
-                                           '  return %1 "y"\n}\n')
+        (model / "model.graph").write_text(f'graph trireme/1 {{\n  %0 = parameter {kind} "x"\n'
+                                           '  %1 = max(%0, %0)\n  return %1 "y"\n}\n')
         (model / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
         return subprocess.run([COMMAND, "run", model, *map(str, arguments)], capture_output=True, text=True, timeout=60)
 

@@ -20,8 +20,8 @@ struct Ranked {
 // Whether scores can be ranked: floating, [classes] or [examples, classes] but for axes of size 1, not empty.
 bool is_classification(const Literal& scores);
 
-// The `count` best classes of each example, best first, of equal ones the lower class. Scores
-// that are no probabilities already (0 or more, adding up to 1) go through a softmax.
+// The `count` best classes of each example, best first, of equal ones the lower class. Scores that are no probabilities
+// already (0 or more, adding up to 1) go through a softmax. kInvalidArgument when they cannot be ranked.
 std::vector<std::vector<Ranked>> best_classes(const Literal& scores, int64_t count);
 
 }  // namespace trireme::vision
