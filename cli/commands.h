@@ -23,5 +23,6 @@ void add_explain(CLI::App& app);
 void add_report(CLI::App& app);
 void add_train(CLI::App& app);
 void add_conformance(CLI::App& app);
+void add_convert(CLI::App& app);
 
 }  // namespace trireme::cli

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/commands.h"
+#include "cli/inputs.h"
 #include "trireme/base/error.h"
 #include "trireme/base/file.h"
 #include "trireme/base/strings.h"
@@ -19,6 +20,7 @@
 #include "trireme/runtime/shadow.h"
 #include "trireme/runtime/trace.h"
 #include "trireme/tensor/tensor.h"
+#include "trireme/vision/labels.h"
 
 namespace trireme::cli {
 
@@ -26,10 +28,10 @@ namespace {
 
 struct Options {
   DeviceOptions device;
-  std::string model, output, trace;
-  std::vector<std::string> inputs;
+  InputOptions input;
+  std::string model, output, trace, labels;
   uint64_t seed = 0, shadow = 0;
-  int64_t free = 1;
+  int64_t free = 1, top = 0;
   bool json = false;
 };
 
@@ -43,39 +45,23 @@ Literal random_input(const TensorType& type, uint64_t seed, uint32_t stream) {
   return Literal::from_doubles(type.dtype, type.shape, values);
 }
 
-struct Given {
-  std::string name, file;
-};
-
-// "name=file", the name being one of `known`.
-std::vector<Given> given_inputs(const Options& options, const std::vector<std::string>& known) {
-  std::vector<Given> out;
-  for (const std::string& text : options.inputs) {
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos) {
-      throw Error(Code::kInvalidArgument, cat("--input '", text, "' is not name=file"));
-    }
-    out.push_back({text.substr(0, equals), text.substr(equals + 1)});
-    if (std::find(known.begin(), known.end(), out.back().name) != known.end()) continue;
-    const std::string near = nearest_name(out.back().name, known);
-    throw Error(Code::kNotFound, cat("the model has no input '", out.back().name, "'; ",
-                                     near.empty() ? "it has: " + join(known, ", ") : "did you mean '" + near + "'?"));
-  }
-  return out;
-}
-
 // Prints and saves outputs, one after the other.
 class Report {
  public:
   explicit Report(const Options& options) : options_(&options) {
     if (!options.output.empty()) make_folders(options.output);
+    if (!options.labels.empty()) labels_ = vision::read_labels(options.labels);
   }
   void add(const std::string& name, const Literal& value) {
     if (!options_->output.empty()) formats::write_npy(options_->output + "/" + file_name(name), value);
-    if (!options_->json) std::printf("%s = %s\n", name.c_str(), value.text(10).c_str());
     double sum = 0.0;
     for (double v : value.to_doubles()) sum += v;
     list_.push_back({{"name", name}, {"type", TensorType{value.dtype(), value.shape()}.text()}, {"sum", sum}});
+    if (options_->top > 0 && vision::is_classification(value)) {
+      rank(name, value);
+    } else if (!options_->json) {
+      std::printf("%s = %s\n", name.c_str(), value.text(10).c_str());
+    }
   }
   void add(const std::string& name, const formats::HostValue& value) {
     using formats::Kind;
@@ -97,7 +83,25 @@ class Report {
     return output + ".npy";
   }
 
+  // The best classes of each example.
+  void rank(const std::string& name, const Literal& value) {
+    nlohmann::json examples = nlohmann::json::array();
+    for (const auto& example : vision::best_classes(value, options_->top)) {
+      if (!options_->json) std::printf("%s:\n", name.c_str());
+      nlohmann::json best = nlohmann::json::array();
+      for (const vision::Ranked& each : example) {
+        const auto index = static_cast<size_t>(each.index);
+        const std::string label = index < labels_.size() ? labels_[index] : cat("class ", index);
+        if (!options_->json) std::printf("  %6.2f%%  %s\n", 100 * each.probability, label.c_str());
+        best.push_back({{"class", each.index}, {"label", label}, {"probability", each.probability}});
+      }
+      examples.push_back(best);
+    }
+    list_.back()["top"] = examples;
+  }
+
   const Options* options_;
+  std::vector<std::string> labels_;
   nlohmann::json list_ = nlohmann::json::array();
 };
 
@@ -106,11 +110,16 @@ void run_imported(const Options& options, std::shared_ptr<const formats::Model> 
   std::vector<std::string> names;
   for (const auto& declared : session.model().inputs()) names.push_back(declared.name);
   std::map<std::string, formats::HostValue> inputs;
-  for (const Given& each : given_inputs(options, names)) {
+  for (const GivenInput& each : options.input.given(names)) {
     const auto& declared =
         session.model().inputs()[static_cast<size_t>(std::find(names.begin(), names.end(), each.name) - names.begin())];
-    inputs[each.name] = each.file.ends_with(".pb") ? formats::onnx::read_value(each.file, declared)
-                                                   : formats::HostValue(formats::read_npy(each.file));
+    if (each.file.ends_with(".pb")) {
+      inputs[each.name] = formats::onnx::read_value(each.file, declared);
+      continue;
+    }
+    const bool tensor = declared.kind == formats::Kind::kTensor;
+    const WantedInput wanted = {tensor ? formats::carrier(declared.elem) : f32, declared.has_shape, declared.sizes};
+    inputs[each.name] = formats::HostValue(options.input.read(each, wanted));
   }
   for (size_t i = 0; i < names.size(); ++i) {
     const auto& declared = session.model().inputs()[i];
@@ -138,9 +147,10 @@ void run_model(const Options& options) {
   const Graph graph = checkpoint::import_model(options.model);
   std::vector<std::optional<Literal>> inputs(graph.inputs().size());
   const auto& names = graph.input_names();
-  for (const Given& each : given_inputs(options, names)) {
-    inputs[static_cast<size_t>(std::find(names.begin(), names.end(), each.name) - names.begin())] =
-        formats::read_npy(each.file);
+  for (const GivenInput& each : options.input.given(names)) {
+    const auto index = static_cast<size_t>(std::find(names.begin(), names.end(), each.name) - names.begin());
+    const TensorType type = graph.inputs()[index].type();
+    inputs[index] = options.input.read(each, {type.dtype, true, type.shape.vector()});
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i]) inputs[i] = random_input(graph.inputs()[i].type(), options.seed, static_cast<uint32_t>(i));
@@ -175,10 +185,14 @@ void add_run(CLI::App& app) {
     auto options = std::make_shared<Options>();
     CLI::App* command = app.add_subcommand(name, help);
     command->add_option("model", options->model, "folder of an exported model, or an ONNX or Paddle model")->required();
-    command->add_option("--input", options->inputs, "name=file, .npy or (for ONNX) .pb; inputs not given are random");
+    options->input.add_to(*command);
     command->add_option("--free", options->free, "size of an ONNX or Paddle input's free axes where it is random")
         ->capture_default_str();
     command->add_option("--seed", options->seed, "of random inputs")->capture_default_str();
+    command->add_option("--top", options->top, "print the best classes of outputs that are scores of classes")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--labels", options->labels, "names of the classes: one per line, or .json; needs --top")
+        ->needs("--top");
     command->add_option("--save", options->output, "folder for the outputs as .npy files");
     command->add_option("--shadow", options->shadow,
                         "check every n-th region with the reference evaluator (slow; TRIREME_SHADOW for any command)");

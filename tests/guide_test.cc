@@ -1,5 +1,5 @@
 // The guide says what the code does: the promotion table of docs/guide/types.md, the graphs of graph-text.md, and the
-// commands of paddle.md.
+// commands of paddle.md, weights.md and a section of onnx.md, which are run as they stand.
 //
 // ctest: command
 #include <gtest/gtest.h>
@@ -15,6 +15,7 @@
 #include "trireme/base/file.h"
 #include "trireme/base/strings.h"
 #include "trireme/core/dtype.h"
+#include "trireme/data/find.h"
 #include "trireme/formats/npy.h"
 #include "trireme/ir/text.h"
 
@@ -63,16 +64,17 @@ TEST(Guide, GraphsPrintAsWritten) {
   EXPECT_EQ(graphs, 2);
 }
 
-// The ```sh blocks of a page, run in the folder.
-int run_commands(const std::string& page_name, const std::string& folder) {
-  const std::string text = page(page_name), fence = "```sh\n";
-  std::filesystem::create_directory_symlink(TRIREME_BINARY_DIR, folder + "/build");
+// Runs every shell block of a text, in a folder where the command is at build/trireme. Returns how many there were.
+int run_blocks(const std::string& text, const std::string& folder) {
+  make_folders(folder + "/build");
+  std::filesystem::create_symlink(std::string(TRIREME_BINARY_DIR) + "/trireme", folder + "/build/trireme");
+  const std::string fence = "```sh\n";
   int blocks = 0;
   for (size_t at = text.find(fence); at != std::string::npos; at = text.find(fence, at + 1)) {
     const size_t begin = at + fence.size();
     write_file_atomically(folder + "/block.sh", text.substr(begin, text.find("```", begin) - begin));
-    EXPECT_EQ(std::system(cat("cd '", folder, "' && sh -e block.sh > block.log 2>&1").c_str()), 0)
-        << page_name << ": " << read_file(folder + "/block.log");
+    EXPECT_EQ(std::system(cat("cd '", folder, "' && sh -e block.sh >output 2>errors").c_str()), 0)
+        << read_file(folder + "/block.sh") << read_file(folder + "/errors");
     ++blocks;
   }
   return blocks;
@@ -90,8 +92,33 @@ TEST(Guide, PaddleCommandsRun) {
   write_file_atomically(folder / "model/inference.pdiparams",
                         record(kFloat, {2, 3, 1, 1}, raw<float>({1, 2, 3, 4, 5, 6})));
   formats::write_npy(folder / "picture.npy", Literal::filled(f32, {1, 3, 4, 4}, 1.0));
-  EXPECT_EQ(run_commands("paddle.md", folder.path()), 1);
+  EXPECT_EQ(run_blocks(page("paddle.md"), folder.path()), 1);
   EXPECT_EQ(formats::read_npy(folder / "out/score.npy").shape(), Shape({8, 2, 8, 8}));
+}
+
+TEST(Guide, WeightsAreConverted) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(std::string(TRIREME_SOURCE_DIR) + "/tests/fuzz/corpus/pickle/zip", folder / "model.pth");
+  EXPECT_EQ(run_blocks(page("weights.md"), folder.path()), 1);
+  for (const char* file : {"model.safetensors", "model.npz", "back.safetensors"})
+    EXPECT_TRUE(file_exists(folder / file));
+}
+
+TEST(Guide, PicturesAndTablesAreRead) {
+  const std::string model = data::look_for_data("onnx-models/squeezenet_fp16"),
+                    photo = data::look_for_data("onnx-models/photos/cat.jpg");
+  if (model.empty() || photo.empty()) GTEST_SKIP() << "no onnx-models in the data folders; set TRIREME_DATA";
+  const TemporaryFolder folder;
+  std::filesystem::copy(model + "/SqueezeNet_fp16.onnx", folder / "classifier.onnx");
+  std::filesystem::copy(model + "/Labels.json", folder / "labels.json");
+  std::filesystem::copy(model + "/fish.csv", folder / "numbers.csv");
+  std::filesystem::copy(photo, folder / "cat.jpg");
+  const std::string text = page("onnx.md");
+  const size_t begin = text.find("## Pictures, sounds and tables");
+  ASSERT_NE(begin, std::string::npos);
+  EXPECT_EQ(run_blocks(text.substr(begin, text.find("\n## ", begin) - begin), folder.path()), 1);
+  const std::string output = read_file(folder / "output");
+  EXPECT_NE(output.find("tabby"), std::string::npos) << output;
 }
 
 }  // namespace

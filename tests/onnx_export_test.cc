@@ -30,7 +30,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsSubsetOf;
 
-formats::Imported imported(const std::string& bytes, const std::vector<Literal>& inputs, const std::string& folder = {}) {
+formats::Imported imported(const std::string& bytes, const std::vector<Literal>& inputs,
+                           const std::string& folder = {}) {
   const auto model = onnx::Model::parse(std::as_bytes(std::span(bytes.data(), bytes.size())), "exported.onnx", folder);
   std::vector<formats::Binding> bindings;
   for (const Literal& each : inputs) bindings.emplace_back(formats::HostValue(each));

@@ -18,6 +18,7 @@ libhwy-dev           portable SIMD
 libpng-dev           PNG images
 libjpeg-dev          JPEG images
 zlib1g-dev           compressed data sets
+libzip-dev           NumPy and PyTorch archives of weights
 libprotobuf-dev      reading ONNX files
 protobuf-compiler    generating their reader
 libfreetype-dev      drawing digits where no data set is at hand

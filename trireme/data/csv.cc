@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "trireme/base/error.h"
@@ -94,7 +95,46 @@ size_t column_called(const std::vector<std::string>& header, const std::string& 
                   near.empty() ? "" : cat("; did you mean '", near, "'?"), " It has: ", join(header, ", ")));
 }
 
+std::optional<float> finite_number(std::string_view text) {
+  std::string_view cell = trim(text);
+  if (cell.size() > 1 && cell[0] == '+' && cell[1] != '-') cell.remove_prefix(1);
+  double wide = 0;
+  const auto [end, reason] = std::from_chars(cell.data(), cell.data() + cell.size(), wide);
+  const float value = static_cast<float>(wide);
+  if (reason != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value)) return {};
+  return value;
+}
+
 }  // namespace
+
+Literal parse_matrix(std::string_view text, const std::string& source, char separator) {
+  CsvReader reader(text, source, separator);
+  std::vector<float> numbers;
+  size_t columns = 0;
+  int64_t rows = 0;
+  for (Row row; reader.next(&row);) {
+    if (columns == 0) {
+      columns = row.cells.size();
+      const auto is_number = [](const std::string& cell) { return finite_number(cell).has_value(); };
+      if (!std::all_of(row.cells.begin(), row.cells.end(), is_number)) continue;  // the names of the columns
+    }
+    if (row.cells.size() != columns) {
+      reader.refuse(row.line, cat("it has ", row.cells.size(), " cells; the first row has ", columns));
+    }
+    for (size_t column = 0; column < columns; ++column) {
+      const std::optional<float> value = finite_number(row.cells[column]);
+      if (!value)
+        reader.refuse(row.line, cat("column ", column + 1, " holds '", row.cells[column].substr(0, 40),
+                                    "', which is not a finite number"));
+      numbers.push_back(*value);
+    }
+    ++rows;
+  }
+  if (rows == 0) throw Error(Code::kDataLoss, cat("CSV '", source, "' has no row of numbers"));
+  return Literal::from<float>(numbers, {rows, static_cast<int64_t>(columns)});
+}
+
+Literal read_matrix(const std::string& path, char separator) { return parse_matrix(read_file(path), path, separator); }
 
 CsvTable parse_csv(std::string_view text, const std::string& source, const CsvOptions& options) {
   CsvReader reader(text, source, options.separator);
@@ -122,17 +162,14 @@ CsvTable parse_csv(std::string_view text, const std::string& source, const CsvOp
       reader.refuse(row.line, cat("it has ", row.cells.size(), " cells; the header has ", names.size(), " columns"));
     }
     const auto number = [&](size_t column) {
-      std::string_view cell = trim(row.cells[column]);
-      if (cell.size() > 1 && cell[0] == '+' && cell[1] != '-') cell.remove_prefix(1);
-      double wide = 0;
-      const auto [end, reason] = std::from_chars(cell.data(), cell.data() + cell.size(), wide);
-      const float value = static_cast<float>(wide);
-      if (reason != std::errc() || end != cell.data() + cell.size() || !std::isfinite(value)) {
-        reader.refuse(row.line, cat("column ", column + 1, " ('", names[column], "') holds '", cell.substr(0, 40),
-                                    "', which is not a finite number; correct the cell, or name the column as label or"
-                                    " among those to ignore"));
+      const std::optional<float> value = finite_number(row.cells[column]);
+      if (!value) {
+        reader.refuse(row.line,
+                      cat("column ", column + 1, " ('", names[column], "') holds '", row.cells[column].substr(0, 40),
+                          "', which is not a finite number; correct the cell, or name the column as label or"
+                          " among those to ignore"));
       }
-      return value;
+      return *value;
     };
     for (size_t column = 0; column < names.size(); ++column) {
       if (uses[column] == Use::kFeature) features.push_back(number(column));

@@ -24,6 +24,11 @@ struct CsvTable {
   std::vector<std::string> features;  // names of the feature columns
 };
 
+// A matrix of numbers, f32 [rows, columns]; a first row with a cell that is no number names the columns and is passed
+// over.
+Literal read_matrix(const std::string& path, char separator = ',');
+Literal parse_matrix(std::string_view text, const std::string& source, char separator = ',');
+
 CsvTable read_csv(const std::string& path, const CsvOptions& options = {});
 CsvTable parse_csv(std::string_view text, const std::string& source, const CsvOptions& options = {});
 

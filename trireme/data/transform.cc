@@ -128,6 +128,18 @@ Literal center_crop(const Literal& image, int64_t height, int64_t width) {
   return window(image, (size.height - height) / 2, (size.width - width) / 2, height, width);
 }
 
+Literal resize_weights(int64_t from, int64_t to) {
+  if (from < 1 || to < 1)
+    throw Error(Code::kInvalidArgument, cat("resize: from ", from, " to ", to, "; both are 1 or more"));
+  Literal out = Literal::zeros(f32, {to, from});
+  auto* row = static_cast<float*>(out.mutable_data());
+  for (const Taps& taps : triangle_taps(from, to)) {
+    std::copy(taps.weights.begin(), taps.weights.end(), row + taps.first);
+    row += from;
+  }
+  return out;
+}
+
 Literal resize(const Literal& image, int64_t height, int64_t width) {
   const Size size = size_of_image(image, "resize");
   if (image.dtype() != u8 && image.dtype() != f32) {

@@ -30,5 +30,7 @@ Literal center_crop(const Literal& image, int64_t height, int64_t width);
 // u8 or f32, by a triangle filter as wide as the step between samples: bilinear when growing, free of aliasing when
 // shrinking.
 Literal resize(const Literal& image, int64_t height, int64_t width);
+// The same filter for one axis as a matrix, f32 [to, from]: each row adds up to 1.
+Literal resize_weights(int64_t from, int64_t to);
 
 }  // namespace trireme::data

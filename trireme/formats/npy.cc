@@ -25,7 +25,7 @@ constexpr NumpyType kTypes[] = {{f64, "f8"}, {f32, "f4"}, {f16, "f2"}, {i8, "i1"
                                 {i64, "i8"}, {u8, "u1"},  {u16, "u2"}, {u32, "u4"}, {u64, "u8"}, {boolean, "b1"}};
 
 // What the header's Python dictionary says: {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }.
-struct Header {
+struct Dictionary {
   std::string descr;
   bool columns_first = false;
   std::vector<int64_t> shape;
@@ -35,8 +35,8 @@ class HeaderParser {
  public:
   HeaderParser(std::string_view text, const std::string& source) : text_(text), source_(source) {}
 
-  Header parse() {
-    Header header;
+  Dictionary parse() {
+    Dictionary out;
     int seen = 0;  // one bit per key
     expect('{');
     while (!accept('}')) {
@@ -49,13 +49,13 @@ class HeaderParser {
           throw Error(Code::kUnsupported,
                       cat("npy file '", source_, "': arrays of records are not read; save each field on its own"));
         }
-        header.descr = quoted();
+        out.descr = quoted();
       } else if (key == "fortran_order") {
         seen |= 2;
-        header.columns_first = truth();
+        out.columns_first = truth();
       } else if (key == "shape") {
         seen |= 4;
-        header.shape = sizes();
+        out.shape = sizes();
       } else {
         refuse(cat("unknown header key '", key.substr(0, 40), "'"));
       }
@@ -65,7 +65,7 @@ class HeaderParser {
       }
     }
     if (seen != 7) refuse("the header lacks one of descr, fortran_order, shape");
-    return header;
+    return out;
   }
 
  private:
@@ -139,58 +139,77 @@ void reorder(const std::byte* from, std::byte* to, const Shape& shape, size_t wi
   }
 }
 
+[[noreturn]] void refuse(const std::string& source, const std::string& what) {
+  throw Error(Code::kDataLoss, cat("npy file '", source, "': ", what));
+}
+
 }  // namespace
 
-Literal parse_npy(std::span<const std::byte> bytes, const std::string& source) {
-  const auto refuse = [&](const std::string& what) -> Error {
-    return {Code::kDataLoss, cat("npy file '", source, "': ", what)};
-  };
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (text.substr(0, kMagic.size()) != kMagic) throw refuse("it does not start with NumPy's signature");
-  if (text.size() < 10) throw refuse("it is cut short inside the header");
-  const int version = std::to_integer<int>(bytes[6]);
-  if (version < 1 || version > 3) throw refuse(cat("format version ", version, " is unknown; 1 to 3 are read"));
+NpyHeader parse_npy_header(std::span<const std::byte> beginning, const std::string& source) {
+  const std::string_view text(reinterpret_cast<const char*>(beginning.data()), beginning.size());
+  if (text.substr(0, kMagic.size()) != kMagic) refuse(source, "it does not start with NumPy's signature");
+  if (text.size() < 10) refuse(source, "it is cut short inside the header");
+  const int version = std::to_integer<int>(beginning[6]);
+  if (version < 1 || version > 3) refuse(source, cat("format version ", version, " is unknown; 1 to 3 are read"));
   const size_t start = version == 1 ? 10 : 12;
-  if (text.size() < start) throw refuse("it is cut short inside the header");
+  if (text.size() < start) refuse(source, "it is cut short inside the header");
   size_t length = 0;
-  for (size_t i = start; i-- > 8;) length = length << 8 | std::to_integer<size_t>(bytes[i]);
+  for (size_t i = start; i-- > 8;) length = length << 8 | std::to_integer<size_t>(beginning[i]);
   if (length > text.size() - start) {
-    throw refuse(cat("it claims a header of ", length, " bytes, but only ", text.size() - start, " follow"));
+    refuse(source, cat("it claims a header of ", length, " bytes, but only ", text.size() - start, " follow"));
   }
-  const Header header = HeaderParser(text.substr(start, length), source).parse();
+  const Dictionary dictionary = HeaderParser(text.substr(start, length), source).parse();
 
   const bool ordered =
-      !header.descr.empty() && std::string_view("<>|=").find(header.descr[0]) != std::string_view::npos;
-  const std::string code = header.descr.substr(ordered ? 1 : 0);
+      !dictionary.descr.empty() && std::string_view("<>|=").find(dictionary.descr[0]) != std::string_view::npos;
+  const std::string code = dictionary.descr.substr(ordered ? 1 : 0);
   const auto* type = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return code == t.code; });
   if (type == std::end(kTypes)) {
-    throw Error(Code::kUnsupported, cat("npy file '", source, "': element type '", header.descr.substr(0, 40),
+    throw Error(Code::kUnsupported, cat("npy file '", source, "': element type '", dictionary.descr.substr(0, 40),
                                         "' is not read; save it as floating numbers, integers or bool"));
   }
-  Shape shape;
   try {
-    shape = Shape(header.shape);
+    return {type->dtype, Shape(dictionary.shape), dictionary.columns_first, dictionary.descr[0] == '>', start + length};
   } catch (const Error& error) {
-    throw refuse(error.what());
+    refuse(source, error.what());
   }
-  const size_t width = size_of(type->dtype), needed = static_cast<size_t>(shape.elements()) * width;
-  const std::span<const std::byte> payload = bytes.subspan(start + length);
-  if (payload.size() != needed) {
-    throw refuse(cat(type->dtype, shape, " takes ", needed, " bytes, but ", payload.size(), " follow the header"));
+}
+
+void NpyHeader::check_payload(uint64_t given, const std::string& source) const {
+  const uint64_t needed = static_cast<uint64_t>(shape.elements()) * size_of(dtype);
+  if (given != needed) {
+    refuse(source, cat(dtype, shape, " takes ", needed, " bytes, but ", given, " follow the header"));
   }
-  Literal out = Literal::zeros(type->dtype, shape);
+}
+
+Literal parse_npy(std::span<const std::byte> bytes, const std::string& source,
+                  const std::shared_ptr<const void>& owner) {
+  const NpyHeader header = parse_npy_header(bytes, source);
+  const std::span<const std::byte> payload = bytes.subspan(header.bytes);
+  header.check_payload(payload.size(), source);
+  const size_t width = size_of(header.dtype);
+  const auto check_flags = [&](const std::byte* data) {
+    if (header.dtype != boolean) return;
+    if (std::any_of(data, data + payload.size(), [](std::byte b) { return b > std::byte{1}; })) {
+      refuse(source, "an element of a bool array is neither 0 nor 1");
+    }
+  };
+  const bool as_it_lies = !header.columns_first && (!header.big_endian || width == 1) && !payload.empty();
+  if (owner && as_it_lies && reinterpret_cast<uintptr_t>(payload.data()) % width == 0) {
+    check_flags(payload.data());
+    return {header.dtype, header.shape, owner, payload.data()};
+  }
+  Literal out = Literal::zeros(header.dtype, header.shape);
   auto* data = static_cast<std::byte*>(out.mutable_data());
   if (header.columns_first) {
-    reorder(payload.data(), data, shape, width);
-  } else if (needed > 0) {
-    std::memcpy(data, payload.data(), needed);
+    reorder(payload.data(), data, header.shape, width);
+  } else if (!payload.empty()) {
+    std::memcpy(data, payload.data(), payload.size());
   }
-  if (header.descr[0] == '>') {
-    for (size_t i = 0; i < needed; i += width) std::reverse(data + i, data + i + width);
+  if (header.big_endian) {
+    for (size_t i = 0; i < payload.size(); i += width) std::reverse(data + i, data + i + width);
   }
-  if (type->dtype == boolean && std::any_of(data, data + needed, [](std::byte b) { return b > std::byte{1}; })) {
-    throw refuse("an element of a bool array is neither 0 nor 1");
-  }
+  check_flags(data);
   return out;
 }
 
@@ -199,7 +218,7 @@ Literal read_npy(const std::string& path) {
   return parse_npy(file->bytes(), path);
 }
 
-void write_npy(const std::string& path, const Literal& value) {
+std::string npy_header(const Literal& value, const std::string& path) {
   const auto* type =
       std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return value.dtype() == t.dtype; });
   if (type == std::end(kTypes)) {
@@ -208,15 +227,18 @@ void write_npy(const std::string& path, const Literal& value) {
   }
   std::string shape = "(";
   for (const int64_t size : value.shape()) shape += cat(size, ",");
-  std::string header = cat("{'descr': '", size_of(value.dtype()) == 1 ? "|" : "<", type->code,
-                           "', 'fortran_order': False, 'shape': ", shape, "), }");
+  std::string text = cat("{'descr': '", size_of(value.dtype()) == 1 ? "|" : "<", type->code,
+                         "', 'fortran_order': False, 'shape': ", shape, "), }");
   // Signature, version and length take 10 bytes; NumPy pads the whole to a multiple of 64 and ends it with a newline.
-  header.append((64 - (10 + header.size() + 1) % 64) % 64, ' ');
-  header += '\n';
+  text.append((64 - (10 + text.size() + 1) % 64) % 64, ' ');
+  text += '\n';
+  const char prefix[] = {1, 0, static_cast<char>(text.size() & 0xFF), static_cast<char>(text.size() >> 8)};
+  return cat(kMagic, std::string_view(prefix, 4), text);
+}
+
+void write_npy(const std::string& path, const Literal& value) {
+  const std::string header = npy_header(value, path);
   AtomicFile file(path);
-  file.write(kMagic);
-  const char prefix[] = {1, 0, static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
-  file.write(std::string_view(prefix, 4));
   file.write(header);
   file.write(std::span(static_cast<const std::byte*>(value.data()), value.bytes()));
   file.commit();

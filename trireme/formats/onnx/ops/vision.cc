@@ -4,6 +4,7 @@
 
 #include "trireme/base/strings.h"
 #include "trireme/formats/onnx/call.h"
+#include "trireme/vision/boxes.h"
 
 namespace trireme::formats::onnx {
 
@@ -464,36 +465,19 @@ void non_max_suppression(Call& c) {
   const double overlap = c.has(3) ? c.known_numbers(3).at(0) : 0.0;
   const double least = c.has(4) ? c.known_numbers(4).at(0) : -std::numeric_limits<double>::infinity();
   const bool centred = c.integer("center_point_box", 0) != 0;
-  struct Box {
-    double y0, x0, y1, x1;
-    double area() const { return (y1 - y0) * (x1 - x0); }
-  };
   const auto box = [&](int64_t batch, int64_t k) {
     const double* v = boxes.data() + (batch * b[1] + k) * 4;
-    if (centred) return Box{v[1] - v[3] / 2, v[0] - v[2] / 2, v[1] + v[3] / 2, v[0] + v[2] / 2};
-    return Box{std::min(v[0], v[2]), std::min(v[1], v[3]), std::max(v[0], v[2]), std::max(v[1], v[3])};
-  };
-  const auto shared = [](const Box& p, const Box& q) {
-    const double h = std::min(p.y1, q.y1) - std::max(p.y0, q.y0), w = std::min(p.x1, q.x1) - std::max(p.x0, q.x0);
-    const double both = std::max(h, 0.0) * std::max(w, 0.0), either = p.area() + q.area() - both;
-    return either > 0 ? both / either : 0.0;
+    if (centred) return vision::Box{v[0] - v[2] / 2, v[1] - v[3] / 2, v[0] + v[2] / 2, v[1] + v[3] / 2};
+    // Any two opposite corners, y before x.
+    return vision::Box{std::min(v[1], v[3]), std::min(v[0], v[2]), std::max(v[1], v[3]), std::max(v[0], v[2])};
   };
   Ints chosen;
   for (int64_t batch = 0; batch < b[0]; ++batch) {
+    std::vector<vision::Box> all;
+    for (int64_t k = 0; k < s[2]; ++k) all.push_back(box(batch, k));
     for (int64_t kind = 0; kind < s[1]; ++kind) {
-      const double* score = scores.data() + (batch * s[1] + kind) * s[2];
-      Ints order;
-      for (int64_t k = 0; k < s[2]; ++k) {
-        if (score[k] > least) order.push_back(k);
-      }
-      std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return score[i] > score[j]; });
-      std::vector<Box> kept;
-      for (int64_t k : order) {
-        if (static_cast<int64_t>(kept.size()) >= most) break;
-        const Box candidate = box(batch, k);
-        if (std::any_of(kept.begin(), kept.end(), [&](const Box& other) { return shared(candidate, other) > overlap; }))
-          continue;
-        kept.push_back(candidate);
+      const std::span<const double> of_kind(scores.data() + (batch * s[1] + kind) * s[2], static_cast<size_t>(s[2]));
+      for (const int64_t k : vision::suppress(all, of_kind, {overlap, least, most})) {
         chosen.insert(chosen.end(), {batch, kind, k});
       }
     }
