@@ -14,6 +14,7 @@
 #include "trireme/formats/onnx/model.h"
 #include "trireme/formats/session.h"
 #include "trireme/vision/detection.h"
+#include "trireme/vision/draw.h"
 #include "trireme/vision/labels.h"
 #include "trireme/vision/prepare.h"
 #include "trireme/vision/text_boxes.h"
@@ -383,6 +384,27 @@ TEST(TextBoxes, FindsTextOfRealPictures) {
   }
   EXPECT_EQ(words, 21);
   EXPECT_GE(found, 15);
+}
+
+TEST(Draw, AClosedLineOfTheRightWidthInsideThePicture) {
+  const Literal black = Literal::zeros(u8, {20, 30, 3});
+  const Point square[] = {{5, 5}, {25, 5}, {25, 100}, {5, 100}};  // leaves the picture below
+  const Literal drawn = with_outline(black, square, {.colour = {1, 2, 3}, .width = 3});
+  const auto is_line = [&](int64_t y, int64_t x) {
+    const int64_t at = (y * 30 + x) * 3;
+    EXPECT_EQ(drawn.at(at) * 2, drawn.at(at + 1));
+    return drawn.at(at) == 1;
+  };
+  for (int64_t x = 5; x <= 25; ++x) {
+    for (int64_t y : {4, 5, 6}) EXPECT_TRUE(is_line(y, x)) << x << " " << y;
+  }
+  for (int64_t y = 8; y < 20; ++y) {
+    for (int64_t x = 0; x < 30; ++x) EXPECT_EQ(is_line(y, x), std::abs(x - 5) <= 1 || std::abs(x - 25) <= 1);
+  }
+  for (int64_t x = 0; x < 30; ++x) EXPECT_FALSE(is_line(0, x));
+  const Point nowhere[] = {{-1e9, 1e9}, {NAN, 3}};
+  EXPECT_TRUE(with_outline(black, {nowhere, 1}).same_bytes(black));
+  EXPECT_THROW(with_outline(Literal::zeros(u8, {20, 30, 1}), square), Error);
 }
 
 }  // namespace

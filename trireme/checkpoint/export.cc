@@ -8,6 +8,7 @@
 #include "trireme/base/file.h"
 #include "trireme/base/strings.h"
 #include "trireme/formats/safetensors.h"
+#include "trireme/ir/op_decl.h"
 #include "trireme/ir/text.h"
 #include "trireme/ops/ops.h"
 #include "trireme/passes/simplify.h"
@@ -33,6 +34,32 @@ void export_model(const std::string& folder, const std::vector<Tensor>& inputs, 
   make_folders(folder);
   formats::write_safetensors(folder + "/model.safetensors", weights);
   write_file_atomically(folder + "/model.graph", print(graph));
+}
+
+void export_graph(const std::string& folder, const Graph& graph) {
+  constexpr int64_t kFew = 16;  // elements that stay in the text
+  if (graph.input_names().size() != graph.inputs().size() || graph.output_names().size() != graph.outputs().size()) {
+    throw Error(Code::kInvalidArgument, "a graph is exported with a name for each input and output");
+  }
+  std::vector<Value> inputs = graph.inputs(), outputs;
+  std::vector<std::string> names = graph.input_names();
+  formats::Safetensors weights;
+  weights.metadata["format"] = "trireme/1";
+  Rewriter lift;
+  for (const Node* node : graph.nodes()) {
+    if (!node->is("constant") || node->outputs()[0].shape.elements() <= kFew) continue;
+    std::string name = cat("weight_", weights.tensors.size());
+    while (std::find(names.begin(), names.end(), name) != names.end()) name += "_";
+    const Value constant(*node);
+    inputs.push_back(parameter(constant.dtype(), constant.shape()));
+    names.push_back(name);
+    weights.tensors.emplace(name, AttributeReader(node->op(), node->attributes()).literal("value"));
+    lift.replace(constant, inputs.back());
+  }
+  for (const Value& v : graph.outputs()) outputs.push_back(lift(v));
+  make_folders(folder);
+  formats::write_safetensors(folder + "/model.safetensors", weights);
+  write_file_atomically(folder + "/model.graph", print(Graph(inputs, outputs, names, graph.output_names())));
 }
 
 Graph import_model(const std::string& folder) {

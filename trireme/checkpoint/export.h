@@ -14,6 +14,10 @@ void export_model(const std::string& folder, const std::vector<Tensor>& inputs, 
                   const std::vector<std::string>& input_names, const std::vector<std::string>& output_names,
                   const std::vector<nn::NamedTensor>& state);
 
+// A graph with its weights as constants: those of more than a few elements become weights called weight_<n>. Throws
+// kInvalidArgument for an input or output without a name.
+void export_graph(const std::string& folder, const Graph& graph);
+
 // The graph with its weights as constants. Throws kNotFound, kDataLoss naming file and tensor.
 Graph import_model(const std::string& folder);
 
