@@ -72,6 +72,7 @@ class Emit : public OpView {
  private:
   Exporter* exporter_;
   DType given_, work_;
+  bool repeats_ = false;  // operands go in as they are, and ONNX repeats them
 };
 
 struct ExportRule {

@@ -80,6 +80,7 @@ class Exporter {
       declare(main_->add_output(), name, graph.outputs()[k].type());
     }
     name_outputs();
+    drop_unused();
   }
 
   std::string bytes() {
@@ -296,6 +297,36 @@ class Exporter {
     rename(main_, renamed);
   }
 
+  // Nodes written for operands that were then taken otherwise.
+  void drop_unused() {
+    std::unordered_set<std::string> used;
+    for (const auto& output : main_->output()) used.insert(output.name());
+    auto* nodes = main_->mutable_node();
+    int kept = nodes->size();
+    for (int n = nodes->size() - 1; n >= 0; --n) {
+      const auto& outputs = nodes->Get(n).output();
+      if (std::any_of(outputs.begin(), outputs.end(), [&](const std::string& each) { return used.contains(each); })) {
+        note_used(nodes->Get(n), used);
+        nodes->SwapElements(n, --kept);
+      }
+    }
+    nodes->DeleteSubrange(0, kept);
+    auto* weights = main_->mutable_initializer();
+    for (int k = weights->size() - 1; k >= 0; --k) {
+      if (used.contains(weights->Get(k).name())) continue;
+      weights_bytes_ -= weights_[static_cast<size_t>(k)].second.bytes();
+      weights_.erase(weights_.begin() + k);
+      weights->DeleteSubrange(k, 1);
+    }
+  }
+
+  static void note_used(const proto::Node& node, std::unordered_set<std::string>& used) {
+    used.insert(node.input().begin(), node.input().end());
+    for (const auto& attribute : node.attribute()) {
+      for (const auto& inner : attribute.g().node()) note_used(inner, used);
+    }
+  }
+
   bool is_output(const std::string& name) const {
     return std::any_of(main_->output().begin(), main_->output().end(), [&](const auto& o) { return o.name() == name; });
   }
@@ -328,11 +359,23 @@ class Exporter {
 
 // --- Emit -----------------------------------------------------------------------------------------------------------
 
+// What the value is a repetition of, along axes aligned at the last, as ONNX's operators repeat their operands.
+static const Value& unrepeated(const Value& v) { return v.node().is("broadcast_to") ? v.node().inputs()[0] : v; }
+
 Emit::Emit(Exporter& exporter, const Node& node, DType type)
-    : OpView(node), exporter_(&exporter), given_(given_type(node)), work_(type) {}
+    : OpView(node), exporter_(&exporter), given_(given_type(node)), work_(type) {
+  if (node.op().kind.value != trireme::Kind::kElementwise || node.op().is_composite()) return;
+  Shape together;
+  for (const Value& v : node.inputs()) {
+    Shape wider;
+    if (!broadcast_shapes(together, unrepeated(v).shape(), &wider)) return;
+    together = wider;
+  }
+  repeats_ = together == node.outputs()[0].shape;
+}
 
 std::string Emit::in(int i) {
-  const std::string given = exporter_->name_of(x(i));
+  const std::string given = exporter_->name_of(repeats_ ? unrepeated(x(i)) : x(i));
   return x(i).dtype() == given_ ? cast(given, given_, work_) : given;
 }
 
