@@ -6,7 +6,7 @@ namespace trireme::formats::onnx {
 
 namespace {
 
-constexpr int64_t kMaxRounds = 100'000;
+constexpr int64_t kMaxRounds = 10000;
 
 bool truth(const Literal& literal) { return literal.elements() > 0 && literal.at(0) != 0.0; }
 
