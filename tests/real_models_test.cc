@@ -92,6 +92,24 @@ TEST_P(RealModel, Mnist8) {
   expect_shipped_outputs(folder + "/model.onnx", folder, 1e-4, 1e-3);
 }
 
+// The same model cut after each of its layers, so that a failure names the first wrong one.
+TEST_P(RealModel, Mnist8LayerByLayer) {
+  MODEL_FOLDER(archive, "mnist_8_per_layer.tar.zst");
+  const TemporaryFolder folder;
+  if (std::system(cat("zstd -q -d -c '", archive, "' | tar x -C '", folder.path(), "'").c_str()) != 0) {
+    GTEST_SKIP() << "zstd and tar are needed to unpack it";
+  }
+  int layers = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
+    if (entry.path().extension() != ".onnx") continue;
+    SCOPED_TRACE(entry.path().filename());
+    // Sums of hundreds of terms of size 1 that cancel.
+    expect_shipped_outputs(entry.path().string(), entry.path().parent_path().string(), 1e-4, 5e-4);
+    ++layers;
+  }
+  EXPECT_EQ(layers, 12);
+}
+
 TEST_P(RealModel, SuperResolution) {
   MODEL_FOLDER(folder, "super_resolution_10");
   if (GetParam() == "missing-top20") GTEST_SKIP() << "the same primitives as minimal-13; each takes 40 s";

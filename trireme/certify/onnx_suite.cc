@@ -67,21 +67,14 @@ std::vector<std::string> sorted_files(const fs::path& folder, const std::string&
   return out;
 }
 
-// The folders of data sets of a case. Those of the big topologies lie beside the model: light_vgg19.onnx,
-// light_vgg19_output_0.pb.
+// The data sets of a case: folders beside the model. Those of the big topologies have none: light_vgg19.onnx lies
+// beside light_vgg19_output_0.pb.
 struct Sets {
   std::vector<std::string> inputs, outputs;
 };
 
 std::vector<Sets> data_sets(const fs::path& model) {
   std::vector<Sets> sets;
-  if (model.filename() != "model.onnx") {
-    Sets set;
-    const std::string output = (model.parent_path() / (model.stem().string() + "_output_0.pb")).string();
-    if (file_exists(output)) set.outputs.push_back(output);
-    sets.push_back(set);
-    return sets;
-  }
   std::vector<fs::path> folders;
   for (const auto& entry : fs::directory_iterator(model.parent_path())) {
     if (entry.is_directory() && entry.path().filename().string().starts_with("test_data_set"))
@@ -90,6 +83,10 @@ std::vector<Sets> data_sets(const fs::path& model) {
   std::sort(folders.begin(), folders.end());
   for (const auto& folder : folders) {
     sets.push_back({sorted_files(folder, "input_"), sorted_files(folder, "output_")});
+  }
+  if (folders.empty()) {
+    const std::string output = (model.parent_path() / (model.stem().string() + "_output_0.pb")).string();
+    sets.push_back({{}, file_exists(output) ? std::vector<std::string>{output} : std::vector<std::string>()});
   }
   return sets;
 }

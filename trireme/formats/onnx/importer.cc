@@ -125,9 +125,9 @@ const Item* Scope::find(const std::string& name) {
 const Item& Importer::lookup(Scope& scope, const std::string& name, const std::string& who) {
   const Item* found = scope.find(name);
   if (found == nullptr) {
-    throw Error(Code::kDataLoss, cat(model_->source, ": ", who, " uses '", name,
-                                     "', which nothing before it makes (the nodes are out of order, form a cycle, or "
-                                     "the name is wrong)"));
+    throw Error(Code::kDataLoss,
+                cat(model_->source, ": ", who, " uses '", name,
+                    "', which nothing makes before it (the nodes form a cycle, or the name is wrong)"));
   }
   return *found;
 }
@@ -155,7 +155,56 @@ int64_t Importer::opset_of(const std::string& domain, const Scope& scope) const 
   return at == opsets->end() ? 1 : at->second;
 }
 
-std::vector<Item> Importer::build_nodes(const google::protobuf::RepeatedPtrField<proto::Node>& nodes, Scope& scope) {
+namespace {
+
+using Nodes = google::protobuf::RepeatedPtrField<proto::Node>;
+
+// The names a node uses, also inside its graphs.
+template <class F>
+void each_use(const proto::Node& node, F use) {
+  for (const std::string& name : node.input()) use(name);
+  for (const auto& attribute : node.attribute()) {
+    for (const auto& inner : attribute.g().node()) each_use(inner, use);
+    for (const auto& output : attribute.g().output()) use(output.name());
+  }
+}
+
+// The order in which nodes are built: makers before users. The format asks for files in such an order; some are not.
+// Nodes in a circle come in some order, and the first that misses an operand is refused.
+std::vector<int> run_order(const Nodes& nodes) {
+  std::unordered_map<std::string_view, int> maker;
+  for (int n = 0; n < nodes.size(); ++n) {
+    for (const std::string& output : nodes.Get(n).output()) maker.emplace(output, n);
+  }
+  std::vector<int> order, stack;
+  std::vector<bool> entered(static_cast<size_t>(nodes.size()), false), done = entered;
+  for (int root = 0; root < nodes.size(); ++root) {
+    stack.push_back(root);
+    while (!stack.empty()) {
+      const int n = stack.back();
+      if (done[static_cast<size_t>(n)]) {
+        stack.pop_back();
+        continue;
+      }
+      if (entered[static_cast<size_t>(n)]) {
+        stack.pop_back();
+        done[static_cast<size_t>(n)] = true;
+        order.push_back(n);
+        continue;
+      }
+      entered[static_cast<size_t>(n)] = true;
+      each_use(nodes.Get(n), [&](const std::string& name) {
+        const auto at = maker.find(name);
+        if (at != maker.end() && !entered[static_cast<size_t>(at->second)]) stack.push_back(at->second);
+      });
+    }
+  }
+  return order;
+}
+
+}  // namespace
+
+std::vector<Item> Importer::build_nodes(const Nodes& nodes, Scope& scope) {
   struct Depth {
     int* depth;
     explicit Depth(int* d) : depth(d) { ++*depth; }
@@ -166,7 +215,7 @@ std::vector<Item> Importer::build_nodes(const google::protobuf::RepeatedPtrField
     throw Error(Code::kUnsupported, cat(model_->source, ": functions or subgraphs lie more than ", kMaxDepth,
                                         " deep in one another; a function that calls itself cannot be imported"));
   }
-  for (const proto::Node& node : nodes) build_node(node, scope);
+  for (const int n : run_order(nodes)) build_node(nodes.Get(n), scope);
   return {};
 }
 
