@@ -129,6 +129,24 @@ class Convert(unittest.TestCase):
             (self.root / "a.pt").write_bytes(archive({"a/data.pkl": pickle.dumps(values, protocol)}))
             self.refused(["holds no tensor"], "a.pt", "b.safetensors")
 
+    def test_models(self):
+        model = ROOT / "tests/fuzz/corpus/onnx/convolution"
+        (self.root / "model.onnx").write_bytes(model.read_bytes())
+        outputs = []
+        for source, target in [("model.onnx", "folder"), ("folder", "again.onnx"), ("again.onnx", "twice")]:
+            done = subprocess.run([COMMAND, "convert", source, target, "--json"], cwd=self.root, capture_output=True,
+                                  text=True, check=True)
+            self.assertGreater(json.loads(done.stdout)["nodes"], 0)
+            ran = subprocess.run([COMMAND, "run", target, "--json"], cwd=self.root, capture_output=True, text=True,
+                                 check=True)
+            outputs.append([(each["type"], round(each["sum"], 4)) for each in json.loads(ran.stdout)["outputs"]])
+        self.assertEqual(outputs[0], outputs[1])
+        self.assertEqual(outputs[0], outputs[2])
+        self.refused(["cannot write the model", ".onnx file or a folder"], "model.onnx", "model.txt")
+        self.refused(["--dtype", "keeps its types"], "model.onnx", "other", "--dtype", "f16")
+        (self.root / "cut.onnx").write_bytes(model.read_bytes()[:-20])
+        self.refused(["no ONNX model"], "cut.onnx", "other")
+
 
 if __name__ == "__main__":
     unittest.main()
