@@ -7,8 +7,8 @@
 
 #include "trireme/base/error.h"
 #include "trireme/base/strings.h"
+#include "trireme/formats/session.h"
 #include "trireme/ir/op_decl.h"
-#include "trireme/tensor/tensor.h"
 
 namespace trireme::certify {
 
@@ -115,13 +115,7 @@ Graph with_constants_as_inputs(const Graph& graph, std::vector<Literal>& values)
 std::vector<Literal> compute(const std::vector<Value>& values) {
   std::vector<Literal> literals;
   const Graph graph = with_constants_as_inputs(Graph({}, values), literals);
-  std::vector<Tensor> tensors;
-  for (const Literal& each : literals) tensors.emplace_back(each);
-  const auto outputs = run(graph, tensors);
-  eval(outputs);
-  std::vector<Literal> out;
-  for (const Tensor& each : outputs) out.push_back(each.literal());
-  return out;
+  return formats::compute(graph, literals);
 }
 
 Outcome compare_module(const Module& module, const std::string& path) {

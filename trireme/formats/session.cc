@@ -46,16 +46,6 @@ void flatten(const HostValue& value, std::vector<Literal>& tensors) {
   for (const HostValue& each : value.items) flatten(each, tensors);
 }
 
-std::vector<Literal> compute(const Graph& graph, std::span<const Literal> inputs) {
-  std::vector<Tensor> tensors;
-  for (const Literal& each : inputs) tensors.emplace_back(each);
-  const auto outputs = run(graph, tensors);
-  eval(outputs);
-  std::vector<Literal> out;
-  for (const Tensor& each : outputs) out.push_back(each.literal());
-  return out;
-}
-
 HostValue assemble(const Layout& layout, const std::vector<Literal>& outputs) {
   HostValue out;
   out.kind = layout.kind;
@@ -75,6 +65,16 @@ bool holds(const Guard& guard, const std::vector<Literal>& tensors) {
 }
 
 }  // namespace
+
+std::vector<Literal> compute(const Graph& graph, std::span<const Literal> inputs) {
+  std::vector<Tensor> tensors;
+  for (const Literal& each : inputs) tensors.emplace_back(each);
+  const auto outputs = trireme::run(graph, tensors);
+  eval(outputs);
+  std::vector<Literal> out;
+  for (const Tensor& each : outputs) out.push_back(each.literal());
+  return out;
+}
 
 const Imported& Session::find_or_import(const std::vector<HostValue>& values, const std::vector<bool>& given,
                                         const std::vector<Literal>& tensors) {

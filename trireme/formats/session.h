@@ -6,6 +6,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,9 @@ class Session {
   const Imported* last_ = nullptr;
   int imports_ = 0;
 };
+
+// A graph computed once on the current device: a value for each input, and one of each output.
+std::vector<Literal> compute(const Graph& graph, std::span<const Literal> inputs);
 
 // A value for an input: uniform numbers, floats in [-1, 1), integers in [0, 8), flags. Free sizes become `free`. Throws
 // kUnsupported where a value cannot be made up: text, sequences, an input of undeclared shape.

@@ -158,40 +158,9 @@ Value Importer::lookup(Scope& scope, const Operand& operand, const std::string& 
   return (*found)[static_cast<size_t>(operand.result)];
 }
 
-bool Importer::depends(const Value& value) {
-  std::vector<const Node*> stack{&value.node()};
-  while (!stack.empty()) {
-    const Node* node = stack.back();
-    if (depends_.contains(node)) {
-      stack.pop_back();
-      continue;
-    }
-    bool ready = true, any = node->is("parameter");
-    for (const Value& input : node->inputs()) {
-      if (!input) continue;
-      const auto at = depends_.find(&input.node());
-      if (at == depends_.end()) {
-        stack.push_back(&input.node());
-        ready = false;
-      } else {
-        any = any || at->second.second;
-      }
-    }
-    if (!ready) continue;
-    stack.pop_back();
-    depends_[node] = {Value(*node), any};
-  }
-  return depends_.at(&value.node()).second;
-}
-
 std::optional<Literal> Importer::constant(const Value& value) {
-  if (value.node().is("constant")) {
-    return AttributeReader(value.node().op(), value.node().attributes()).literal("value");
-  }
-  const auto key = std::make_pair(&value.node(), value.index());
-  const auto at = known_.find(key);
-  if (at != known_.end()) return at->second.second;
-  if (depends(value)) return std::nullopt;
+  if (value.node().is("constant")) return values_.fold(value);
+  if (values_.depends(value)) return std::nullopt;
   int64_t elements = 0;
   const Graph graph({}, {value});
   for (const Node* node : graph.nodes()) {
@@ -200,9 +169,7 @@ std::optional<Literal> Importer::constant(const Value& value) {
     if (elements > kMaxKnown || node->is("while_loop")) return std::nullopt;
   }
   if (!reference::can_evaluate(graph)) return std::nullopt;
-  const Literal literal = reference::evaluate(graph, {})[0];
-  known_[key] = {value, literal};
-  return literal;
+  return values_.fold(value);
 }
 
 // --- operations ---

@@ -1,11 +1,11 @@
 // The import of one function. Internal to formats/stablehlo.
 #pragma once
 
-#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "trireme/formats/known_values.h"
 #include "trireme/formats/stablehlo/call.h"
 
 namespace trireme::formats::stablehlo {
@@ -46,12 +46,11 @@ class Importer {
 
  private:
   void build_operation(const Operation& operation, Scope& scope);
-  bool depends(const Value& value);
 
   const Module* module_;
   std::vector<Check> checks_;
-  std::unordered_map<const Node*, std::pair<Value, bool>> depends_;
-  std::map<std::pair<const Node*, uint32_t>, std::pair<Value, Literal>> known_;
+  const Evaluate no_values_;  // arguments have none at hand
+  KnownValues values_{no_values_};
   int depth_ = 0;
   int64_t built_ = 0;
 };
