@@ -308,14 +308,14 @@ class ExternalData : public testing::Test {
     return model(parts);
   }
   void SetUp() override {
-    make_folders(folder / "model");
-    write_file_atomically(folder / "model/w.bin", raw<float>({0, 10, 20, 30}));
-    write_file_atomically(folder / "secret", raw<float>({0, 10, 20, 30}));
+    make_folders(folder_ / "model");
+    write_file_atomically(folder_ / "model/w.bin", raw<float>({0, 10, 20, 30}));
+    write_file_atomically(folder_ / "secret", raw<float>({0, 10, 20, 30}));
   }
   Imported import(const std::string& location, int64_t offset = 4) {
-    return parse(with(location, offset), folder / "model").import_with(1);
+    return parse(with(location, offset), folder_ / "model").import_with(1);
   }
-  TemporaryFolder folder;
+  TemporaryFolder folder_;
 };
 
 TEST_F(ExternalData, IsReadFromTheModelsFolder) {
@@ -326,9 +326,9 @@ TEST_F(ExternalData, IsReadFromTheModelsFolder) {
 }
 
 TEST_F(ExternalData, IsNotReadFromElsewhere) {
-  std::filesystem::create_symlink(folder / "secret", folder / "model/link");
+  std::filesystem::create_symlink(folder_ / "secret", folder_ / "model/link");
   for (const std::string& location :
-       {std::string("../secret"), folder / "secret", std::string("link"), std::string("a/../../secret")}) {
+       {std::string("../secret"), folder_ / "secret", std::string("link"), std::string("a/../../secret")}) {
     expect_error([&] { import(location); }, Code::kDataLoss, HasSubstr("outside the model's folder"));
   }
   expect_error([&] { import("missing.bin"); }, Code::kNotFound, HasSubstr("missing.bin"));

@@ -37,7 +37,7 @@ class Emit : public OpView {
   std::string add(std::string_view op, const Names& inputs, const Properties& properties = {});
   Names add(std::string_view op, const Names& inputs, const Properties& properties, size_t outputs);
   // The node's result k, in the working type where the first operand's type is due.
-  void give(std::string value, int k = 0);
+  void give(const std::string& value, int k = 0);
   void give(std::string_view op, const Names& inputs, const Properties& properties = {}) {
     give(add(op, inputs, properties));
   }

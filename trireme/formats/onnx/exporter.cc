@@ -391,7 +391,7 @@ Names Emit::add(std::string_view op, const Names& inputs, const Properties& prop
   return made;
 }
 
-void Emit::give(std::string value, int k) {
+void Emit::give(const std::string& value, int k) {
   const bool converted = y(k).dtype() == given_ && work_ != given_;
   exporter_->set(y(k), converted ? cast(value, work_, given_) : value);
 }
