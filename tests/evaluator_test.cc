@@ -178,8 +178,10 @@ TEST(Evaluator, PerturbationIsAFunctionOfTheSeed) {
 TEST(Accuracy, FollowsCancellation) {
   const Value x = parameter(f32, {1000});
   std::vector<double> values(1000);
-  for (size_t i = 0; i < values.size(); ++i)
-    values[i] = (i % 2 ? -1.0 : 1.0) * (1.0 + 1e-3 * static_cast<double>(i / 2));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const size_t pair = i / 2;
+    values[i] = (i % 2 ? -1.0 : 1.0) * (1.0 + 1e-3 * static_cast<double>(pair));
+  }
   const Graph graph({x}, {ops::reduce_sum(x)});
   const Literal literal = Literal::from_doubles(f32, {1000}, values);
   const auto expectation = reference::expect(graph, as_evaluated({literal}));

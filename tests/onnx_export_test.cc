@@ -28,7 +28,6 @@ namespace {
 namespace onnx = formats::onnx;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsSubsetOf;
 
 formats::Imported imported(const std::string& bytes, const std::vector<Literal>& inputs,
                            const std::string& folder = {}) {

@@ -2,6 +2,7 @@
 // checked by the reference evaluator against numbers worked out by hand.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 

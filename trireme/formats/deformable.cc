@@ -59,8 +59,8 @@ Value deformable_convolution(const Value& given, const Value& w, const Value& of
   const Value base = (ops::iota(places, i64, 0) * static_cast<double>(areas) + ops::iota(places, i64, 1)) *
                      static_cast<double>(height * width);
   Value sampled;
-  for (int corner = 0; corner < 4; ++corner) {
-    const Value row = top + static_cast<double>(corner / 2), column = left + static_cast<double>(corner % 2);
+  for (const auto& [below, beside] : {std::pair(0.0, 0.0), {0.0, 1.0}, {1.0, 0.0}, {1.0, 1.0}}) {
+    const Value row = top + below, column = left + beside;
     const auto inside = [](const Value& v, int64_t size) {
       return ops::and_(ops::compare(v, 0.0, "ge"), ops::compare(v, static_cast<double>(size - 1), "le"));
     };

@@ -38,7 +38,7 @@ ZipPointer open_archive(SourcePointer source, int flags, const std::string& name
   zip_error_init(&error);
   ZipPointer archive(zip_open_from_source(source.get(), flags, &error));
   if (archive) {
-    source.release();
+    (void)source.release();
     return archive;
   }
   const std::string reason = zip_error_strerror(&error);
@@ -152,7 +152,7 @@ void write_zip(const std::string& path, const std::vector<ZipPart>& entries, boo
         made(zip_source_buffer_fragment_create(fragments.data(), fragments.size(), 0, nullptr), path);
     const zip_int64_t index = zip_file_add(archive.get(), entry.name.c_str(), content.get(), ZIP_FL_ENC_UTF_8);
     if (index < 0) fail(zip_strerror(archive.get()));
-    content.release();
+    (void)content.release();
     const auto place = static_cast<zip_uint64_t>(index);
     constexpr zip_uint16_t kFirstDay = 1 << 5 | 1;  // 1 January 1980, so that files do not depend on the clock
     if (zip_set_file_compression(archive.get(), place, deflate ? ZIP_CM_DEFLATE : ZIP_CM_STORE, 0) != 0 ||
@@ -161,7 +161,7 @@ void write_zip(const std::string& path, const std::vector<ZipPart>& entries, boo
     }
   }
   if (zip_close(archive.get()) != 0) fail(zip_strerror(archive.get()));
-  archive.release();
+  (void)archive.release();
   if (zip_source_open(target.get()) != 0) fail("its bytes cannot be read back");
   AtomicFile file(path);
   std::vector<char> block(size_t{1} << 20);
