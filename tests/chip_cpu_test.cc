@@ -598,6 +598,28 @@ TEST(CpuConvolution, ManyForms) {
   }
 }
 
+// Channels that a decay has put to sleep: all their weights are denormals, which the chip multiplies on another scale.
+TEST(CpuConvolution, FaintChannels) {
+  const Cpu cpu;
+  std::mt19937 random(41);
+  for (size_t i : {size_t{0}, size_t{1}, size_t{5}, size_t{15}}) {  // padded, 1 x 1, groups, small images
+    const ConvolutionForm& g = kConvolutionForms[i];
+    for (double size : {1e-3, 1e4, 1e35}) {
+      SCOPED_TRACE(cat("form ", i, " pixels of size ", size));
+      const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
+      std::vector<double> pixels = random_literal(x.type(), random).to_doubles();
+      for (double& v : pixels) v *= size;
+      std::vector<double> weights = random_literal(w.type(), random).to_doubles();
+      const size_t inner = weights.size() / static_cast<size_t>(g.w[0]);
+      for (size_t k = 0; k < weights.size(); ++k) weights[k] *= k / inner % 3 == 1 ? 1e-39 : k / inner % 3 == 2 ? 0 : 1;
+      check(cpu, Graph({x, w}, {g.of(x, w)}),
+            {Literal::from_doubles(f32, g.x, pixels), Literal::from_doubles(f32, g.w, weights)}, Lie::kDense,
+            Lie::kDense, 16);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
 // ---- contractions with elementwise nodes around them ----------------------------------------------------------------
 
 int epilogues_run = 0;

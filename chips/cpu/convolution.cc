@@ -2,7 +2,9 @@
 // The weights are packed once (ahead, when they are known); the columns of the right-hand matrix are gathered from the
 // image block by block (image_columns.h). Depthwise convolutions run directly.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 #include "chips/cpu/convolution.h"
@@ -132,17 +134,52 @@ class Convolution {
   }
 
  private:
-  using Weights = std::vector<std::unique_ptr<PackedMatrix<T>>>;  // one matrix per group
+  struct Weights {
+    std::vector<std::unique_ptr<PackedMatrix<T>>> groups;
+    // Outputs whose weights are all denormals, or nearly (channels that a decay has put to sleep), where a processor
+    // takes a hundred times as long: their weights are packed times kRaise, and their sums multiplied by 1 / kRaise.
+    // Powers of two, so nothing is rounded but results that are denormals themselves.
+    std::vector<uint8_t> raised;  // one per output; empty: none
+  };
+  static constexpr T kRaise = T{1ULL << 63} * 2;                           // 2^64
+  static constexpr T kFaint = std::numeric_limits<T>::min() * T{1 << 26};  // times kRaise far from any overflow
 
   std::shared_ptr<const Weights> pack_weights(const void* memory) const {
     const DenseInput dense(w_, memory);  // w may be a turned or mirrored view
     auto weights = std::make_shared<Weights>();
+    MatrixView left{dense.data(), g_.type, g_.inner(), 1};
+    const std::vector<T> raised = register_type(g_.type) == g_.type ? raise(left, *weights) : std::vector<T>();
+    if (!raised.empty()) left.data = raised.data();
     for (int64_t group = 0; group < g_.groups; ++group) {
-      const MatrixView left = MatrixView{dense.data(), g_.type, g_.inner(), 1}.at(group * g_.group_outputs(), 0);
-      weights->push_back(
-          std::make_unique<PackedMatrix<T>>(left.transposed(), g_.inner(), g_.group_outputs(), micro_kernel<T>().rows));
+      weights->groups.push_back(std::make_unique<PackedMatrix<T>>(
+          left.at(group * g_.group_outputs(), 0).transposed(), g_.inner(), g_.group_outputs(), micro_kernel<T>().rows));
     }
     return weights;
+  }
+  // The weights with the faint outputs raised; empty when there are none.
+  std::vector<T> raise(const MatrixView& left, Weights& weights) const {
+    std::vector<uint8_t> raised(static_cast<size_t>(g_.outputs));
+    const T* from = static_cast<const T*>(left.data);
+    bool any = false;
+    for (int64_t o = 0; o < g_.outputs; ++o) {
+      const T* row = from + o * g_.inner();
+      const bool faint = std::all_of(row, row + g_.inner(), [](T w) { return std::abs(w) < kFaint; });
+      raised[static_cast<size_t>(o)] = faint && std::any_of(row, row + g_.inner(), [](T w) { return w != 0; });
+      any |= raised[static_cast<size_t>(o)] != 0;
+    }
+    if (!any) return {};
+    std::vector<T> values(from, from + g_.outputs * g_.inner());
+    for (int64_t o = 0; o < g_.outputs; ++o) {
+      if (!raised[static_cast<size_t>(o)]) continue;
+      micro_kernel<T>().scale(g_.inner(), kRaise, values.data() + o * g_.inner());
+    }
+    weights.raised = std::move(raised);
+    return values;
+  }
+
+  static void lower(const Weights& weights, int64_t output, T* sums, int64_t count) {
+    if (weights.raised.empty() || !weights.raised[static_cast<size_t>(output)]) return;
+    micro_kernel<T>().scale(count, 1 / kRaise, sums);
   }
 
   // Block b is (group, image, block of columns); returns how many columns it has.
@@ -159,13 +196,15 @@ class Convolution {
     const int64_t group = b / blocks_ / images_, image = b / blocks_ % images_, column = b % blocks_ * column_step_;
     const int64_t rows = std::min(row_step_, g_.group_outputs() - row);
     if (rows <= 0 || columns <= 0) return;
-    const PackedMatrix<T>& left = *weights[static_cast<size_t>(group)];
+    const PackedMatrix<T>& left = *weights.groups[static_cast<size_t>(group)];
     const auto a_source = [&](int64_t r, int64_t, int64_t p, int64_t) { return left.slice(p, row + r); };
     const int64_t pixel_count = g_.pixel_count(), first_output = group * g_.group_outputs() + row;
     if (!flat_ && y && register_type(g_.type) == g_.type) {
       T* target = reinterpret_cast<T*>(y) + (image * g_.outputs + first_output) * pixel_count + column;
       const auto done = [&](int64_t first, int64_t row_count, int64_t first_column, int64_t count) {
-        for (int64_t r = first; epilogue_ && r < first + row_count; ++r) {
+        for (int64_t r = first; r < first + row_count; ++r) {
+          lower(weights, first_output + r, target + r * pixel_count + first_column, count);
+          if (!epilogue_) continue;
           epilogue_->run(session, image * g_.outputs + first_output + r, column + first_column, count, nullptr);
         }
       };
@@ -175,6 +214,7 @@ class Convolution {
     T* block = reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(rows * columns) * sizeof(T)));
     multiply_blocks<T>(rows, columns, g_.inner(), a_source, source, block, columns,
                        [](int64_t, int64_t, int64_t, int64_t) {});
+    for (int64_t r = 0; r < rows; ++r) lower(weights, first_output + r, block + r * columns, columns);
     for (int64_t at = 0; at < columns;) {
       const int64_t n = flat_ ? (column + at) / pixel_count : image;
       const int64_t pixel = flat_ ? (column + at) % pixel_count : column + at;

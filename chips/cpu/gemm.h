@@ -22,6 +22,7 @@ struct MicroKernel {
   T (*dot)(int64_t k, const T* x, const T* y);  // both contiguous
   // y[i] = sum over t of w[t] x[i + offsets[t]], i < n rounded up to whole vectors: x and y must reach that far.
   void (*correlate)(int64_t n, int64_t taps, const T* w, const int64_t* offsets, const T* x, T* y);
+  void (*scale)(int64_t n, T factor, T* values);
   // One full panel of `width` = R or W from T in memory: to[p width + s] = from[p k_stride + s n_stride], where one of
   // the strides is 1.
   void (*pack_rows)(const T* from, int64_t k_stride, int64_t k, int64_t width, T* to);     // n_stride 1
