@@ -541,6 +541,10 @@ TEST(CpuProduct, SizesAtTheEdges) {
     check_product(cpu, type, 3, 2, 300, 70, Lie::kTurned, false);
     check_product(cpu, type, 2, 50, 40, 35, Lie::kDense, true);
   }
+  for (Lie lie : {Lie::kDense, Lie::kTurned, Lie::kMirrored, Lie::kRepeated}) {
+    check_product(cpu, bf16, 1, 173, 601, 97, lie, lie == Lie::kDense);
+    if (HasFatalFailure()) return;
+  }
   check_product(cpu, f32, 24, 33, 16, 33, Lie::kDense, false);
 }
 
@@ -713,6 +717,7 @@ TEST(CpuDeterminism, BitsDoNotDependOnTheThreads) {
   other.threads = []() -> uint32_t { return 13; };
   std::mt19937 random(31);
   const Value big = parameter(f32, {300, 900}), a = parameter(f32, {1, 200, 3000}), b = parameter(f32, {1, 3000, 70});
+  const Value brain_a = parameter(bf16, {1, 200, 900}), brain_b = parameter(bf16, {1, 900, 170});
   const Value square = parameter(f32, {2, 150, 150}), indices = parameter(i32, {5000}),
               rows = parameter(f32, {5000, 900});
   const Graph graphs[] = {
@@ -720,6 +725,7 @@ TEST(CpuDeterminism, BitsDoNotDependOnTheThreads) {
       Graph({big}, {op("reduce_sum", {big}, {{"axes", Ints{0}}, {"keepdims", false}})}),
       Graph({a, b}, {op("dot_general", {a, b})}),
       Graph({square}, {op("dot_general", {square, square})}),
+      Graph({brain_a, brain_b}, {op("dot_general", {brain_a, brain_b})}),
       Graph({big, indices, rows}, {op("scatter_add", {big, indices, rows}, {{"axis", int64_t{0}}})}),
   };
   for (const Graph& graph : graphs) {

@@ -58,7 +58,7 @@ template <class T>
 class Convolution {
  public:
   Convolution(const Geometry& g, const TrmValue& w, std::shared_ptr<const Epilogue> epilogue)
-      : g_(g), w_(w), columns_of_(g), epilogue_(std::move(epilogue)) {
+      : g_(g), w_(w), columns_of_(g), kernel_(columns_of_.kernel()), epilogue_(std::move(epilogue)) {
     if (epilogue_) g_.out = epilogue_->target();
     if (w.known) packed_ = pack_weights(w.constant_data);
     flat_ = g_.pixel_count() < 128 && g_.images > 1;
@@ -67,7 +67,7 @@ class Convolution {
     blocks_ = (columns_ + kBlockColumns - 1) / kBlockColumns;
     column_step_ = blocks_ == 0 ? width_ : round_up((columns_ + blocks_ - 1) / blocks_, width_);
     // Too few blocks for the threads: the blocks are gathered first, then shared by pieces of the outputs.
-    const int64_t rows = micro_kernel<T>().rows;
+    const int64_t rows = kernel_.rows;
     const int64_t tasks = g_.groups * images_ * blocks_, wanted = 2 * static_cast<int64_t>(host->threads());
     const int64_t pieces =
         tasks >= wanted || host->threads() == 1 ? 1 : (wanted + tasks - 1) / std::max<int64_t>(1, tasks);
@@ -98,7 +98,7 @@ class Convolution {
           const auto source = [&](int64_t, int64_t, int64_t p, int64_t inner) {
             T* panels = reinterpret_cast<T*>(
                 thread_scratch(kPackScratchB, static_cast<size_t>(kBlockColumns * kInner) * sizeof(T)));
-            columns_of_.pack(block, p, inner, width_, panels);
+            columns_of_.pack(block, p, inner, panels);
             return static_cast<const T*>(panels);
           };
           multiply(*weights, b, 0, columns, source, y, session);
@@ -107,7 +107,7 @@ class Convolution {
       return;
     }
     // Panels of all blocks, slice after slice.
-    const int64_t slices = (g_.inner() + kInner - 1) / kInner, block_size = column_step_ * g_.inner();
+    const int64_t slices = (g_.inner() + kInner - 1) / kInner, block_size = column_step_ * kernel_.slots(g_.inner());
     std::vector<T> storage(static_cast<size_t>(blocks * block_size) + 64 / sizeof(T));
     T* panels = storage.data();
     while (reinterpret_cast<uintptr_t>(panels) % 64 != 0) ++panels;
@@ -116,8 +116,8 @@ class Convolution {
       for (int64_t i = begin; i < end; ++i) {
         list(block, x, i / slices);
         const int64_t p = i % slices * kInner;
-        columns_of_.pack(block, p, std::min(kInner, g_.inner() - p), width_,
-                         panels + i / slices * block_size + p * column_step_);
+        columns_of_.pack(block, p, std::min(kInner, g_.inner() - p),
+                         panels + i / slices * block_size + kernel_.slots(p) * column_step_);
       }
     });
     parallel_for(blocks * row_pieces_, grain, [&](int64_t begin, int64_t end) {
@@ -126,7 +126,7 @@ class Convolution {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t b = i / row_pieces_, columns = std::min(column_step_, columns_ - b % blocks_ * column_step_);
         const auto source = [&](int64_t, int64_t, int64_t p, int64_t) {
-          return panels + b * block_size + p * column_step_;
+          return panels + b * block_size + kernel_.slots(p) * column_step_;
         };
         multiply(*weights, b, i % row_pieces_ * row_step_, columns, source, y, session);
       }
@@ -151,8 +151,9 @@ class Convolution {
     const std::vector<T> raised = register_type(g_.type) == g_.type ? raise(left, *weights) : std::vector<T>();
     if (!raised.empty()) left.data = raised.data();
     for (int64_t group = 0; group < g_.groups; ++group) {
-      weights->groups.push_back(std::make_unique<PackedMatrix<T>>(
-          left.at(group * g_.group_outputs(), 0).transposed(), g_.inner(), g_.group_outputs(), micro_kernel<T>().rows));
+      weights->groups.push_back(std::make_unique<PackedMatrix<T>>(kernel_, PackedMatrix<T>::Side::kLeft,
+                                                                  left.at(group * g_.group_outputs(), 0).transposed(),
+                                                                  g_.inner(), g_.group_outputs()));
     }
     return weights;
   }
@@ -171,15 +172,15 @@ class Convolution {
     std::vector<T> values(from, from + g_.outputs * g_.inner());
     for (int64_t o = 0; o < g_.outputs; ++o) {
       if (!raised[static_cast<size_t>(o)]) continue;
-      micro_kernel<T>().scale(g_.inner(), kRaise, values.data() + o * g_.inner());
+      kernel_.scale(g_.inner(), kRaise, values.data() + o * g_.inner());
     }
     weights.raised = std::move(raised);
     return values;
   }
 
-  static void lower(const Weights& weights, int64_t output, T* sums, int64_t count) {
+  void lower(const Weights& weights, int64_t output, T* sums, int64_t count) const {
     if (weights.raised.empty() || !weights.raised[static_cast<size_t>(output)]) return;
-    micro_kernel<T>().scale(count, 1 / kRaise, sums);
+    kernel_.scale(count, 1 / kRaise, sums);
   }
 
   // Block b is (group, image, block of columns); returns how many columns it has.
@@ -208,12 +209,12 @@ class Convolution {
           epilogue_->run(session, image * g_.outputs + first_output + r, column + first_column, count, nullptr);
         }
       };
-      multiply_blocks<T>(rows, columns, g_.inner(), a_source, source, target, pixel_count, done);
+      multiply_blocks(kernel_, rows, columns, g_.inner(), a_source, source, target, pixel_count, done);
       return;
     }
     T* block = reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(rows * columns) * sizeof(T)));
-    multiply_blocks<T>(rows, columns, g_.inner(), a_source, source, block, columns,
-                       [](int64_t, int64_t, int64_t, int64_t) {});
+    multiply_blocks(kernel_, rows, columns, g_.inner(), a_source, source, block, columns,
+                    [](int64_t, int64_t, int64_t, int64_t) {});
     for (int64_t r = 0; r < rows; ++r) lower(weights, first_output + r, block + r * columns, columns);
     for (int64_t at = 0; at < columns;) {
       const int64_t n = flat_ ? (column + at) / pixel_count : image;
@@ -230,10 +231,11 @@ class Convolution {
   Geometry g_;
   TrmValue w_;
   ImageColumns<T> columns_of_;
+  const MicroKernel<T>& kernel_;
   std::shared_ptr<const Epilogue> epilogue_;
   std::shared_ptr<const Weights> packed_;
   bool flat_;  // small images: the columns run through the pixels of all of them
-  int64_t width_ = micro_kernel<T>().columns;
+  int64_t width_ = kernel_.columns;
   int64_t images_, columns_, blocks_, column_step_, row_pieces_, row_step_;
 };
 
