@@ -541,6 +541,10 @@ TEST(CpuProduct, SizesAtTheEdges) {
     check_product(cpu, type, 3, 2, 300, 70, Lie::kTurned, false);
     check_product(cpu, type, 2, 50, 40, 35, Lie::kDense, true);
   }
+  for (Lie lie : {Lie::kDense, Lie::kTurned, Lie::kMirrored, Lie::kRepeated}) {
+    check_product(cpu, bf16, 1, 173, 601, 97, lie, lie == Lie::kDense);
+    if (HasFatalFailure()) return;
+  }
   check_product(cpu, f32, 24, 33, 16, 33, Lie::kDense, false);
 }
 
@@ -593,6 +597,28 @@ TEST(CpuConvolution, ManyForms) {
       const std::vector<Literal> inputs = {random_literal(x.type(), random), random_literal(w.type(), random)};
       check(cpu, graph, inputs, Lie::kDense, Lie::kDense, 16);
       if (type == f32) check(cpu, graph, inputs, Lie::kTurned, Lie::kDense, 16);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+// Channels that a decay has put to sleep: all their weights are denormals, which the chip multiplies on another scale.
+TEST(CpuConvolution, FaintChannels) {
+  const Cpu cpu;
+  std::mt19937 random(41);
+  for (size_t i : {size_t{0}, size_t{1}, size_t{5}, size_t{15}}) {  // padded, 1 x 1, groups, small images
+    const ConvolutionForm& g = kConvolutionForms[i];
+    for (double size : {1e-3, 1e4, 1e35}) {
+      SCOPED_TRACE(cat("form ", i, " pixels of size ", size));
+      const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
+      std::vector<double> pixels = random_literal(x.type(), random).to_doubles();
+      for (double& v : pixels) v *= size;
+      std::vector<double> weights = random_literal(w.type(), random).to_doubles();
+      const size_t inner = weights.size() / static_cast<size_t>(g.w[0]);
+      for (size_t k = 0; k < weights.size(); ++k) weights[k] *= k / inner % 3 == 1 ? 1e-39 : k / inner % 3 == 2 ? 0 : 1;
+      check(cpu, Graph({x, w}, {g.of(x, w)}),
+            {Literal::from_doubles(f32, g.x, pixels), Literal::from_doubles(f32, g.w, weights)}, Lie::kDense,
+            Lie::kDense, 16);
       if (HasFatalFailure()) return;
     }
   }
@@ -691,6 +717,7 @@ TEST(CpuDeterminism, BitsDoNotDependOnTheThreads) {
   other.threads = []() -> uint32_t { return 13; };
   std::mt19937 random(31);
   const Value big = parameter(f32, {300, 900}), a = parameter(f32, {1, 200, 3000}), b = parameter(f32, {1, 3000, 70});
+  const Value brain_a = parameter(bf16, {1, 200, 900}), brain_b = parameter(bf16, {1, 900, 170});
   const Value square = parameter(f32, {2, 150, 150}), indices = parameter(i32, {5000}),
               rows = parameter(f32, {5000, 900});
   const Graph graphs[] = {
@@ -698,6 +725,7 @@ TEST(CpuDeterminism, BitsDoNotDependOnTheThreads) {
       Graph({big}, {op("reduce_sum", {big}, {{"axes", Ints{0}}, {"keepdims", false}})}),
       Graph({a, b}, {op("dot_general", {a, b})}),
       Graph({square}, {op("dot_general", {square, square})}),
+      Graph({brain_a, brain_b}, {op("dot_general", {brain_a, brain_b})}),
       Graph({big, indices, rows}, {op("scatter_add", {big, indices, rows}, {{"axis", int64_t{0}}})}),
   };
   for (const Graph& graph : graphs) {

@@ -44,9 +44,10 @@ template <class T>
 class FloatProduct {
  public:
   FloatProduct(const Product& p, const TrmValue& w, std::shared_ptr<const Epilogue> epilogue)
-      : p_(p), epilogue_(std::move(epilogue)) {
+      : kernel_(micro_kernel<T>(p.type)), p_(p), epilogue_(std::move(epilogue)) {
     if (p_.packed) {
-      packed_ = std::make_shared<PackedMatrix<T>>(matrix(w.constant_data, p_.b, 0), p_.k, p_.n, kernel_.columns);
+      packed_ = std::make_shared<PackedMatrix<T>>(kernel_, PackedMatrix<T>::Side::kRight,
+                                                  matrix(w.constant_data, p_.b, 0), p_.k, p_.n);
     }
     if (epilogue_) p_.out = epilogue_->target();
     in_place_ = register_type(p_.type) == p_.type && p_.out != TRM_ABSENT;
@@ -160,17 +161,17 @@ class FloatProduct {
     const auto a_source = [&](int64_t r, int64_t count, int64_t p, int64_t inner) {
       auto* panels = reinterpret_cast<T*>(
           thread_scratch(kPackScratchA, static_cast<size_t>((kBlockRows + kernel_.rows) * kInner) * sizeof(T)));
-      pack_panels(left.at(p, r), inner, count, kernel_.rows, panels);
+      kernel_.pack_left(left.at(p, r), inner, count, panels);
       return static_cast<const T*>(panels);
     };
     const auto b_source = [&](int64_t s, int64_t count, int64_t p, int64_t inner) {
       if (packed_) return packed_->slice(from + p, column + s);
       auto* panels = reinterpret_cast<T*>(
           thread_scratch(kPackScratchB, static_cast<size_t>((kBlockColumns + kernel_.columns) * kInner) * sizeof(T)));
-      pack_panels(right.at(p, s), inner, count, kernel_.columns, panels);
+      kernel_.pack_right(right.at(p, s), inner, count, panels);
       return static_cast<const T*>(panels);
     };
-    multiply_blocks<T>(rows, columns, to - from, a_source, b_source, c, c_stride, done);
+    multiply_blocks(kernel_, rows, columns, to - from, a_source, b_source, c, c_stride, done);
   }
 
   // A few rows times a matrix: nothing is worth packing. With columns of b contiguous, dot products; else sums of rows.
@@ -232,7 +233,7 @@ class FloatProduct {
     }
   }
 
-  const MicroKernel<T>& kernel_ = micro_kernel<T>();
+  const MicroKernel<T>& kernel_;
   Product p_;
   std::shared_ptr<PackedMatrix<T>> packed_;
   std::shared_ptr<const Epilogue> epilogue_;

@@ -2,7 +2,9 @@
 // The weights are packed once (ahead, when they are known); the columns of the right-hand matrix are gathered from the
 // image block by block (image_columns.h). Depthwise convolutions run directly.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 #include "chips/cpu/convolution.h"
@@ -56,7 +58,7 @@ template <class T>
 class Convolution {
  public:
   Convolution(const Geometry& g, const TrmValue& w, std::shared_ptr<const Epilogue> epilogue)
-      : g_(g), w_(w), columns_of_(g), epilogue_(std::move(epilogue)) {
+      : g_(g), w_(w), columns_of_(g), kernel_(columns_of_.kernel()), epilogue_(std::move(epilogue)) {
     if (epilogue_) g_.out = epilogue_->target();
     if (w.known) packed_ = pack_weights(w.constant_data);
     flat_ = g_.pixel_count() < 128 && g_.images > 1;
@@ -65,7 +67,7 @@ class Convolution {
     blocks_ = (columns_ + kBlockColumns - 1) / kBlockColumns;
     column_step_ = blocks_ == 0 ? width_ : round_up((columns_ + blocks_ - 1) / blocks_, width_);
     // Too few blocks for the threads: the blocks are gathered first, then shared by pieces of the outputs.
-    const int64_t rows = micro_kernel<T>().rows;
+    const int64_t rows = kernel_.rows;
     const int64_t tasks = g_.groups * images_ * blocks_, wanted = 2 * static_cast<int64_t>(host->threads());
     const int64_t pieces =
         tasks >= wanted || host->threads() == 1 ? 1 : (wanted + tasks - 1) / std::max<int64_t>(1, tasks);
@@ -96,7 +98,7 @@ class Convolution {
           const auto source = [&](int64_t, int64_t, int64_t p, int64_t inner) {
             T* panels = reinterpret_cast<T*>(
                 thread_scratch(kPackScratchB, static_cast<size_t>(kBlockColumns * kInner) * sizeof(T)));
-            columns_of_.pack(block, p, inner, width_, panels);
+            columns_of_.pack(block, p, inner, panels);
             return static_cast<const T*>(panels);
           };
           multiply(*weights, b, 0, columns, source, y, session);
@@ -105,7 +107,7 @@ class Convolution {
       return;
     }
     // Panels of all blocks, slice after slice.
-    const int64_t slices = (g_.inner() + kInner - 1) / kInner, block_size = column_step_ * g_.inner();
+    const int64_t slices = (g_.inner() + kInner - 1) / kInner, block_size = column_step_ * kernel_.slots(g_.inner());
     std::vector<T> storage(static_cast<size_t>(blocks * block_size) + 64 / sizeof(T));
     T* panels = storage.data();
     while (reinterpret_cast<uintptr_t>(panels) % 64 != 0) ++panels;
@@ -114,8 +116,8 @@ class Convolution {
       for (int64_t i = begin; i < end; ++i) {
         list(block, x, i / slices);
         const int64_t p = i % slices * kInner;
-        columns_of_.pack(block, p, std::min(kInner, g_.inner() - p), width_,
-                         panels + i / slices * block_size + p * column_step_);
+        columns_of_.pack(block, p, std::min(kInner, g_.inner() - p),
+                         panels + i / slices * block_size + kernel_.slots(p) * column_step_);
       }
     });
     parallel_for(blocks * row_pieces_, grain, [&](int64_t begin, int64_t end) {
@@ -124,7 +126,7 @@ class Convolution {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t b = i / row_pieces_, columns = std::min(column_step_, columns_ - b % blocks_ * column_step_);
         const auto source = [&](int64_t, int64_t, int64_t p, int64_t) {
-          return panels + b * block_size + p * column_step_;
+          return panels + b * block_size + kernel_.slots(p) * column_step_;
         };
         multiply(*weights, b, i % row_pieces_ * row_step_, columns, source, y, session);
       }
@@ -132,17 +134,53 @@ class Convolution {
   }
 
  private:
-  using Weights = std::vector<std::unique_ptr<PackedMatrix<T>>>;  // one matrix per group
+  struct Weights {
+    std::vector<std::unique_ptr<PackedMatrix<T>>> groups;
+    // Outputs whose weights are all denormals, or nearly (channels that a decay has put to sleep), where a processor
+    // takes a hundred times as long: their weights are packed times kRaise, and their sums multiplied by 1 / kRaise.
+    // Powers of two, so nothing is rounded but results that are denormals themselves.
+    std::vector<uint8_t> raised;  // one per output; empty: none
+  };
+  static constexpr T kRaise = T{1ULL << 63} * 2;                           // 2^64
+  static constexpr T kFaint = std::numeric_limits<T>::min() * T{1 << 26};  // times kRaise far from any overflow
 
   std::shared_ptr<const Weights> pack_weights(const void* memory) const {
     const DenseInput dense(w_, memory);  // w may be a turned or mirrored view
     auto weights = std::make_shared<Weights>();
+    MatrixView left{dense.data(), g_.type, g_.inner(), 1};
+    const std::vector<T> raised = register_type(g_.type) == g_.type ? raise(left, *weights) : std::vector<T>();
+    if (!raised.empty()) left.data = raised.data();
     for (int64_t group = 0; group < g_.groups; ++group) {
-      const MatrixView left = MatrixView{dense.data(), g_.type, g_.inner(), 1}.at(group * g_.group_outputs(), 0);
-      weights->push_back(
-          std::make_unique<PackedMatrix<T>>(left.transposed(), g_.inner(), g_.group_outputs(), micro_kernel<T>().rows));
+      weights->groups.push_back(std::make_unique<PackedMatrix<T>>(kernel_, PackedMatrix<T>::Side::kLeft,
+                                                                  left.at(group * g_.group_outputs(), 0).transposed(),
+                                                                  g_.inner(), g_.group_outputs()));
     }
     return weights;
+  }
+  // The weights with the faint outputs raised; empty when there are none.
+  std::vector<T> raise(const MatrixView& left, Weights& weights) const {
+    std::vector<uint8_t> raised(static_cast<size_t>(g_.outputs));
+    const T* from = static_cast<const T*>(left.data);
+    bool any = false;
+    for (int64_t o = 0; o < g_.outputs; ++o) {
+      const T* row = from + o * g_.inner();
+      const bool faint = std::all_of(row, row + g_.inner(), [](T w) { return std::abs(w) < kFaint; });
+      raised[static_cast<size_t>(o)] = faint && std::any_of(row, row + g_.inner(), [](T w) { return w != 0; });
+      any |= raised[static_cast<size_t>(o)] != 0;
+    }
+    if (!any) return {};
+    std::vector<T> values(from, from + g_.outputs * g_.inner());
+    for (int64_t o = 0; o < g_.outputs; ++o) {
+      if (!raised[static_cast<size_t>(o)]) continue;
+      kernel_.scale(g_.inner(), kRaise, values.data() + o * g_.inner());
+    }
+    weights.raised = std::move(raised);
+    return values;
+  }
+
+  void lower(const Weights& weights, int64_t output, T* sums, int64_t count) const {
+    if (weights.raised.empty() || !weights.raised[static_cast<size_t>(output)]) return;
+    kernel_.scale(count, 1 / kRaise, sums);
   }
 
   // Block b is (group, image, block of columns); returns how many columns it has.
@@ -159,22 +197,25 @@ class Convolution {
     const int64_t group = b / blocks_ / images_, image = b / blocks_ % images_, column = b % blocks_ * column_step_;
     const int64_t rows = std::min(row_step_, g_.group_outputs() - row);
     if (rows <= 0 || columns <= 0) return;
-    const PackedMatrix<T>& left = *weights[static_cast<size_t>(group)];
+    const PackedMatrix<T>& left = *weights.groups[static_cast<size_t>(group)];
     const auto a_source = [&](int64_t r, int64_t, int64_t p, int64_t) { return left.slice(p, row + r); };
     const int64_t pixel_count = g_.pixel_count(), first_output = group * g_.group_outputs() + row;
     if (!flat_ && y && register_type(g_.type) == g_.type) {
       T* target = reinterpret_cast<T*>(y) + (image * g_.outputs + first_output) * pixel_count + column;
       const auto done = [&](int64_t first, int64_t row_count, int64_t first_column, int64_t count) {
-        for (int64_t r = first; epilogue_ && r < first + row_count; ++r) {
+        for (int64_t r = first; r < first + row_count; ++r) {
+          lower(weights, first_output + r, target + r * pixel_count + first_column, count);
+          if (!epilogue_) continue;
           epilogue_->run(session, image * g_.outputs + first_output + r, column + first_column, count, nullptr);
         }
       };
-      multiply_blocks<T>(rows, columns, g_.inner(), a_source, source, target, pixel_count, done);
+      multiply_blocks(kernel_, rows, columns, g_.inner(), a_source, source, target, pixel_count, done);
       return;
     }
     T* block = reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(rows * columns) * sizeof(T)));
-    multiply_blocks<T>(rows, columns, g_.inner(), a_source, source, block, columns,
-                       [](int64_t, int64_t, int64_t, int64_t) {});
+    multiply_blocks(kernel_, rows, columns, g_.inner(), a_source, source, block, columns,
+                    [](int64_t, int64_t, int64_t, int64_t) {});
+    for (int64_t r = 0; r < rows; ++r) lower(weights, first_output + r, block + r * columns, columns);
     for (int64_t at = 0; at < columns;) {
       const int64_t n = flat_ ? (column + at) / pixel_count : image;
       const int64_t pixel = flat_ ? (column + at) % pixel_count : column + at;
@@ -190,10 +231,11 @@ class Convolution {
   Geometry g_;
   TrmValue w_;
   ImageColumns<T> columns_of_;
+  const MicroKernel<T>& kernel_;
   std::shared_ptr<const Epilogue> epilogue_;
   std::shared_ptr<const Weights> packed_;
   bool flat_;  // small images: the columns run through the pixels of all of them
-  int64_t width_ = micro_kernel<T>().columns;
+  int64_t width_ = kernel_.columns;
   int64_t images_, columns_, blocks_, column_step_, row_pieces_, row_step_;
 };
 

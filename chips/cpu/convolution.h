@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "chips/cpu/epilogue.h"
@@ -32,9 +33,12 @@ template <class T>
 inline void load_row(T* to, const std::byte* from, DType type, int64_t stride, int64_t count) {
   if (type == f16 || type == bf16) {
     if constexpr (std::is_same_v<T, float>) {
-      if (stride == 1) return load_half_floats(to, from, static_cast<size_t>(count), type == bf16);
+      if (stride == 1 && count > 1) return load_half_floats(to, from, static_cast<size_t>(count), type == bf16);
       const auto* items = reinterpret_cast<const uint16_t*>(from);
-      for (int64_t i = 0; i < count; ++i) load_half_floats(to + i, items + i * stride, 1, type == bf16);
+      for (int64_t i = 0; i < count; ++i) {
+        if (type == bf16) to[i] = std::bit_cast<float>(static_cast<uint32_t>(items[i * stride]) << 16);
+        else load_half_floats(to + i, items + i * stride, 1, false);
+      }
     }
     return;
   }

@@ -150,6 +150,17 @@ void correlate(int64_t n, int64_t taps, const T* w, const int64_t* offsets, cons
   for (; i < n; i += lanes) correlate_vectors<T, 1>(taps, w, offsets, x + i, y + i);
 }
 
+template <class T>
+void scale(int64_t n, T factor, T* values) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::StoreU(hn::Mul(hn::Set(d, factor), hn::LoadU(d, values + i)), d, values + i);
+  }
+  for (; i < n; ++i) values[i] *= factor;
+}
+
 template <class T, int64_t kWidth>
 void copy_rows(const T* from, int64_t k_stride, int64_t k, T* HWY_RESTRICT to) {
   for (int64_t p = 0; p < k; ++p, from += k_stride, to += kWidth) {
@@ -196,9 +207,11 @@ void pack_columns(const T* from, int64_t n_stride, int64_t k, int64_t width, T* 
 template <class T>
 MicroKernel<T> kernel() {
   const hn::ScalableTag<T> d;
-  return {
-      kRows,          2 * static_cast<int64_t>(hn::Lanes(d)), run<T>, row_times<T>, dot<T>, correlate<T>, pack_rows<T>,
-      pack_columns<T>};
+  return {kRows,          2 * static_cast<int64_t>(hn::Lanes(d)),
+          run<T>,         row_times<T>,
+          dot<T>,         correlate<T>,
+          scale<T>,       pack_rows<T>,
+          pack_columns<T>};
 }
 MicroKernel<float> kernel_f32() { return kernel<float>(); }
 MicroKernel<double> kernel_f64() { return kernel<double>(); }

@@ -2,6 +2,7 @@
 // It never exists as a whole; blocks of columns are gathered slice by slice into the panels of the micro kernel.
 #pragma once
 
+#include <bit>
 #include <cstring>
 
 #include "chips/cpu/convolution.h"
@@ -20,6 +21,9 @@ class ImageColumns {
                  g.size[0] == 1 && g.pixels[0] == 1 && g.pixels[2] == g.size[2] && g.x_strides[4] == 1 &&
                  g.x_strides[3] == g.size[2];
   }
+
+  // The micro kernel the columns are packed for.
+  const MicroKernel<T>& kernel() const { return by_kernel_lines_ ? micro_kernel<T>() : micro_kernel<T>(g_.type); }
 
   // Columns [column, column + count <= kBlockColumns) of one group. Columns run through the pixels of `image`, or, when
   // it is -1, through the pixels of all images.
@@ -50,19 +54,21 @@ class ImageColumns {
   }
 
   // Rows [p, p + inner <= kInner) of the block's columns.
-  void pack(const Block& block, int64_t p, int64_t inner, int64_t width, T* panels) const {
+  void pack(const Block& block, int64_t p, int64_t inner, T* panels) const {
+    const MicroKernel<T>& kernel = this->kernel();
+    const int64_t width = kernel.columns, slots = kernel.slots(inner);
     if (by_kernel_lines_) return pack_kernel_lines(block, p, inner, width, panels);
     const auto [kd, kh, kw] = g_.kernel;
-    T row[kBlockColumns];
+    T row[kBlockColumns], odd[kBlockColumns];
     int64_t w = p % kw, h = p / kw % kh, d = p / kw / kh % kd, channel = p / kw / kh / kd;
     for (int64_t k = 0; k < inner; ++k) {
-      if (by_shifts_) shifted_row(block, channel, h, w, row);
-      else gathered_row(block, channel, d, h, w, row);
-      for (int64_t j = 0; j < block.columns; j += width) {
-        T* to = panels + j * inner + k * width;
-        const int64_t used = std::min(width, block.columns - j);
-        std::copy_n(row + j, used, to);
-        if (used < width) std::fill_n(to + used, width - used, T{0});
+      T* to = k % kernel.per_slot == 0 ? row : odd;
+      if (by_shifts_) shifted_row(block, channel, h, w, to);
+      else gathered_row(block, channel, d, h, w, to);
+      if (to == odd) pair(row, odd, block.columns);
+      else if (kernel.per_slot == 2 && k + 1 == inner) pair(row, nullptr, block.columns);
+      if (kernel.per_slot == 1 || to == odd || k + 1 == inner) {
+        store_row(row, block.columns, width, slots, panels + k / kernel.per_slot * width);
       }
       if (++w < kw) continue;
       w = 0;
@@ -72,9 +78,32 @@ class ImageColumns {
       d = 0;
       ++channel;
     }
+    std::fill_n(row, block.columns, T{0});
+    for (int64_t slot = (inner + kernel.per_slot - 1) / kernel.per_slot; slot < slots; ++slot) {
+      store_row(row, block.columns, width, slots, panels + slot * width);
+    }
   }
 
  private:
+  // One row of each panel.
+  static void store_row(const T* row, int64_t columns, int64_t width, int64_t slots, T* to) {
+    for (int64_t j = 0; j < columns; j += width, to += slots * width) {
+      const int64_t used = std::min(width, columns - j);
+      std::copy_n(row + j, used, to);
+      if (used < width) std::fill_n(to + used, width - used, T{0});
+    }
+  }
+
+  // Two rows of widened bf16 become one row of pairs, the first in the low half; null: zeros.
+  static void pair(T* even, const T* odd, int64_t columns) {
+    if constexpr (std::is_same_v<T, float>) {
+      for (int64_t i = 0; i < columns; ++i) {
+        const uint32_t high = odd ? std::bit_cast<uint32_t>(odd[i]) & 0xFFFF0000U : 0U;
+        even[i] = std::bit_cast<float>(high | std::bit_cast<uint32_t>(even[i]) >> 16);
+      }
+    }
+  }
+
   std::pair<int64_t, int64_t> split(int64_t image, int64_t column) const {
     if (image >= 0) return {image, column};
     return {column / g_.pixel_count(), column % g_.pixel_count()};
