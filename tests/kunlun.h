@@ -1,6 +1,7 @@
 // A virtual Kunlun machine for the length of a test.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
