@@ -55,7 +55,7 @@ struct Core {
   double cycles = 0, pending_until = 0;
   std::vector<Pending> pending;
   Stop stop = Stop::kNone;
-  std::source_location where;
+  int line = 0;  // of the barrier where it stopped
 };
 
 struct Abandoned {};  // unwinds a core after another has failed
@@ -192,9 +192,9 @@ bool release(Cluster& run, int begin, int end, Stop kind) {
     if (one.stop != kind) return false;
     latest = std::max(latest, one.cycles);
     const Core& first = *run.cores[begin];
-    if (one.where.line() != first.where.line() || one.where.column() != first.where.column()) {
-      run.fault = cat("cluster ", run.id, ": a divergent barrier; core ", begin, " waits in line ", first.where.line(),
-                      ", core ", i, " in line ", one.where.line());
+    if (one.line != first.line) {
+      run.fault = cat("cluster ", run.id, ": a divergent barrier; core ", begin, " waits in line ", first.line,
+                      ", core ", i, " in line ", one.line);
       return false;
     }
   }
@@ -259,8 +259,8 @@ void run_cluster(Cluster& run, const std::function<void()>& body) {
     if (std::all_of(run.cores.begin(), run.cores.end(), ended)) return;
     if (run.fault.empty() && !release_all(run) && run.fault.empty()) {
       const auto waits = std::find_if_not(run.cores.begin(), run.cores.end(), ended);
-      run.fault = cat("cluster ", run.id, ": core ", (*waits)->id, " waits at the barrier in line ",
-                      (*waits)->where.line(), ", which not all cores reach");
+      run.fault = cat("cluster ", run.id, ": core ", (*waits)->id, " waits at the barrier in line ", (*waits)->line,
+                      ", which not all cores reach");
     }
   }
 }
@@ -383,10 +383,10 @@ void vector_instruction() {
   if (first_generation()) fail("vectors of 512 bits, which the first generation does not have");
 }
 
-void barrier(bool group, const std::source_location& where) {
+void barrier(bool group, int line) {
   Core& one = self();
   if (group && first_generation()) fail("sync_local, which the first generation does not have");
-  one.where = where;
+  one.line = line;
   one.stop = group ? Stop::kGroup : Stop::kCluster;
   one.fibre.yield();
   if (!cluster->fault.empty()) throw Abandoned();

@@ -26,7 +26,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <source_location>
 #include <type_traits>
 #include <utility>
 
@@ -67,8 +66,8 @@ enum class Direction { kIn, kOut };  // from GM, to GM
 void copy(Direction direction, const void* gm, const Array& array, int64_t at, size_t bytes, bool async);
 // Between LM and SM; only the first generation does this.
 void copy(const Array& from, int64_t from_at, const Array& to, int64_t to_at, size_t bytes);
-void vector_instruction();  // counts one
-void barrier(bool group, const std::source_location& where);
+void vector_instruction();           // counts one
+void barrier(bool group, int line);  // of the source
 
 struct LocalArray {
   explicit LocalArray(size_t bytes) : array(allocate_local(bytes)) {}
@@ -249,12 +248,8 @@ void mfence();
 // ---- barriers
 
 // Of all cores of the cluster, which must come to the same line. There is none over clusters.
-inline void sync_cluster(const std::source_location& where = std::source_location::current()) {
-  xtdk::barrier(false, where);
-}
+inline void sync_cluster(int line = __builtin_LINE()) { xtdk::barrier(false, line); }
 // Of a group of four cores; not on the first generation.
-inline void sync_local(const std::source_location& where = std::source_location::current()) {
-  xtdk::barrier(true, where);
-}
+inline void sync_local(int line = __builtin_LINE()) { xtdk::barrier(true, line); }
 
 // NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
