@@ -96,12 +96,12 @@ int xpu_stream_create(XPUStream* stream);
 // Waits for what is queued on it.
 int xpu_stream_destroy(XPUStream stream);
 // Makes the host wait for all commands of the stream. There is no wait for a device.
-int xpu_wait(XPUStream stream XPU_DEFAULT(NULL));
+int xpu_wait(XPUStream stream XPU_DEFAULT(nullptr));
 
 int xpu_event_create(XPUEvent* event);
 int xpu_event_destroy(XPUEvent event);
 // The event happens when all earlier commands of the stream are done. Recording again forgets the earlier record.
-int xpu_event_record(XPUEvent event, XPUStream stream XPU_DEFAULT(NULL));
+int xpu_event_record(XPUEvent event, XPUStream stream XPU_DEFAULT(nullptr));
 // Makes the host wait. An event that was never recorded has happened.
 int xpu_event_wait(XPUEvent event);
 // 0 when the event has happened, else XPUERR_BUSY.
@@ -115,10 +115,10 @@ int xpu_stream_wait_event(XPUStream stream, XPUEvent event);
 // is the size of its parameters in units of four bytes. The same code gives the same function, so nothing has to be
 // destroyed.
 int xpu_create_cl_func(XPUFunc* function, uint64_t code, uint32_t code_bytes, uint32_t start, uint32_t parameter_dwords,
-                       uint64_t hash, const char* name XPU_DEFAULT(NULL), bool on_xpu XPU_DEFAULT(false));
+                       uint64_t hash, const char* name XPU_DEFAULT(nullptr), bool on_xpu XPU_DEFAULT(false));
 // 1 to 255 clusters, more than the device has run in rounds; as many cores as the generation asks for: 16 on the first,
 // 16 or 64 on later ones. Forgets the arguments set so far.
-int xpu_launch_config(int clusters, int cores, XPUStream stream XPU_DEFAULT(NULL));
+int xpu_launch_config(int clusters, int cores, XPUStream stream XPU_DEFAULT(nullptr));
 // Sets bytes of the parameters, at most 4096 in all. `offset` is a multiple of 4, for eight bytes on the third
 // generation of 8; the size is rounded up to a multiple of 4, filled with zeros.
 int xpu_launch_argument_set(const void* argument, size_t bytes, size_t offset);
