@@ -1,0 +1,126 @@
+#include "chips/kunlun/virtual/xre/machine.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
+
+#include "xpu/defs.h"
+
+namespace trireme::xpu {
+namespace {
+
+bool parse(std::string_view text, int* value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return error == std::errc() && end == text.data() + text.size() && *value >= 0;
+}
+
+// False when the variable has a value that is not a number.
+bool read_cycles(const char* name, Figure* figure) {
+  const char* text = std::getenv(name);
+  if (!text) return true;
+  int cycles = 0;
+  if (!parse(text, &cycles)) return false;
+  figure->value = cycles;
+  return true;
+}
+
+bool sticky(int code) { return code == XPUERR_KEXCEPTION || code == XPUERR_TIMEOUT || code == XPUERR_DMATIMEOUT; }
+
+}  // namespace
+
+Machine::Machine() : costs(default_costs()) {
+  configure();
+  if (!generation) problem = XPUERR_SIMULATOR;
+}
+
+void Machine::configure() {
+  const char* model = std::getenv("XPUSIM_DEVICE_MODEL");
+  std::string_view name = model ? model : "KUNLUN2";
+  if (name == "KUNLUN1") name = "K200";
+  if (name == "KUNLUN2") name = "R200";
+  const Generation* found = find_generation(name);
+  const char* mode = std::getenv("XPUSIM_SIMULATOR_MODE");
+  if (!found || (mode && std::string_view(mode) != "FUNCTION") ||
+      !read_cycles("XPUSIM_HBM_READ_LATENCY", &costs.read_cycles) ||
+      !read_cycles("XPUSIM_HBM_WRITE_LATENCY", &costs.write_cycles)) {
+    return;
+  }
+  std::vector<int> visible;
+  const char* chosen = std::getenv("XPU_VISIBLE_DEVICES");
+  for (int i = 0; !chosen && i < found->devices; ++i) visible.push_back(i);
+  std::string_view rest = chosen ? chosen : "";
+  while (!rest.empty()) {  // as with other chips, what cannot be read ends the list
+    const size_t comma = rest.find(',');
+    int id = 0;
+    if (!parse(rest.substr(0, comma), &id) || id >= found->devices) break;
+    if (std::find(visible.begin(), visible.end(), id) != visible.end()) break;
+    visible.push_back(id);
+    rest = comma == std::string_view::npos ? "" : rest.substr(comma + 1);
+  }
+  for (const int id : visible) {
+    auto device = std::make_unique<Device>();
+    device->physical = id;
+    device->own.device = static_cast<int>(devices.size());
+    devices.push_back(std::move(device));
+  }
+  generation = found;
+}
+
+void Machine::submit(Stream& stream, Command command) {
+  stream.queue.push_back(std::move(command));
+  if (stream.queue.size() > kQueue) step(stream);
+}
+
+void Machine::run(Stream& stream) {
+  while (!stream.queue.empty()) step(stream);
+}
+
+void Machine::run(const Mark& mark) {
+  while (!mark.done) step(*mark.stream);
+}
+
+void Machine::step(Stream& stream) {
+  if (stream.queue.empty()) return;
+  const Command command = std::move(stream.queue.front());
+  stream.queue.pop_front();
+  Device& device = *devices[stream.device];
+  stream.now_ns = std::max(stream.now_ns, command.issued_ns);
+  if (command.wait) {
+    run(*command.wait);
+    stream.now_ns = std::max(stream.now_ns, command.wait->time_ns);
+  } else if (command.record) {
+    stream.now_ns += costs.event;
+    command.record->done = true;
+    command.record->time_ns = stream.now_ns;
+  } else if (!device.failure) {
+    double cost_ns = 0;
+    const int code = perform(device, command.work, &cost_ns);
+    if (code && !device.failure && !stream.error) stream.error = code;
+    stream.now_ns += cost_ns;
+  }
+}
+
+int Machine::perform(Device& device, const std::function<int(double*)>& work, double* cost_ns) {
+  int code = device.fail_next;
+  if (code) {
+    device.fail_next = 0;
+    device.text = "provoked";
+  } else {
+    code = work(cost_ns);
+  }
+  if (sticky(code)) {
+    device.failure = code;
+    device.reported = false;
+  }
+  return code;
+}
+
+int Machine::report(Device& device) {
+  if (!device.failure) return 0;
+  if (device.reported) return XPUERR_ABNORMAL;
+  device.reported = true;
+  return device.failure;
+}
+
+}  // namespace trireme::xpu
