@@ -12,6 +12,7 @@ the machine's arithmetic and memory could not do without, at the speeds that ben
 import argparse
 import contextlib
 import datetime
+import importlib.util
 import json
 import os
 import pathlib
@@ -30,9 +31,8 @@ import workloads
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 OURS = ROOT / "build/bench/ours"
 SCRIPTS = {"onnxruntime": "onnxruntime_peer.py", "openvino": "openvino_peer.py", "torch": "torch_peer.py",
-           "torch-compile": "torch_peer.py"}
+           "torch-compile": "torch_peer.py", "paddle": "paddle_peer.py"}
 MODULES = {"torch-compile": "torch"}
-START_SECONDS = 300  # compiling a model takes its time; an answer to an order takes less
 
 
 class Failed(Exception):
@@ -114,7 +114,7 @@ def difference(ours, peer):
 def measure_pairs(ours, peer, processors, options):
     """Pairs of slices of about options.slice seconds each, until there are enough or the time is up."""
     sides = (ours, peer)
-    iterations = [max(1, round(options.slice * 1e3 / min(side.run(1) for _ in range(3)))) for side in sides]
+    iterations = [max(1, round(options.slice * 1e3 / side.run(1))) for side in sides]
     meter = pairs.LoadMeter(processors, [side.process.pid for side in sides])
     result = []
     begin = time.monotonic()
@@ -146,11 +146,10 @@ def our_command(workload, folder):
 
 def compare(workload, peer_name, processors, options):
     """One row of the report. Whatever fails is said in `error`, and there is no ratio then."""
-    row = {"workload": workload.name, "precision": workload.precision, "peer": peer_name, "version": "missing",
-           "ratio": None, "p10": None, "p90": None, "ours_ms": None, "peer_ms": None, "limit_share": None, "state": {}}
-    module = MODULES.get(peer_name, peer_name)
-    # In a process of its own, so that nothing of a peer is loaded here.
-    if subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, check=False).returncode != 0:
+    row = {"workload": workload.name, "precision": workload.precision, "threads": options.threads, "peer": peer_name,
+           "version": "missing", "ratio": None, "p10": None, "p90": None, "ours_ms": None, "peer_ms": None,
+           "limit_share": None, "state": {}}
+    if importlib.util.find_spec(MODULES.get(peer_name, peer_name)) is None:
         return {**row, "error": "not installed"}
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as started:
         try:
@@ -163,8 +162,10 @@ def compare(workload, peer_name, processors, options):
             for path in [*folder.glob("input_*.npy"), *folder.glob("state")]:
                 (folder / "peer" / path.name).symlink_to(path)
             script = ROOT / "bench/peers" / SCRIPTS[peer_name]
-            command = [sys.executable, script, "train" if file is None else "model", file or workload.source,
-                       folder / "peer", str(len(processors)), *(["compile"] if peer_name == "torch-compile" else [])]
+            kind, source = ("train", workload.source) if file is None else ("model", file)
+            command = [sys.executable, script, kind, source, folder / "peer", str(options.threads)]
+            if peer_name == "torch-compile":
+                command.append("compile")
             peer = Side(command, processors, folder / "peer")
             started.callback(peer.close)
             row["version"] = peer.version
@@ -196,6 +197,7 @@ def main():
     parser.add_argument("--workload", default="", help="only workloads whose name contains this")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
     parser.add_argument("--output", type=pathlib.Path, help="also write OUTPUT.json, OUTPUT.md and OUTPUT.svg")
+    parser.add_argument("--threads", type=int, default=2, help="of each side, on as many processors (2)")
     parser.add_argument("--pairs", type=int, default=31, help="pairs of slices (31)")
     parser.add_argument("--slice", type=float, default=0.2, help="seconds of a slice, at least one iteration (0.2)")
     parser.add_argument("--seconds", type=float, default=30, help="no further pair after so long (30)")
@@ -207,16 +209,17 @@ def main():
     todo = [each for each in workloads.WORKLOADS if options.workload.lower() in each.name.lower()]
     if not todo:
         parser.error(f"no workload '{options.workload}'; there are {', '.join(w.name for w in workloads.WORKLOADS)}")
-    processors = sorted(os.sched_getaffinity(0))[:2]
-    rows = []
+    processors = sorted(os.sched_getaffinity(0))[:options.threads]
+    if options.threads < 1 or len(processors) < options.threads:
+        parser.error(f"--threads {options.threads}: this process may use {len(processors)} processors, and 1 is least")
+    about, rows = machine(), []
     for workload in todo:
         for peer in (name for name in chosen if name in workload.peers):
             rows.append(compare(workload, peer, processors, options))
             print(report.line(rows[-1]), file=sys.stderr, flush=True)
-    about = machine()
+            if options.output:  # after each row: a run that is cut short leaves what it has
+                report.write(rows, about, options.output)
     print(json.dumps(rows) if options.json else report.markdown(rows, about))
-    if options.output:
-        report.write(rows, about, options.output)
     sys.exit(1 if any("differ" in row.get("error", "") for row in rows) else 0)
 
 

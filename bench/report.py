@@ -3,8 +3,8 @@ import html
 import json
 import math
 
-COLUMNS = ("workload", "precision", "peer", "version", "ratio", "p10 .. p90", "ours ms", "peer ms", "of the limit",
-           "pairs used")
+COLUMNS = ("workload", "precision", "threads", "peer", "version", "ratio", "p10 .. p90", "ours ms", "peer ms",
+           "of the limit", "pairs used")
 
 
 def line(row):
@@ -25,12 +25,12 @@ def used(state):
 
 def markdown(rows, about):
     text = [f"# Trireme and its peers, {about['date']}", "",
-            f"{about['processor']}, {about['processors']} processors, Linux {about['kernel']}, commit {about['commit']}. "
-            "Two threads each. **ratio**: the peer's time over ours, median of pairs; above 1 Trireme is faster, below 1 "
-            "it is slower.", "",
+            f"{about['processor']}, {about['processors']} processors, Linux {about['kernel']}, "
+            f"commit {about['commit']}.",
+            "**ratio**: the peer's time over ours, median of pairs; above 1 Trireme is faster, below 1 slower.", "",
             "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     for row in rows:
-        names = [row["workload"], row["precision"], row["peer"], row["version"]]
+        names = [row["workload"], row["precision"], str(row["threads"]), row["peer"], row["version"]]
         if row["ratio"] is None:
             cells = [row["error"], *[""] * 5]
         else:
@@ -69,7 +69,8 @@ def svg(rows):
         parts += [f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{name}</text>',
                   f'<rect x="{min(x, middle):.1f}" y="{y + 2}" width="{abs(x - middle):.1f}" height="14" '
                   f'fill="{colour}"/>',
-                  f'<line x1="{at(row["p10"]):.1f}" x2="{at(row["p90"]):.1f}" y1="{y + 9}" y2="{y + 9}" stroke="#222"/>',
+                  f'<line x1="{at(row["p10"]):.1f}" x2="{at(row["p90"]):.1f}" y1="{y + 9}" y2="{y + 9}" '
+                  'stroke="#222"/>',
                   f'<text x="{middle + half + 8}" y="{y + 13}">{row["ratio"]:.2f}</text>']
     parts += [f'<line x1="{middle}" x2="{middle}" y1="24" y2="{height - 16}" stroke="#222"/>', "</svg>"]
     return "\n".join(parts) + "\n"

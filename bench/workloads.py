@@ -54,8 +54,9 @@ WORKLOADS = [
     product(128, 768, 768),
     product(128, 3072, 768),
     product(128, 768, 3072),
-    Workload("tiny MLP step", "train", "tiny_mlp", (Input((32, 16)), Input((32, 16))), TORCH),
-    Workload("LeNet step bs64", "train", "lenet", (Input((64, 1, 28, 28)), Input((64,), "int32", 0, 10)), TORCH),
+    Workload("tiny MLP step", "train", "tiny_mlp", (Input((32, 16)), Input((32, 16))), (*TORCH, "paddle")),
+    Workload("LeNet step bs64", "train", "lenet", (Input((64, 1, 28, 28)), Input((64,), "int32", 0, 10)),
+             (*TORCH, "paddle")),
 ]
 
 

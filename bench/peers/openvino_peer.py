@@ -1,4 +1,7 @@
-"""OpenVINO on the CPU, tuned for latency, in the model's own precision. usage: openvino_peer.py model FILE.onnx FOLDER THREADS"""
+"""OpenVINO on the CPU, tuned for latency, in the model's own precision.
+
+usage: openvino_peer.py model FILE.onnx FOLDER THREADS
+"""
 import sys
 
 import openvino

@@ -9,7 +9,8 @@ import time
 
 import numpy as np
 
-WARM_UP = 8  # iterations; training also compares so many losses (bench/ours.cc)
+WARM_UP = 8          # iterations; training also compares so many losses (bench/ours.cc)
+WARM_UP_SECONDS = 1  # a model is warm after so long, too
 
 
 def load_inputs(folder):
@@ -18,10 +19,13 @@ def load_inputs(folder):
     return [np.load(path) for path in paths if path.exists()]
 
 
-def serve(version, iterate, folder, outputs=None):
-    """iterate() is one iteration; it returns the outputs as arrays, unless outputs() gives them."""
-    for _ in range(WARM_UP):
-        result = iterate()
+def serve(version, iterate, folder, outputs=None, least=2):
+    """iterate() is one iteration; it returns the outputs as arrays, unless outputs() gives them. At least `least` of
+    them come before it is warm."""
+    start = time.monotonic()
+    for i in range(WARM_UP):
+        if i < least or time.monotonic() - start < WARM_UP_SECONDS:
+            result = iterate()
     print("ready", version, flush=True)
     for line in sys.stdin:
         order = line.split()
@@ -49,4 +53,4 @@ def train(version, step, folder):
         if len(losses) < WARM_UP:
             losses.append(loss)
 
-    serve(version, iterate, folder, lambda: [np.array(losses, np.float32)])
+    serve(version, iterate, folder, lambda: [np.array(losses, np.float32)], WARM_UP)

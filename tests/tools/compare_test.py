@@ -129,16 +129,16 @@ class Reports(unittest.TestCase):
     ABOUT = {"processor": "Abacus", "processors": 2, "kernel": "6.1", "date": "2026-01-02", "commit": "abc"}
 
     def rows(self):
-        done = {"workload": "a < b", "precision": "f32", "peer": "p", "version": "1", "limit_share": 0.25,
+        done = {"workload": "a < b", "precision": "f32", "threads": 2, "peer": "p", "version": "1", "limit_share": 0.25,
                 **pairs.summarise([pair(2.0, 1.0)] * 9)}
-        missing = {"workload": "c", "precision": "f32", "peer": "q", "version": "missing", "ratio": None,
+        missing = {"workload": "c", "precision": "f32", "threads": 2, "peer": "q", "version": "missing", "ratio": None,
                    "error": "not installed"}
         return [done, missing]
 
     def test_the_table_shows_losses_and_missing_peers(self):
         text = report.markdown(self.rows(), self.ABOUT)
-        self.assertIn("| a < b | f32 | p | 1 | **0.50** | 0.50 .. 0.50 | 2.000 | 1.000 | 25% | 9 of 9 |", text)
-        self.assertIn("| c | f32 | q | missing | not installed |", text)
+        self.assertIn("| a < b | f32 | 2 | p | 1 | **0.50** | 0.50 .. 0.50 | 2.000 | 1.000 | 25% | 9 of 9 |", text)
+        self.assertIn("| c | f32 | 2 | q | missing | not installed |", text)
         self.assertIn("Faster in 0 of 1 comparisons", text)
 
     def test_the_chart_is_xml_with_a_bar_per_measured_row(self):
