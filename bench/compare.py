@@ -140,7 +140,9 @@ def our_command(workload, folder):
             raise Failed(f"no {workload.source} in the data folders; set TRIREME_DATA")
     else:
         file = folder / "model.onnx"
-        subprocess.run([OURS, "export", workload.source, file], check=True)
+        done = subprocess.run([OURS, "export", workload.source, file], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failed(done.stderr.strip())
     return [OURS, "model", file, folder], file
 
 

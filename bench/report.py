@@ -7,12 +7,17 @@ COLUMNS = ("workload", "precision", "threads", "peer", "version", "ratio", "p10 
            "of the limit", "pairs used")
 
 
+def times(ratio):
+    """Two digits that count: 12.34, 0.56, 0.0078."""
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
+
+
 def line(row):
     """One comparison in one line."""
     if row["ratio"] is None:
         return f"{row['workload']} | {row['peer']}: {row['error']}"
-    return (f"{row['workload']} | {row['peer']}: {row['ratio']:.2f} ({row['p10']:.2f} .. {row['p90']:.2f}), ours "
-            f"{row['ours_ms']:.3f} ms, peer {row['peer_ms']:.3f} ms, pairs {used(row['state'])}")
+    return (f"{row['workload']} | {row['peer']}: {times(row['ratio'])} ({times(row['p10'])} .. {times(row['p90'])}), "
+            f"ours {row['ours_ms']:.3f} ms, peer {row['peer_ms']:.3f} ms, pairs {used(row['state'])}")
 
 
 def used(state):
@@ -34,8 +39,8 @@ def markdown(rows, about):
         if row["ratio"] is None:
             cells = [row["error"], *[""] * 5]
         else:
-            cells = [f"**{row['ratio']:.2f}**", f"{row['p10']:.2f} .. {row['p90']:.2f}", f"{row['ours_ms']:.3f}",
-                     f"{row['peer_ms']:.3f}", f"{row['limit_share']:.0%}", used(row["state"])]
+            cells = [f"**{times(row['ratio'])}**", f"{times(row['p10'])} .. {times(row['p90'])}", f"{row['ours_ms']:.3f}",
+                     f"{row['peer_ms']:.3f}", f"{row['limit_share']:.1%}", used(row["state"])]
         text.append("| " + " | ".join(cell.replace("|", "/") for cell in names + cells) + " |")
     measured = [row for row in rows if row["ratio"] is not None]
     if measured:
@@ -71,7 +76,7 @@ def svg(rows):
                   f'fill="{colour}"/>',
                   f'<line x1="{at(row["p10"]):.1f}" x2="{at(row["p90"]):.1f}" y1="{y + 9}" y2="{y + 9}" '
                   'stroke="#222"/>',
-                  f'<text x="{middle + half + 8}" y="{y + 13}">{row["ratio"]:.2f}</text>']
+                  f'<text x="{middle + half + 8}" y="{y + 13}">{times(row["ratio"])}</text>']
     parts += [f'<line x1="{middle}" x2="{middle}" y1="24" y2="{height - 16}" stroke="#222"/>', "</svg>"]
     return "\n".join(parts) + "\n"
 

@@ -137,9 +137,12 @@ class Reports(unittest.TestCase):
 
     def test_the_table_shows_losses_and_missing_peers(self):
         text = report.markdown(self.rows(), self.ABOUT)
-        self.assertIn("| a < b | f32 | 2 | p | 1 | **0.50** | 0.50 .. 0.50 | 2.000 | 1.000 | 25% | 9 of 9 |", text)
+        self.assertIn("| a < b | f32 | 2 | p | 1 | **0.50** | 0.50 .. 0.50 | 2.000 | 1.000 | 25.0% | 9 of 9 |", text)
         self.assertIn("| c | f32 | 2 | q | missing | not installed |", text)
         self.assertIn("Faster in 0 of 1 comparisons", text)
+
+    def test_small_ratios_keep_their_digits(self):
+        self.assertEqual([report.times(x) for x in (123.456, 0.5, 0.0042)], ["123.46", "0.50", "0.0042"])
 
     def test_the_chart_is_xml_with_a_bar_per_measured_row(self):
         image = xml.etree.ElementTree.fromstring(report.svg(self.rows()))
