@@ -39,8 +39,8 @@ def markdown(rows, about):
         if row["ratio"] is None:
             cells = [row["error"], *[""] * 5]
         else:
-            cells = [f"**{times(row['ratio'])}**", f"{times(row['p10'])} .. {times(row['p90'])}", f"{row['ours_ms']:.3f}",
-                     f"{row['peer_ms']:.3f}", f"{row['limit_share']:.1%}", used(row["state"])]
+            cells = [f"**{times(row['ratio'])}**", f"{times(row['p10'])} .. {times(row['p90'])}",
+                     f"{row['ours_ms']:.3f}", f"{row['peer_ms']:.3f}", f"{row['limit_share']:.1%}", used(row["state"])]
         text.append("| " + " | ".join(cell.replace("|", "/") for cell in names + cells) + " |")
     measured = [row for row in rows if row["ratio"] is not None]
     if measured:
