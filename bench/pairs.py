@@ -15,7 +15,7 @@ LEAST_PAIRS = 5       # fewer undisturbed pairs than this and all are used, whic
 
 @dataclasses.dataclass
 class Slice:
-    ms: float       # median of its iterations
+    ms: float       # of an iteration, the mean
     foreign: float  # processors' worth of work by others, and stolen from the machine
     probe: float    # bytes per second, the lower of before and after
 
