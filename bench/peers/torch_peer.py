@@ -69,8 +69,8 @@ def product(file, folder, compiled):
     layer = nn.Linear(*weight.shape, bias=False).eval()
     layer.weight = nn.Parameter(weight.T.contiguous(), requires_grad=False)
     if compiled:
-        import torch._inductor.config
-        torch._inductor.config.freezing = True  # packs the weights once
+        from torch._inductor import config
+        config.freezing = True  # packs the weights once
         layer = torch.compile(layer)
 
     def iterate():
