@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+"""Trireme against other frameworks: the same work, in the same run, in slices that take turns.
+
+usage: bench/compare.py --peers onnxruntime,torch [--workload NAME] [--json] [--output FILES]
+
+Both sides run as processes of their own on the same processors with as many threads; the one whose turn it is not is
+stopped. Slices go ours, peer, peer, ours, ... so that a drift of the machine favours nobody. What is reported is the
+median of the ratios of the pairs, with the tenth and ninetieth percentile; bench/pairs.py says which pairs count.
+Before anything counts, both must give the same outputs on the same inputs. `limit_share` is the part of our time that
+the machine's arithmetic and memory could not do without, at the speeds that bench/ours.cc measures in the same run.
+"""
+import argparse
+import contextlib
+import datetime
+import importlib.util
+import json
+import os
+import pathlib
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import pairs
+import report
+import workloads
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OURS = ROOT / "build/bench/ours"
+SCRIPTS = {"onnxruntime": "onnxruntime_peer.py", "openvino": "openvino_peer.py", "torch": "torch_peer.py",
+           "torch-compile": "torch_peer.py", "paddle": "paddle_peer.py"}
+MODULES = {"torch-compile": "torch"}
+
+
+class Failed(Exception):
+    """A side that cannot do the workload, with its reason."""
+
+
+class Side:
+    """One process that obeys the lines of bench/ours.cc."""
+
+    def __init__(self, command, processors, folder):
+        threads = str(len(processors))
+        self.errors = open(folder / "errors.txt", "w+", encoding="utf-8")
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            env={**os.environ, "TRIREME_THREADS": threads, "OMP_NUM_THREADS": threads},
+            preexec_fn=lambda: os.sched_setaffinity(0, processors))
+        self.folder = folder
+        self.version = self.answer().removeprefix("ready").strip()
+        self.stop()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if line:
+            return line.strip()
+        self.process.wait()
+        self.errors.seek(0)
+        said = self.errors.read().strip().splitlines()
+        raise Failed(said[-1] if said else f"ended with {self.process.returncode} and said nothing")
+
+    def ask(self, order):
+        """The answer to one order; the process runs only until it is given."""
+        self.process.send_signal(signal.SIGCONT)
+        try:
+            self.process.stdin.write(order + "\n")
+            self.process.stdin.flush()
+            return self.answer()
+        except BrokenPipeError:
+            return self.answer()
+        finally:
+            self.stop()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGSTOP)
+
+    def run(self, iterations):
+        """Milliseconds of an iteration, the mean of so many. (Not the median: on a busy machine that spares the side
+        whose iterations are shorter than a time slice of the scheduler.)"""
+        return statistics.fmean(map(int, self.ask(f"run {iterations}").split())) * 1e-6
+
+    def outputs(self):
+        import numpy as np
+        self.ask("save")
+        paths = (self.folder / f"output_{i}.npy" for i in range(1000))
+        return [np.load(path) for path in paths if path.exists()]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.errors.close()
+
+
+def difference(ours, peer):
+    """The largest difference of two lists of outputs, as a share of the largest value of its output."""
+    import numpy as np
+    if [value.size for value in ours] != [value.size for value in peer]:
+        return float("inf")
+    worst = 0.0
+    for a, b in zip(ours, peer):
+        a, b = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            return float("inf")
+        if a.size:
+            worst = max(worst, np.abs(a - b).max() / max(np.abs(b).max(), 1e-30))
+    return float(worst)
+
+
+def measure_pairs(ours, peer, processors, options):
+    """Pairs of slices of about options.slice seconds each, until there are enough or the time is up."""
+    sides = (ours, peer)
+    iterations = [max(1, round(options.slice * 1e3 / side.run(1))) for side in sides]
+    meter = pairs.LoadMeter(processors, [side.process.pid for side in sides])
+    result = []
+    begin = time.monotonic()
+    while len(result) < options.pairs and (time.monotonic() - begin < options.seconds or len(result) < 3):
+        slices = [None, None]
+        for i in (0, 1) if len(result) % 2 == 0 else (1, 0):
+            probe = float(ours.ask("probe"))
+            load, since = meter.read(), time.monotonic()
+            ms = sides[i].run(iterations[i])
+            seconds = time.monotonic() - since
+            foreign = meter.between(load, meter.read(), seconds)
+            slices[i] = pairs.Slice(ms, foreign, min(probe, float(ours.ask("probe"))))
+        result.append(pairs.Pair(*slices))
+    return result
+
+
+def our_command(workload, folder):
+    if workload.kind == "train":
+        return [OURS, "train", workload.source, folder], None
+    if workload.kind == "model":
+        file = workloads.find_data(workload.source)
+        if file is None:
+            raise Failed(f"no {workload.source} in the data folders; set TRIREME_DATA")
+    else:
+        file = folder / "model.onnx"
+        done = subprocess.run([OURS, "export", workload.source, file], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failed(done.stderr.strip())
+    return [OURS, "model", file, folder], file
+
+
+def compare(workload, peer_name, processors, options):
+    """One row of the report. Whatever fails is said in `error`, and there is no ratio then."""
+    row = {"workload": workload.name, "precision": workload.precision, "threads": options.threads, "peer": peer_name,
+           "version": "missing", "ratio": None, "p10": None, "p90": None, "ours_ms": None, "peer_ms": None,
+           "limit_share": None, "state": {}}
+    if importlib.util.find_spec(MODULES.get(peer_name, peer_name)) is None:
+        return {**row, "error": "not installed"}
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as started:
+        try:
+            folder = pathlib.Path(name)
+            (folder / "peer").mkdir()
+            workloads.write_inputs(workload, folder)
+            command, file = our_command(workload, folder)
+            ours = Side(command, processors, folder)
+            started.callback(ours.close)
+            for path in [*folder.glob("input_*.npy"), *folder.glob("state")]:
+                (folder / "peer" / path.name).symlink_to(path)
+            script = ROOT / "bench/peers" / SCRIPTS[peer_name]
+            kind, source = ("train", workload.source) if file is None else ("model", file)
+            command = [sys.executable, script, kind, source, folder / "peer", str(options.threads)]
+            if peer_name == "torch-compile":
+                command.append("compile")
+            peer = Side(command, processors, folder / "peer")
+            started.callback(peer.close)
+            row["version"] = peer.version
+            off = difference(ours.outputs(), peer.outputs())
+            if off > workload.tolerance:
+                return {**row, "error": f"outputs differ by {off:.1e}, more than {workload.tolerance:.0e}"}
+            row.update(pairs.summarise(measure_pairs(ours, peer, processors, options)))
+            limit, flops, bandwidth = map(float, ours.ask("limit").split())
+            row["limit_share"] = limit * 1e3 / row["ours_ms"]
+            row["state"].update(outputs_differ_by=off, peak_gflops=flops * 1e-9, read_gb_per_s=bandwidth * 1e-9)
+            return row
+        except Failed as failure:
+            return {**row, "error": str(failure)}
+
+
+def machine():
+    """What the figures belong to."""
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+                            check=False).stdout.strip()
+    return {"processor": names[0] if names else platform.processor(), "processors": len(names),
+            "kernel": platform.release(), "date": datetime.date.today().isoformat(), "commit": commit}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", required=True, help=f"comma-separated, of {', '.join(SCRIPTS)}; or all")
+    parser.add_argument("--workload", default="", help="only workloads whose name contains this")
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
+    parser.add_argument("--output", type=pathlib.Path, help="also write OUTPUT.json, OUTPUT.md and OUTPUT.svg")
+    parser.add_argument("--threads", type=int, default=2, help="of each side, on as many processors (2)")
+    parser.add_argument("--pairs", type=int, default=31, help="pairs of slices (31)")
+    parser.add_argument("--slice", type=float, default=0.2, help="seconds of a slice, at least one iteration (0.2)")
+    parser.add_argument("--seconds", type=float, default=30, help="no further pair after so long (30)")
+    options = parser.parse_args()
+    chosen = list(SCRIPTS) if options.peers == "all" else options.peers.split(",")
+    unknown = [name for name in chosen if name not in SCRIPTS]
+    if unknown:
+        parser.error(f"no peer '{unknown[0]}'; there are {', '.join(SCRIPTS)}")
+    todo = [each for each in workloads.WORKLOADS if options.workload.lower() in each.name.lower()]
+    if not todo:
+        parser.error(f"no workload '{options.workload}'; there are {', '.join(w.name for w in workloads.WORKLOADS)}")
+    processors = sorted(os.sched_getaffinity(0))[:options.threads]
+    if options.threads < 1 or len(processors) < options.threads:
+        parser.error(f"--threads {options.threads}: this process may use {len(processors)} processors, and 1 is least")
+    about, rows = machine(), []
+    for workload in todo:
+        for peer in (name for name in chosen if name in workload.peers):
+            rows.append(compare(workload, peer, processors, options))
+            print(report.line(rows[-1]), file=sys.stderr, flush=True)
+            if options.output:  # after each row: a run that is cut short leaves what it has
+                report.write(rows, about, options.output)
+    print(json.dumps(rows) if options.json else report.markdown(rows, about))
+    sys.exit(1 if any("differ" in row.get("error", "") for row in rows) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+#include "bench/networks/networks.h"
+
+#include <cstdio>
+
+#include "trireme/base/error.h"
+#include "trireme/base/strings.h"
+#include "trireme/nn/layers.h"
+
+namespace trireme::bench {
+
+Graph product(int64_t m, int64_t n, int64_t k) {
+  const Tensor x = nn::filled({m, k}, 0.0);
+  return capture({x}, {matmul(x, nn::normal_init({k, n}, 0.02))}, {"x"}, {"y"});
+}
+
+Graph network(const std::string& name) {
+  long long a = 0, b = 0, c = 0;
+  char rest = 0;
+  const auto whole = [&](int wanted, int read) { return read == wanted && a > 0 && (wanted < 3 || (b > 0 && c > 0)); };
+  if (whole(1, std::sscanf(name.c_str(), "resnet50_%lld%c", &a, &rest))) return resnet50(a);
+  if (whole(1, std::sscanf(name.c_str(), "bert_base_%lld%c", &a, &rest))) return bert_base(a);
+  if (whole(3, std::sscanf(name.c_str(), "product_%lldx%lldx%lld%c", &a, &b, &c, &rest))) return product(a, b, c);
+  throw Error(Code::kInvalidArgument,
+              cat("no network '", name, "'; there are resnet50_BATCH, bert_base_LENGTH and product_MxNxK"));
+}
+
+}  // namespace trireme::bench

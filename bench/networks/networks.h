@@ -1,0 +1,23 @@
+// Networks that the comparison exports to ONNX, so that every framework runs the very same graph. Weights are random.
+#pragma once
+
+#include <string>
+
+#include "trireme/ir/graph.h"
+
+namespace trireme::bench {
+
+// Image classifier (He et al. 2015, the stride in the 3 x 3 convolution): f32 [batch, 3, 224, 224] -> [batch, 1000].
+Graph resnet50(int64_t batch);
+
+// Encoder of BERT-base (Devlin et al. 2018) without pooler: token numbers i64 [1, length] -> f32 [1, length, 768].
+Graph bert_base(int64_t length);
+
+// One linear layer without bias: f32 [m, k] times a constant [k, n].
+Graph product(int64_t m, int64_t n, int64_t k);
+
+// "resnet50_8" (batch), "bert_base_128" (length) or "product_128x3072x768" (m x n x k). Throws kInvalidArgument for
+// other names.
+Graph network(const std::string& name);
+
+}  // namespace trireme::bench

@@ -1,0 +1,140 @@
+// Our side of a comparison with other frameworks (bench/compare.py): one workload, timed on demand.
+//
+//   ours export NAME FILE.onnx      writes a network of bench/networks/ as an ONNX model
+//   ours model FILE.onnx FOLDER     a model on FOLDER/input_<i>.npy
+//   ours train NAME FOLDER          a step of bench/training.h on FOLDER/input_0.npy and the targets input_1.npy; its
+//                                   initial parameters go to FOLDER/state/<name>.npy
+//
+// The workload runs until it is warm; then "ready" is printed and each line of standard input answered by one line:
+//   run N    N iterations: the nanoseconds of each
+//   save     FOLDER/output_<i>.npy written: a model's outputs, or the losses of the first steps; "saved"
+//   probe    bytes per second out of the first-level cache, which tell the state of the machine
+//   limit    seconds that an iteration takes at least, by the arithmetic and the bytes (weights, inputs, outputs) that
+//            cannot be avoided, at the speeds measured now; then those speeds: operations and bytes per second
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <set>
+#include <string>
+
+#include "bench/networks/networks.h"
+#include "bench/roofline.h"
+#include "bench/training.h"
+#include "trireme/base/error.h"
+#include "trireme/base/file.h"
+#include "trireme/base/strings.h"
+#include "trireme/formats/npy.h"
+#include "trireme/formats/onnx/exporter.h"
+#include "trireme/formats/onnx/model.h"
+#include "trireme/formats/session.h"
+#include "trireme/ir/op_decl.h"
+#include "trireme/runtime/program.h"
+#include "trireme/runtime/trace.h"
+
+namespace trireme::bench {
+namespace {
+
+constexpr int kWarmUp = 8;                     // iterations; also the number of losses that are compared
+constexpr uint64_t kWarmUpNs = 1'000'000'000;  // a model is warm after so long, too
+
+struct Workload {
+  std::function<void()> iterate;
+  std::function<std::vector<Literal>()> outputs;
+  std::function<const Graph&()> graph;
+  int least = 2;  // iterations before it is warm
+};
+
+Workload model(const std::string& file, const std::string& folder) {
+  const auto session = std::make_shared<formats::Session>(formats::onnx::Model::load(file));
+  std::map<std::string, formats::HostValue> inputs;
+  for (const formats::Declared& declared : session->model().inputs()) {
+    if (declared.optional) continue;
+    inputs[declared.name] = formats::HostValue(formats::read_npy(cat(folder, "/input_", inputs.size(), ".npy")));
+  }
+  const auto results = std::make_shared<std::vector<formats::HostValue>>();
+  return {[=] { *results = session->run(inputs); },
+          [=] {
+            std::vector<Literal> list;
+            for (const formats::HostValue& each : *results) list.push_back(each.tensor);
+            return list;
+          },
+          [=]() -> const Graph& { return session->imported().graph; }};
+}
+
+Workload training(const std::string& name, const std::string& folder) {
+  TrainingStep step = training_step(name);
+  make_folders(folder + "/state");
+  for (const nn::NamedTensor& each : step.state) {
+    formats::write_npy(cat(folder, "/state/", each.name, ".npy"), each.tensor.literal());
+  }
+  const Literal x = formats::read_npy(folder + "/input_0.npy"), y = formats::read_npy(folder + "/input_1.npy");
+  const auto losses = std::make_shared<std::vector<double>>();
+  return {[=, step = step.step] {
+            const double loss = step(x, y);
+            if (losses->size() < kWarmUp) losses->push_back(loss);
+          },
+          [=] { return std::vector<Literal>{Literal::from_doubles(f32, {kWarmUp}, *losses)}; }, step.graph};
+}
+
+void print_limit(const Graph& graph) {
+  double flops = 0.0, bytes = 0.0;
+  for (const Node* node : graph.nodes()) {
+    flops += runtime::work_of(*node).flops;
+    if (node->op().name.value == "constant") bytes += static_cast<double>(node->outputs()[0].bytes());
+  }
+  for (const auto* list : {&graph.inputs(), &graph.outputs()}) {
+    for (const Value& each : *list) bytes += static_cast<double>(each.type().bytes());
+  }
+  const double peak = peak_flops(), bandwidth = read_bandwidth(static_cast<uint64_t>(bytes));
+  std::printf("%g %g %g\n", std::max(flops / peak, bytes / bandwidth), peak, bandwidth);
+}
+
+void obey(const Workload& workload, const std::string& folder) {
+  const uint64_t start = runtime::now_ns();
+  for (int i = 0; i < kWarmUp && (i < workload.least || runtime::now_ns() - start < kWarmUpNs); ++i) workload.iterate();
+  std::printf("ready\n");
+  std::fflush(stdout);
+  for (std::string line; std::getline(std::cin, line); std::fflush(stdout)) {
+    int count = 0;
+    if (std::sscanf(line.c_str(), "run %d", &count) == 1) {
+      for (int i = 0; i < count; ++i) {
+        const uint64_t begin = runtime::now_ns();
+        workload.iterate();
+        std::printf("%llu ", static_cast<unsigned long long>(runtime::now_ns() - begin));
+      }
+      std::printf("\n");
+    } else if (line == "save") {
+      const std::vector<Literal> outputs = workload.outputs();
+      for (size_t i = 0; i < outputs.size(); ++i) formats::write_npy(cat(folder, "/output_", i, ".npy"), outputs[i]);
+      std::printf("saved\n");
+    } else if (line == "probe") {
+      std::printf("%g\n", cache_probe());
+    } else if (line == "limit") {
+      print_limit(workload.graph());
+    } else {
+      throw Error(Code::kInvalidArgument, cat("'", line, "' is no order; there are run N, save, probe and limit"));
+    }
+  }
+}
+
+int run(const std::vector<std::string>& words) {
+  if (words.size() != 3) throw Error(Code::kInvalidArgument, "ours takes three words: see the top of bench/ours.cc");
+  set_device("cpu");
+  if (words[0] == "export") formats::onnx::save_onnx(network(words[1]), words[2]);
+  else if (words[0] == "model") obey(model(words[1], words[2]), words[2]);
+  else if (words[0] == "train") obey(training(words[1], words[2]), words[2]);
+  else throw Error(Code::kInvalidArgument, cat("'", words[0], "' is no command; there are export, model and train"));
+  return 0;
+}
+
+}  // namespace
+}  // namespace trireme::bench
+
+int main(int argc, char** argv) {
+  try {
+    return trireme::bench::run({argv + 1, argv + argc});
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "ours: %s\n", failure.what());
+    return 2;
+  }
+}

@@ -1,0 +1,76 @@
+#include "bench/training.h"
+
+#include <memory>
+
+#include "trireme/base/error.h"
+#include "trireme/base/strings.h"
+#include "trireme/nn/layers.h"
+#include "trireme/optim/optimizer.h"
+
+namespace trireme::bench {
+
+namespace {
+
+struct TinyMlp {
+  std::vector<nn::Linear> layers;
+  TinyMlp() {
+    for (int i = 0; i < 10; ++i) layers.emplace_back(16, 16);
+  }
+  Tensor operator()(Tensor x) {
+    for (size_t i = 0; i + 1 < layers.size(); ++i) x = relu(layers[i](x));
+    return layers.back()(x);
+  }
+  template <class V>
+  void each(V& v) {
+    v("layers", layers);
+  }
+};
+
+struct LeNet {
+  nn::Conv2d first{1, 16, 5, {.padding = 2, .bias = false}}, second{16, 32, 5, {.padding = 2, .bias = false}};
+  nn::BatchNorm first_norm{16}, second_norm{32};
+  nn::Linear hidden{32 * 7 * 7, 128}, output{128, 10};
+  Tensor operator()(const Tensor& images) {
+    const Tensor x = max_pool2d(relu(first_norm(first(images))), {2});
+    return output(relu(hidden(flatten(max_pool2d(relu(second_norm(second(x))), {2}), 1))));
+  }
+  template <class V>
+  void each(V& v) {
+    v("first", first), v("first_norm", first_norm), v("second", second), v("second_norm", second_norm);
+    v("hidden", hidden), v("output", output);
+  }
+};
+
+template <class Net, class Loss>
+TrainingStep make(Loss loss, optim::Method method, double rate) {
+  const auto net = std::make_shared<Net>();
+  auto state = nn::state_of(*net);
+  const auto optimizer = std::make_shared<optim::Optimizer>(method, state, optim::Options{.learning_rate = rate});
+  const auto function = std::make_shared<Compiled>([=](const std::vector<Tensor>& x) {
+    const Tensor value = loss((*net)(x[0]), x[1]);
+    optimizer->step(grad(value, optimizer->parameters()));
+    return std::vector<Tensor>{value};
+  });
+  return {std::move(state),
+          [function](const Literal& x, const Literal& y) {
+            const nn::TrainingMode training(true);
+            return (*function)({Tensor(x), Tensor(y)})[0].item();
+          },
+          [function]() -> const Graph& { return function->graph(); }};
+}
+
+}  // namespace
+
+TrainingStep training_step(const std::string& name) {
+  if (name == "tiny_mlp") {
+    return make<TinyMlp>([](const Tensor& x, const Tensor& y) { return mean(square(x - y)); }, optim::Method::kAdam,
+                         1e-4);
+  }
+  if (name == "lenet") {
+    return make<LeNet>([](const Tensor& x, const Tensor& y) { return cross_entropy(x, y); }, optim::Method::kMomentum,
+                       1e-3);
+  }
+  throw Error(Code::kInvalidArgument, cat("no training step '", name, "'; there are tiny_mlp and lenet"));
+}
+
+}  // namespace trireme::bench

@@ -1,0 +1,24 @@
+// Training steps that the comparison times; bench/peers/torch_peer.py writes the same in PyTorch.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "trireme/nn/module.h"
+
+namespace trireme::bench {
+
+struct TrainingStep {
+  std::vector<nn::NamedTensor> state;            // parameters, by name
+  std::function<double(Literal, Literal)> step;  // one step on inputs and targets; the loss before it
+  std::function<const Graph&()> graph;           // of one step, after the first
+};
+
+// tiny_mlp  ten linear layers 16 -> 16 with relu between, mean squared error, Adam; inputs and targets f32 [32, 16]
+// lenet     two convolutions with batch norm and pooling, two linear layers, cross entropy, SGD with momentum; inputs
+//           f32 [64, 1, 28, 28], targets i32 [64]
+// Throws kInvalidArgument for other names.
+TrainingStep training_step(const std::string& name);
+
+}  // namespace trireme::bench

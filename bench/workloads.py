@@ -1,0 +1,80 @@
+"""What bench/compare.py measures: models of the data folders, networks of bench/networks/, and training steps."""
+import dataclasses
+import os
+import pathlib
+
+# Of the largest value of an output: what two right programs may differ by after a network's worth of roundings.
+TOLERANCE = {"f32": 1e-3, "f16": 3e-2, "f32 training": 5e-3}
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    shape: tuple
+    dtype: str = "float32"
+    low: float = -1.0
+    high: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    name: str
+    kind: str    # "model": an ONNX file of the data folders; "network": one we export; "train": a step of training.h
+    source: str  # the file, the network's name, the step's name
+    inputs: tuple
+    peers: tuple = ("onnxruntime", "openvino")
+    precision: str = "f32"
+
+    @property
+    def tolerance(self):
+        return TOLERANCE[self.precision + (" training" if self.kind == "train" else "")]
+
+
+TORCH = ("torch", "torch-compile")
+
+
+def product(m, n, k):
+    return Workload(f"linear {m}x{n}x{k}", "network", f"product_{m}x{n}x{k}", (Input((m, k)),),
+                    ("onnxruntime", "openvino", *TORCH))
+
+
+WORKLOADS = [
+    Workload("mnist-8", "model", "onnx-models/mnist_8/model.onnx", (Input((1, 1, 28, 28), low=0, high=255),)),
+    Workload("super-resolution", "model", "onnx-models/super_resolution_10/model.onnx",
+             (Input((1, 1, 224, 224), low=0),)),
+    Workload("PicoDet-S 320", "model", "onnx-models/picodet_s_320/picodet_s_320_coco.onnx",
+             (Input((1, 3, 320, 320)),)),
+    Workload("PP-OCRv3 det 320", "model", "onnx-models/ppocr_v3_det/model.onnx", (Input((1, 3, 320, 320)),)),
+    Workload("SqueezeNet", "model", "onnx-models/squeezenet_fp16/SqueezeNet_fp16.onnx",
+             (Input((1, 3, 224, 224), "float16", 0, 255),), precision="f16"),
+    Workload("GTCRN step", "model", "onnx-models/gtcrn/gtcrn.onnx",
+             (Input((1, 257, 1, 2)), Input((2, 1, 16, 16, 33)), Input((2, 3, 1, 1, 16)), Input((2, 1, 33, 16)))),
+    Workload("ResNet-50 bs1", "network", "resnet50_1", (Input((1, 3, 224, 224)),)),
+    Workload("ResNet-50 bs8", "network", "resnet50_8", (Input((8, 3, 224, 224)),)),
+    Workload("BERT-base T128", "network", "bert_base_128", (Input((1, 128), "int64", 0, 30522),)),
+    product(128, 768, 768),
+    product(128, 3072, 768),
+    product(128, 768, 3072),
+    Workload("tiny MLP step", "train", "tiny_mlp", (Input((32, 16)), Input((32, 16))), (*TORCH, "paddle")),
+    Workload("LeNet step bs64", "train", "lenet", (Input((64, 1, 28, 28)), Input((64,), "int32", 0, 10)),
+             (*TORCH, "paddle")),
+]
+
+
+def find_data(relative):
+    """A file of the data folders: $TRIREME_DATA, or shared/data beside or above the current folder. None without."""
+    folders = [pathlib.Path(os.environ["TRIREME_DATA"])] if os.environ.get("TRIREME_DATA") else []
+    here = pathlib.Path.cwd()
+    folders += [folder / "shared" / "data" for folder in (here, *here.parents)]
+    return next((folder / relative for folder in folders if (folder / relative).exists()), None)
+
+
+def write_inputs(workload, folder):
+    """The same random numbers for both sides, as input_<i>.npy."""
+    import numpy as np
+    random = np.random.default_rng(1)
+    for i, each in enumerate(workload.inputs):
+        if each.dtype.startswith("int"):
+            values = random.integers(each.low, each.high, each.shape)
+        else:
+            values = random.uniform(each.low, each.high, each.shape)
+        np.save(folder / f"input_{i}.npy", values.astype(each.dtype))
