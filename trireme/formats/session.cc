@@ -56,42 +56,60 @@ HostValue assemble(const Layout& layout, const std::vector<Literal>& outputs) {
   return out;
 }
 
-bool holds(const Guard& guard, const std::vector<Literal>& tensors) {
-  const Value& value = guard.graph.outputs()[0];
-  const auto& inputs = guard.graph.inputs();
-  const auto at = std::find(inputs.begin(), inputs.end(), value);
-  if (at != inputs.end()) return tensors[static_cast<size_t>(at - inputs.begin())].same_bytes(guard.value);
-  return compute(guard.graph, tensors)[0].same_bytes(guard.value);
+Compiled function_of(const Graph& graph) {
+  return Compiled([graph](const std::vector<Tensor>& inputs) { return trireme::run(graph, inputs); });
+}
+
+std::vector<Tensor> uploaded(std::span<const Literal> literals) {
+  std::vector<Tensor> out;
+  for (const Literal& each : literals) out.emplace_back(each);
+  return out;
+}
+
+std::vector<Literal> read(const std::vector<Tensor>& tensors) {
+  std::vector<Literal> out;
+  for (const Tensor& each : tensors) out.push_back(each.literal());
+  return out;
 }
 
 }  // namespace
 
 std::vector<Literal> compute(const Graph& graph, std::span<const Literal> inputs) {
-  std::vector<Tensor> tensors;
-  for (const Literal& each : inputs) tensors.emplace_back(each);
-  const auto outputs = trireme::run(graph, tensors);
+  const auto outputs = trireme::run(graph, uploaded(inputs));
   eval(outputs);
-  std::vector<Literal> out;
-  for (const Tensor& each : outputs) out.push_back(each.literal());
-  return out;
+  return read(outputs);
 }
 
-const Imported& Session::find_or_import(const std::vector<HostValue>& values, const std::vector<bool>& given,
-                                        const std::vector<Literal>& tensors) {
+Session::Kept::Kept(Imported i) : imported(std::move(i)), graph(function_of(imported.graph)) {
+  for (const Guard& guard : imported.guards) guards.push_back(function_of(guard.graph));
+}
+
+bool Session::Kept::holds(const std::vector<Literal>& tensors) const {
+  for (size_t g = 0; g < guards.size(); ++g) {
+    const Guard& guard = imported.guards[g];
+    const auto& inputs = guard.graph.inputs();
+    const auto at = std::find(inputs.begin(), inputs.end(), guard.graph.outputs()[0]);
+    const Literal value = at != inputs.end() ? tensors[static_cast<size_t>(at - inputs.begin())]
+                                             : guards[g](uploaded(tensors))[0].literal();
+    if (!value.same_bytes(guard.value)) return false;
+  }
+  return true;
+}
+
+const Session::Kept& Session::find_or_import(const std::vector<HostValue>& values, const std::vector<bool>& given,
+                                             const std::vector<Literal>& tensors) {
   std::string key;
   for (size_t i = 0; i < values.size(); ++i) {
     if (given[i]) describe(values[i], key);
     append(key, ';');
   }
-  for (const Imported& each : graphs_[key]) {
-    if (std::all_of(each.guards.begin(), each.guards.end(), [&](const Guard& g) { return holds(g, tensors); })) {
-      return each;
-    }
+  for (const Kept& each : graphs_[key]) {
+    if (each.holds(tensors)) return each;
   }
   std::vector<Binding> bindings;
   for (size_t i = 0; i < values.size(); ++i) bindings.push_back(given[i] ? Binding(values[i]) : Binding());
   ++imports_;
-  graphs_[key].push_back(model_->import(bindings, compute));
+  graphs_[key].emplace_back(model_->import(bindings, compute));
   return graphs_[key].back();
 }
 
@@ -115,11 +133,10 @@ std::vector<HostValue> Session::run(const std::map<std::string, HostValue>& inpu
     throw Error(Code::kNotFound, cat("the model has no input '", name, "'; ",
                                      near.empty() ? "it has: " + join(names, ", ") : "did you mean '" + near + "'?"));
   }
-  const Imported& imported = find_or_import(values, given, tensors);
-  last_ = &imported;
-  const std::vector<Literal> outputs = compute(imported.graph, tensors);
+  last_ = &find_or_import(values, given, tensors);
+  const std::vector<Literal> outputs = read(last_->graph(uploaded(tensors)));
   std::vector<HostValue> out;
-  for (const Layout& layout : imported.layouts) out.push_back(assemble(layout, outputs));
+  for (const Layout& layout : last_->imported.layouts) out.push_back(assemble(layout, outputs));
   return out;
 }
 
@@ -147,7 +164,7 @@ HostValue random_input(const Declared& declared, int64_t free, uint64_t seed, ui
 
 const Imported& Session::imported() const {
   if (last_ == nullptr) throw Error(Code::kInvalidArgument, "a session has a graph only after its first run");
-  return *last_;
+  return last_->imported;
 }
 
 }  // namespace trireme::formats

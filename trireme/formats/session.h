@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "trireme/formats/model.h"
+#include "trireme/tensor/tensor.h"
 
 namespace trireme::formats {
 
@@ -30,12 +31,20 @@ class Session {
   int imports() const { return imports_; }
 
  private:
-  const Imported& find_or_import(const std::vector<HostValue>& values, const std::vector<bool>& given,
-                                 const std::vector<Literal>& tensors);
+  // A graph of the model, and the functions that run it and its guards without planning again.
+  struct Kept {
+    Imported imported;
+    Compiled graph;
+    std::vector<Compiled> guards;
+    explicit Kept(Imported i);
+    bool holds(const std::vector<Literal>& tensors) const;
+  };
+  const Kept& find_or_import(const std::vector<HostValue>& values, const std::vector<bool>& given,
+                             const std::vector<Literal>& tensors);
 
   std::shared_ptr<const Model> model_;
-  std::map<std::string, std::list<Imported>> graphs_;  // by the types of the inputs
-  const Imported* last_ = nullptr;
+  std::map<std::string, std::list<Kept>> graphs_;  // by the types of the inputs
+  const Kept* last_ = nullptr;
   int imports_ = 0;
 };
 
