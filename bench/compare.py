@@ -209,14 +209,14 @@ def main():
     unknown = [name for name in chosen if name not in SCRIPTS]
     if unknown:
         parser.error(f"no peer '{unknown[0]}'; there are {', '.join(SCRIPTS)}")
-    chosen = [each for each in workloads.WORKLOADS if options.workload.lower() in each.name.lower()]
-    if not chosen:
+    wanted = [each for each in workloads.WORKLOADS if options.workload.lower() in each.name.lower()]
+    if not wanted:
         parser.error(f"no workload '{options.workload}'; there are {', '.join(w.name for w in workloads.WORKLOADS)}")
     processors = sorted(os.sched_getaffinity(0))[:options.threads]
     if options.threads < 1 or len(processors) < options.threads:
         parser.error(f"--threads {options.threads}: this process may use {len(processors)} processors, and 1 is least")
     about, rows = machine(), []
-    for workload in chosen:
+    for workload in wanted:
         for peer in (name for name in chosen if name in workload.peers):
             rows.append(compare(workload, peer, processors, options))
             print(report.line(rows[-1]), file=sys.stderr, flush=True)
