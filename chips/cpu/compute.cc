@@ -1,10 +1,12 @@
 #include "chips/cpu/compute.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "chips/cpu/channels_last.h"
 #include "chips/cpu/epilogue.h"
 #include "chips/cpu/kernel.h"
 #include "chips/cpu/rates.h"
@@ -20,6 +22,23 @@ struct TrmKernel {
 };
 
 namespace trireme::cpu {
+
+void ask_order(const Program& program, uint32_t operand, std::span<const uint8_t, TRM_MAX_RANK> order,
+               TrmAnswer& answer) {
+  if (answer.conversion_count == TRM_MAX_OPERANDS) throw Failure(TRM_UNSUPPORTED, "too many operands to lay out anew");
+  TrmConversion& conversion = answer.conversions[answer.conversion_count++];
+  conversion.operand = operand;
+  conversion.dtype = program.operand(operand).dtype;
+  std::copy(order.begin(), order.end(), conversion.order);
+}
+
+void ask_dense_outputs(const Program& program, TrmAnswer& answer) {
+  constexpr std::array<uint8_t, TRM_MAX_RANK> kRowMajor{0, 1, 2, 3, 4, 5, 6, 7};
+  for (uint32_t i = program.input_count(); i < program.operand_count(); ++i) {
+    if (!chip::is_dense(program.operand(i))) ask_order(program, i, kRowMajor, answer);
+  }
+}
+
 namespace {
 
 using chip::fail;
@@ -116,16 +135,31 @@ double estimate(double flops, double bytes, bool contraction) {
   return rates.launch_ns + 1e9 * std::max(compute, bytes / rates.bytes_per_second);
 }
 
-// Outputs the kernel wants dense.
-void ask_conversions(const Program& program, const KernelEntry& entry, TrmAnswer& answer) {
-  for (uint32_t i = 0; i < program.operand_count(); ++i) {
-    const TrmValue v = program.operand(i);
-    if (entry.strided_outputs || i < program.input_count() || chip::is_dense(v)) continue;
-    if (answer.conversion_count == TRM_MAX_OPERANDS) throw Refusal{TRM_REASON_LAYOUT, "too many operands with gaps"};
-    TrmConversion& conversion = answer.conversions[answer.conversion_count++];
-    conversion.operand = i;
-    conversion.dtype = v.dtype;
-    for (uint8_t axis = 0; axis < TRM_MAX_RANK; ++axis) conversion.order[axis] = axis;
+// What the kernel does not take as it lies.
+void ask_layouts(const Program& program, const NodeView& node, const KernelEntry& entry, TrmAnswer& answer) {
+  if (entry.ask_layouts) {
+    entry.ask_layouts(program, node, answer);
+  } else if (!entry.strided_outputs) {
+    ask_dense_outputs(program, answer);
+  }
+  answer.verdict = answer.conversion_count ? TRM_NATIVE_AFTER_CONVERSION : TRM_NATIVE;
+}
+
+// An elementwise pass leaves its results in the order of its inputs.
+void follow_inputs(const Program& program, TrmAnswer& answer) {
+  if (is_reduction(program.node(program.node_count() - 1).op())) return;
+  const TrmValue y = program.value(program.output(0));
+  const auto order = channels_last_order(y.rank);
+  bool row_major = false, channels_last = false;
+  for (uint32_t i = 0; i < program.input_count(); ++i) {
+    const TrmValue x = program.operand(i);
+    if (!chip::same_dims(x, y)) continue;
+    row_major |= chip::is_dense(x);
+    channels_last |= is_dense_in(x, order) && !chip::is_dense(x);
+  }
+  if (!channels_last || row_major) return;
+  for (uint32_t i = program.input_count(); i < program.operand_count(); ++i) {
+    if (!is_dense_in(program.operand(i), order)) ask_order(program, i, order, answer);
   }
   answer.verdict = answer.conversion_count ? TRM_NATIVE_AFTER_CONVERSION : TRM_NATIVE;
 }
@@ -161,6 +195,7 @@ TrmAnswer answer_for(const Program& program) {
     prepare_region(program);  // compiling a tile program is quick; it knows best what it cannot do
     answer.verdict = TRM_NATIVE;
     answer.estimated_ns = estimate(flops_of(program, nullptr), bytes_of(program), false);
+    follow_inputs(program, answer);
     offer_in_place(program, answer);
     chip::put_text(answer.text, program.node_count() > 1 ? "one fused pass" : "");
     return answer;
@@ -172,7 +207,7 @@ TrmAnswer answer_for(const Program& program) {
     throw Refusal{TRM_REASON_DTYPE,
                   "no " + std::string(name(dtype_of(typed))) + " kernel for " + std::string(node.op())};
   }
-  ask_conversions(program, entry, answer);
+  ask_layouts(program, node, entry, answer);
   answer.estimated_ns = estimate(flops_of(program, &entry), bytes_of(program), entry.flops != nullptr);
   if (program.node_count() > 1) chip::put_text(answer.text, "with its epilogue");
   return answer;
@@ -199,8 +234,8 @@ Run prepare_run(const Program& program) {
   const NodeView node = program.node(head_of(program));
   const KernelEntry& entry = *find_entry(node.op());
   TrmAnswer answer = sized<TrmAnswer>();
-  ask_conversions(program, entry, answer);
-  if (answer.conversion_count) throw Failure(TRM_UNSUPPORTED, std::string(node.op()) + " wants dense outputs");
+  ask_layouts(program, node, entry, answer);
+  if (answer.conversion_count) throw Failure(TRM_UNSUPPORTED, std::string(node.op()) + " wants other layouts");
   return entry.prepare(program, node);
 }
 

@@ -54,7 +54,15 @@ struct KernelEntry {
   // For contractions: throws Failure (TRM_UNSUPPORTED) when `prepare` does not take elementwise nodes around this node.
   // Null: never takes any.
   void (*check_epilogue)(const Program&, const NodeView&) = nullptr;
+  // Puts what the kernel wants laid out otherwise into the answer (ask_order). Null: dense outputs, unless
+  // `strided_outputs`.
+  void (*ask_layouts)(const Program&, const NodeView&, TrmAnswer&) = nullptr;
 };
+
+// Asks for an operand with its axes in that order, outermost in memory first.
+void ask_order(const Program& program, uint32_t operand, std::span<const uint8_t, TRM_MAX_RANK> order,
+               TrmAnswer& answer);
+void ask_dense_outputs(const Program& program, TrmAnswer& answer);
 
 // The families.
 std::span<const KernelEntry> movement_kernels();

@@ -47,7 +47,8 @@ std::byte* thread_scratch(int slot, size_t bytes) {
   return buffer.memory.get();
 }
 
-TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const int64_t> dims, uint32_t skipped)
+TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const int64_t> dims,
+                         std::span<const uint32_t> skipped)
     : outside_(program.value_count(), false),
       register_of_value_(program.value_count(), -1),
       rounded_(program.value_count(), false) {
@@ -56,12 +57,12 @@ TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const
   loops.strides.emplace_back();
   for (uint32_t v = 0; v < program.value_count(); ++v) outside_[v] = program.value(v).known != 0;
   for (uint32_t i = 0; i < program.input_count(); ++i) outside_[program.input(i)] = true;
-  if (skipped != TRM_ABSENT) {
-    given_ = program.node(skipped).outputs()[0];
+  if (!skipped.empty()) {
+    given_ = program.node(skipped.back()).outputs()[0];
     outside_[given_] = true;
   }
   for (uint32_t n = 0; n < nodes; ++n) {
-    if (n == skipped) continue;
+    if (std::find(skipped.begin(), skipped.end(), n) != skipped.end()) continue;
     const NodeView node = program.node(n);
     check_dims(program.value(node.outputs()[0]));
     add_node(program, node);
@@ -80,6 +81,13 @@ TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const
 size_t TileProgram::add_slot(std::span<const int64_t> strides) {
   loops.add_operand(strides);
   return loops.strides.size() - 1;
+}
+
+void TileProgram::lay_given(std::span<const int64_t> strides) {
+  for (const Source& source : sources_) {
+    if (source.from != From::kMemory || source.value != given_) continue;
+    std::copy(strides.begin(), strides.end(), loops.strides[source.slot].begin());
+  }
 }
 
 int TileProgram::new_register() {
