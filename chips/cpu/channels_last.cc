@@ -569,26 +569,6 @@ class ChannelsLast {
 
 }  // namespace
 
-std::array<uint8_t, TRM_MAX_RANK> channels_last_order(uint32_t rank) {
-  std::array<uint8_t, TRM_MAX_RANK> order{};
-  for (uint8_t k = 0; k < TRM_MAX_RANK; ++k) {
-    const bool spatial = k > 0 && k + 1u < rank;
-    order[k] = k > 0 && k + 1u == rank ? 1 : static_cast<uint8_t>(spatial ? k + 1 : k);
-  }
-  return order;
-}
-
-bool is_dense_in(const TrmValue& v, std::span<const uint8_t, TRM_MAX_RANK> order) {
-  int64_t expected = 1;
-  for (uint32_t k = v.rank; k-- > 0;) {
-    const uint8_t axis = order[k];
-    if (v.dims[axis] == 0) return true;
-    if (v.dims[axis] != 1 && v.strides[axis] != expected) return false;
-    expected *= v.dims[axis];
-  }
-  return true;
-}
-
 bool is_channels_last(const Program& program, const NodeView& node) {
   const Geometry g = geometry_of(program, node);
   const bool tiles = g.type == bf16 && tile_kernel() != nullptr;  // matrix tiles are faster yet

@@ -15,9 +15,4 @@ void ask_channels_last(const Program& program, const NodeView& node, TrmAnswer& 
 void check_channels_last(const Program& program, const NodeView& node);
 Run prepare_channels_last(const Program& program, const NodeView& node);
 
-// Axes from the outermost in memory to the innermost: N, spatial, C.
-std::array<uint8_t, TRM_MAX_RANK> channels_last_order(uint32_t rank);
-// Dense in that order; strides of axes of size 1 do not matter.
-bool is_dense_in(const TrmValue& v, std::span<const uint8_t, TRM_MAX_RANK> order);
-
 }  // namespace trireme::cpu

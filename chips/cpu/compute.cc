@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
-#include "chips/cpu/channels_last.h"
 #include "chips/cpu/epilogue.h"
 #include "chips/cpu/kernel.h"
 #include "chips/cpu/rates.h"
@@ -23,8 +23,30 @@ struct TrmKernel {
 
 namespace trireme::cpu {
 
-void ask_order(const Program& program, uint32_t operand, std::span<const uint8_t, TRM_MAX_RANK> order,
-               TrmAnswer& answer) {
+AxisOrder row_major_order() {
+  AxisOrder order{};
+  std::iota(order.begin(), order.end(), uint8_t{0});
+  return order;
+}
+
+AxisOrder channels_last_order(uint32_t rank) {
+  AxisOrder order = row_major_order();
+  if (rank > 2) std::rotate(order.begin() + 1, order.begin() + 2, order.begin() + rank);
+  return order;
+}
+
+bool is_dense_in(const TrmValue& v, const AxisOrder& order) {
+  int64_t expected = 1;
+  for (uint32_t k = v.rank; k-- > 0;) {
+    const uint8_t axis = order[k];
+    if (v.dims[axis] == 0) return true;
+    if (v.dims[axis] != 1 && v.strides[axis] != expected) return false;
+    expected *= v.dims[axis];
+  }
+  return true;
+}
+
+void ask_order(const Program& program, uint32_t operand, const AxisOrder& order, TrmAnswer& answer) {
   if (answer.conversion_count == TRM_MAX_OPERANDS) throw Failure(TRM_UNSUPPORTED, "too many operands to lay out anew");
   TrmConversion& conversion = answer.conversions[answer.conversion_count++];
   conversion.operand = operand;
@@ -33,9 +55,8 @@ void ask_order(const Program& program, uint32_t operand, std::span<const uint8_t
 }
 
 void ask_dense_outputs(const Program& program, TrmAnswer& answer) {
-  constexpr std::array<uint8_t, TRM_MAX_RANK> kRowMajor{0, 1, 2, 3, 4, 5, 6, 7};
   for (uint32_t i = program.input_count(); i < program.operand_count(); ++i) {
-    if (!chip::is_dense(program.operand(i))) ask_order(program, i, kRowMajor, answer);
+    if (!chip::is_dense(program.operand(i))) ask_order(program, i, row_major_order(), answer);
   }
 }
 

@@ -2,6 +2,7 @@
 // which a family of kernels announces itself. Adding a kernel is one row in its family's table.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -59,9 +60,14 @@ struct KernelEntry {
   void (*ask_layouts)(const Program&, const NodeView&, TrmAnswer&) = nullptr;
 };
 
-// Asks for an operand with its axes in that order, outermost in memory first.
-void ask_order(const Program& program, uint32_t operand, std::span<const uint8_t, TRM_MAX_RANK> order,
-               TrmAnswer& answer);
+// Orders of axes, from the outermost in memory to the innermost: 0, 1, 2, ..., or with axis 1, the channels, last.
+using AxisOrder = std::array<uint8_t, TRM_MAX_RANK>;
+AxisOrder row_major_order();
+AxisOrder channels_last_order(uint32_t rank);
+// Dense in that order; strides of axes of size 1 do not matter.
+bool is_dense_in(const TrmValue& v, const AxisOrder& order);
+// Asks for an operand in that order.
+void ask_order(const Program& program, uint32_t operand, const AxisOrder& order, TrmAnswer& answer);
 void ask_dense_outputs(const Program& program, TrmAnswer& answer);
 
 // The families.
