@@ -46,6 +46,11 @@ bool is_dense_in(const TrmValue& v, const AxisOrder& order) {
   return true;
 }
 
+AxisOrder order_of(const TrmValue& v) {
+  const AxisOrder channels_last = channels_last_order(v.rank);
+  return !chip::is_dense(v) && is_dense_in(v, channels_last) ? channels_last : row_major_order();
+}
+
 void ask_order(const Program& program, uint32_t operand, const AxisOrder& order, TrmAnswer& answer) {
   if (answer.conversion_count == TRM_MAX_OPERANDS) throw Failure(TRM_UNSUPPORTED, "too many operands to lay out anew");
   TrmConversion& conversion = answer.conversions[answer.conversion_count++];
@@ -57,6 +62,21 @@ void ask_order(const Program& program, uint32_t operand, const AxisOrder& order,
 void ask_dense_outputs(const Program& program, TrmAnswer& answer) {
   for (uint32_t i = program.input_count(); i < program.operand_count(); ++i) {
     if (!chip::is_dense(program.operand(i))) ask_order(program, i, row_major_order(), answer);
+  }
+}
+
+void ask_order_of_inputs(const Program& program, TrmAnswer& answer) {
+  const TrmValue y = program.value(program.output(0));
+  const AxisOrder channels_last = channels_last_order(y.rank);
+  bool found = false;
+  for (uint32_t i = 0; i < program.input_count(); ++i) {
+    const TrmValue x = program.operand(i);
+    if (x.rank != y.rank || std::count(x.strides, x.strides + x.rank, 0) > 0) continue;  // repeated: it has no say
+    if (order_of(x) != channels_last && !is_dense_in(x, channels_last)) return;
+    found |= order_of(x) == channels_last;
+  }
+  for (uint32_t i = program.input_count(); found && i < program.operand_count(); ++i) {
+    if (!is_dense_in(program.operand(i), channels_last)) ask_order(program, i, channels_last, answer);
   }
 }
 
@@ -166,25 +186,6 @@ void ask_layouts(const Program& program, const NodeView& node, const KernelEntry
   answer.verdict = answer.conversion_count ? TRM_NATIVE_AFTER_CONVERSION : TRM_NATIVE;
 }
 
-// An elementwise pass leaves its results in the order of its inputs.
-void follow_inputs(const Program& program, TrmAnswer& answer) {
-  if (is_reduction(program.node(program.node_count() - 1).op())) return;
-  const TrmValue y = program.value(program.output(0));
-  const auto order = channels_last_order(y.rank);
-  bool row_major = false, channels_last = false;
-  for (uint32_t i = 0; i < program.input_count(); ++i) {
-    const TrmValue x = program.operand(i);
-    if (!chip::same_dims(x, y)) continue;
-    row_major |= chip::is_dense(x);
-    channels_last |= is_dense_in(x, order) && !chip::is_dense(x);
-  }
-  if (!channels_last || row_major) return;
-  for (uint32_t i = program.input_count(); i < program.operand_count(); ++i) {
-    if (!is_dense_in(program.operand(i), order)) ask_order(program, i, order, answer);
-  }
-  answer.verdict = answer.conversion_count ? TRM_NATIVE_AFTER_CONVERSION : TRM_NATIVE;
-}
-
 // The output of a single-result elementwise region is written by its last step, after every read of the same element.
 void offer_in_place(const Program& program, TrmAnswer& answer) {
   if (program.output_count() != 1 || is_reduction(program.node(program.node_count() - 1).op())) return;
@@ -216,7 +217,8 @@ TrmAnswer answer_for(const Program& program) {
     prepare_region(program);  // compiling a tile program is quick; it knows best what it cannot do
     answer.verdict = TRM_NATIVE;
     answer.estimated_ns = estimate(flops_of(program, nullptr), bytes_of(program), false);
-    follow_inputs(program, answer);
+    if (!is_reduction(program.node(program.node_count() - 1).op())) ask_order_of_inputs(program, answer);
+    answer.verdict = answer.conversion_count ? TRM_NATIVE_AFTER_CONVERSION : TRM_NATIVE;
     offer_in_place(program, answer);
     chip::put_text(answer.text, program.node_count() > 1 ? "one fused pass" : "");
     return answer;

@@ -63,6 +63,7 @@ class TileProgram {
     TileFunction convert = nullptr;  // kIndex: from i64; kNumber: from f64
     bool in_place = false;           // the memory's type is the register's
     bool everywhere = false;         // the same for all elements; set by finish()
+    bool gapless = false;            // a tile through the last axes is one run of memory; set by finish()
   };
   struct Step {
     TileFunction function;
@@ -77,6 +78,7 @@ class TileProgram {
     DType type;
     TileStore store;
     bool in_place = false;  // the step that computes it may write to memory
+    bool gapless = false;   // a tile through the last axes is one run of memory; set by finish()
   };
   struct Register {
     int tile = -1;  // number of its buffer
@@ -84,6 +86,7 @@ class TileProgram {
   };
 
   void check_dims(const TrmValue& v) const;
+  bool is_gapless(size_t slot) const;
   int new_register();
   int add_step(TileFunction function, std::initializer_list<int> inputs, const TileParameters& parameters = {});
   void add_source(const Program& program, uint32_t value);

@@ -122,12 +122,6 @@ void run_pass(const WindowPass& p, const T* x, T* y) {
   });
 }
 
-// Axes from the outermost in memory to the innermost, as the input lies and the output shall.
-AxisOrder order_of(const TrmValue& x) {
-  const auto channels_last = channels_last_order(x.rank);
-  return !chip::is_dense(x) && is_dense_in(x, channels_last) ? channels_last : row_major_order();
-}
-
 template <Pool kPool>
 Run window_run(const Program& program, const NodeView& node) {
   const uint32_t in = node.inputs()[0], out = node.outputs()[0];
