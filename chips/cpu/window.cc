@@ -4,7 +4,6 @@
 #include <memory>
 #include <optional>
 
-#include "chips/cpu/channels_last.h"
 #include "chips/cpu/kernel.h"
 #include "chips/cpu/tile_float.h"
 #include "chips/cpu/tile_program.h"

@@ -1,4 +1,4 @@
-#include "chips/cpu/channels_last.h"
+#include "chips/cpu/known_weights.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "chips/cpu/convolution.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/indirect_kernel.h"
 #include "chips/cpu/tile_program.h"
@@ -19,7 +20,44 @@ constexpr int64_t kChunkBytes = 192 << 10;  // of the image under one chunk of p
 constexpr int64_t kNarrow = 8;              // so few channels: a line of the kernel is taken as one run
 constexpr double kTaskFlops = 5e5;          // pays for waking a thread
 
-// ---- what follows the convolution -----------------------------------------------------------------------------------
+// A convolution, or a product seen as one: each row of the left matrix is a pixel, its columns are the channels.
+struct Layer {
+  Geometry g;
+  TrmValue weights;       // outputs, then channels and kernel positions
+  AxisOrder order;        // of the image and of the result
+  uint32_t channel_axis;  // of the result
+};
+
+Layer layer_of(const Program& program, const NodeView& node) {
+  if (node.op() == "convolution") {
+    const Geometry g = geometry_of(program, node);
+    return {g, program.value(g.in_w), channels_last_order(program.value(g.out).rank), 1};
+  }
+  const TrmValue a = program.value(node.inputs()[0]), b = program.value(node.inputs()[1]);
+  Geometry g{node.inputs()[0],
+             node.inputs()[1],
+             node.outputs()[0],
+             dtype_of(a),
+             1,
+             a.dims[2],
+             b.dims[2],
+             1,
+             {1, 1, a.dims[0] * a.dims[1]},
+             {1, 1, 1},
+             {1, 1, a.dims[0] * a.dims[1]},
+             {1, 1, 1},
+             {0, 0, 0},
+             {1, 1, 1},
+             {1, 1, 1},
+             {}};
+  TrmValue weights = b;
+  weights.rank = 2;
+  weights.dims[0] = b.dims[2], weights.dims[1] = b.dims[1];
+  weights.strides[0] = b.strides[2], weights.strides[1] = b.strides[1];
+  return {g, weights, row_major_order(), 2};
+}
+
+// ---- what follows the sums -----------------------------------------------------------------------------------
 
 // The number an operand holds everywhere, when that is known.
 bool number_of(const Program& program, uint32_t value, float* number) {
@@ -41,7 +79,7 @@ bool number_of(const Program& program, uint32_t value, float* number) {
 }
 
 // One number per channel, when they are known.
-bool channel_numbers(const Program& program, uint32_t value, std::vector<float>* numbers) {
+bool channel_numbers(const Program& program, uint32_t value, uint32_t channel_axis, std::vector<float>* numbers) {
   float everywhere;
   if (number_of(program, value, &everywhere)) {
     std::fill(numbers->begin(), numbers->end(), everywhere);
@@ -50,9 +88,9 @@ bool channel_numbers(const Program& program, uint32_t value, std::vector<float>*
   const TrmValue v = program.value(value);
   if (!v.known) return false;
   for (uint32_t axis = 0; axis < v.rank; ++axis) {
-    if (axis != 1 && v.dims[axis] != 1 && v.strides[axis] != 0) return false;
+    if (axis != channel_axis && v.dims[axis] != 1 && v.strides[axis] != 0) return false;
   }
-  load_row(numbers->data(), static_cast<const std::byte*>(v.constant_data), dtype_of(v), v.strides[1],
+  load_row(numbers->data(), static_cast<const std::byte*>(v.constant_data), dtype_of(v), v.strides[channel_axis],
            static_cast<int64_t>(numbers->size()));
   return true;
 }
@@ -66,11 +104,12 @@ struct Chain {
   uint32_t added = TRM_ABSENT;
   Finish bounds;
 
-  Chain(const Program& program, const NodeView& head, int64_t outputs)
+  Chain(const Program& program, const NodeView& head, const Layer& layer)
       : nodes{head.number()},
         result(head.outputs()[0]),
-        scale(static_cast<size_t>(outputs), 1.0f),
-        bias(static_cast<size_t>(outputs), 0.0f) {
+        scale(static_cast<size_t>(layer.g.outputs), 1.0f),
+        bias(static_cast<size_t>(layer.g.outputs), 0.0f),
+        channel_axis_(layer.channel_axis) {
     while (take(program)) {
     }
   }
@@ -110,8 +149,8 @@ struct Chain {
     }
     if (bounded) return false;
     std::vector<float> numbers(bias.size());
-    const bool known =
-        (op == "mul" || op == "add" || (op == "sub" && first)) && channel_numbers(program, other, &numbers);
+    const bool known = (op == "mul" || op == "add" || (op == "sub" && first)) &&
+                       channel_numbers(program, other, channel_axis_, &numbers);
     if (known && added == TRM_ABSENT) {
       for (size_t c = 0; c < bias.size(); ++c) {
         if (op == "mul") scale[c] *= numbers[c], bias[c] *= numbers[c];
@@ -133,17 +172,20 @@ struct Chain {
     }
     return false;
   }
+
+  uint32_t channel_axis_;
 };
 
 // The nodes beyond the chain, over the pixels in the order of memory.
 class Rest {
  public:
-  Rest(const Program& program, const Chain& chain) : values_(program.value_count()), given_(chain.result) {
+  Rest(const Program& program, const Chain& chain, const AxisOrder& order)
+      : values_(program.value_count()), given_(chain.result) {
     uint32_t left = 0;
     for (uint32_t n = 0; n < program.node_count(); ++n) {
       for (uint32_t input : program.node(chain.nodes.front()).inputs()) {
         if (program.node(n).outputs()[0] == input) {
-          throw Failure(TRM_UNSUPPORTED, "an operand of the convolution is made in the same program");
+          throw Failure(TRM_UNSUPPORTED, "an operand of the contraction is made in the same program");
         }
       }
       left +=
@@ -154,7 +196,6 @@ class Rest {
     tiles_.emplace(program, program.node_count(), chip::dims(result), chain.nodes);
     Strides strides{};
     int64_t stride = 1;
-    const auto order = channels_last_order(result.rank);
     for (uint32_t k = result.rank; k-- > 0; stride *= result.dims[order[k]]) strides[order[k]] = stride;
     tiles_->loops.strides[TileProgram::kLeader] = strides;
     tiles_->lay_given(std::span<const int64_t>(strides).first(result.rank));
@@ -185,7 +226,7 @@ class Rest {
   uint32_t given_;
 };
 
-// ---- the convolution ------------------------------------------------------------------------------------------------
+// ---- the sums ------------------------------------------------------------------------------------------------
 
 // Output pixels of one remainder by the input dilation (without one: all), and the kernel positions that reach an
 // element there.
@@ -205,12 +246,12 @@ struct Panel {
   int64_t group, column, columns, offset;
 };
 
-class ChannelsLast {
+class KnownWeights {
  public:
-  ChannelsLast(const Program& program, const NodeView& node)
-      : g_(geometry_of(program, node)),
-        chain_(program, node, g_.outputs),
-        rest_(program, chain_),
+  KnownWeights(const Program& program, const NodeView& node, const Layer& layer)
+      : g_(layer.g),
+        chain_(program, node, layer),
+        rest_(program, chain_, layer.order),
         depthwise_(g_.group_channels() == 1 && g_.group_outputs() == 1 && g_.groups > 1),
         framed_(is_framed(g_)) {
     choose_target(program);
@@ -226,7 +267,6 @@ class ChannelsLast {
     pack(w);
     zeros_.assign(static_cast<size_t>(g_.channels), 0.0f);
   }
-  uint32_t weights() const { return g_.in_w; }
 
   void run(void* const* values) const {
     const int64_t elements = g_.images * g_.pixel_count() * g_.outputs;
@@ -569,34 +609,39 @@ class ChannelsLast {
 
 }  // namespace
 
-bool is_channels_last(const Program& program, const NodeView& node) {
-  const Geometry g = geometry_of(program, node);
-  const bool tiles = g.type == bf16 && tile_kernel() != nullptr;  // matrix tiles are faster yet
-  const bool dilated = g.spread != std::array<int64_t, 3>{1, 1, 1};
-  return register_type(g.type) == f32 && !tiles && program.value(g.in_w).known && program.value(g.in_x).rank <= 4 &&
-         g.inner() > 0 && g.outputs > 0 && (!dilated || g.stride == std::array<int64_t, 3>{1, 1, 1});
+bool has_known_weights(const Program& program, const NodeView& node) {
+  const TrmValue x = program.value(node.inputs()[0]), w = program.value(node.inputs()[1]);
+  const bool tiles = dtype_of(x) == bf16 && tile_kernel() != nullptr;  // matrix tiles are faster yet
+  if (!is_float(dtype_of(x)) || register_type(dtype_of(x)) != f32 || tiles || !w.known) return false;
+  const Geometry g = layer_of(program, node).g;
+  if (g.inner() == 0 || g.outputs == 0) return false;
+  if (node.op() == "dot_general") return chip::is_dense(x) && (x.dims[0] == 1 || w.strides[0] == 0);
+  const std::array<int64_t, 3> ones{1, 1, 1};
+  return x.rank <= 4 && (g.spread == ones || g.stride == ones);
 }
 
-void ask_channels_last(const Program& program, const NodeView& node, TrmAnswer& answer) {
-  const Geometry g = geometry_of(program, node);
-  const Chain chain(program, node, g.outputs);
-  const auto order = channels_last_order(program.value(g.in_x).rank);
+void ask_layouts_for_known_weights(const Program& program, const NodeView& node, TrmAnswer& answer) {
+  const Layer layer = layer_of(program, node);
+  const Chain chain(program, node, layer);
   for (uint32_t i = 0; i < program.operand_count(); ++i) {
     const bool output = i >= program.input_count();
     const uint32_t value = output ? program.output(i - program.input_count()) : program.input(i);
-    const bool image = value == g.in_x && !ChannelsLast::is_framed(g);
-    if ((output || image || value == chain.added) && !is_dense_in(program.value(value), order)) {
-      ask_order(program, i, order, answer);
+    const bool image = value == layer.g.in_x && !KnownWeights::is_framed(layer.g);
+    if ((output || image || value == chain.added) && !is_dense_in(program.value(value), layer.order)) {
+      ask_order(program, i, layer.order, answer);
     }
   }
 }
 
-void check_channels_last(const Program& program, const NodeView& node) { const ChannelsLast checked(program, node); }
+void check_known_weights(const Program& program, const NodeView& node) {
+  const KnownWeights checked(program, node, layer_of(program, node));
+}
 
-Run prepare_channels_last(const Program& program, const NodeView& node) {
-  auto convolution = std::make_shared<ChannelsLast>(program, node);
-  convolution->prepare(program.value(convolution->weights()));
-  return [convolution](void* const* values) { convolution->run(values); };
+Run prepare_known_weights(const Program& program, const NodeView& node) {
+  const Layer layer = layer_of(program, node);
+  auto kernel = std::make_shared<KnownWeights>(program, node, layer);
+  kernel->prepare(layer.weights);
+  return [kernel](void* const* values) { kernel->run(values); };
 }
 
 }  // namespace trireme::cpu
