@@ -278,13 +278,11 @@ class KnownWeights {
     const float* image = prepare_image(static_cast<const std::byte*>(values[g_.in_x]));
     const auto* added = chain_.added == TRM_ABSENT ? nullptr : static_cast<const float*>(values[chain_.added]);
     const bool at_once = phases_.size() == 1;
-    bool finished = true;
     for (const Phase& phase : phases_) {
-      const bool whole_rows = depthwise_ ? depthwise(phase, values, image, added, sums, at_once)
-                                         : multiply(phase, values, image, added, sums, at_once);
-      finished &= at_once && whole_rows;
+      if (depthwise_) depthwise(phase, values, image, added, sums, at_once);
+      else multiply(phase, values, image, added, sums, at_once);
     }
-    if (finished || !needs_finish()) return;
+    if (at_once || !needs_finish()) return;
     parallel_for(elements, kGrainElements,
                  [&](int64_t begin, int64_t end) { finish(values, sums, begin, end - begin); });
   }
@@ -486,11 +484,15 @@ class KnownWeights {
   Cut cut(const Phase& phase) const {
     const int64_t rows = indirect_kernel().rows, threads = host->threads();
     const int64_t pixels = g_.images * phase.pixels();
-    const int64_t fitting = std::clamp(kChunkBytes / (g_.channels * 4), 4 * rows, 40 * rows);
-    Cut c{pixels, (pixels + fitting - 1) / fitting, 1};
     const auto panels = static_cast<int64_t>(panels_.size());
-    if (threads > 1 && !depthwise_ && pixels < 4 * rows * threads) {
-      c.pieces = std::min(threads, panels);
+    // Threads that share the columns read only their part of the weights.
+    const bool by_columns = threads > 1 && panels >= threads &&
+                            (pixels < 4 * rows * threads || g_.outputs * g_.inner() > pixels * g_.channels);
+    const int64_t bytes = by_columns ? 2 * kChunkBytes : kChunkBytes;
+    const int64_t fitting = std::clamp(bytes / (g_.channels * 4), 4 * rows, 40 * rows);
+    Cut c{pixels, (pixels + fitting - 1) / fitting, 1};
+    if (by_columns) {
+      c.pieces = threads;
     } else {
       c.chunks = std::min(round_up(c.chunks, threads), std::max<int64_t>(1, pixels / rows));
     }
@@ -502,8 +504,8 @@ class KnownWeights {
     return static_cast<int64_t>(kTaskFlops / std::max(1.0, flops)) + 1;
   }
 
-  // Returns whether whole rows were done, and with `at_once` finished.
-  bool multiply(const Phase& phase, void* const* values, const float* image, const float* added, float* sums,
+  // `at_once`: the results are finished, too.
+  void multiply(const Phase& phase, void* const* values, const float* image, const float* added, float* sums,
                 bool at_once) const {
     const IndirectKernel& kernel = indirect_kernel();
     const int64_t run_count = runs(phase), run = run_length();
@@ -554,15 +556,22 @@ class KnownWeights {
                          added ? others : nullptr, finish);
           }
         }
-        if (at_once && c.pieces == 1 && needs_finish()) {
-          finish_pixels(values, sums, first, count);
+        if (!at_once || !needs_finish()) continue;
+        if (c.pieces == 1) {
+          finish(values, sums, first * g_.outputs, count * g_.outputs);
+          continue;
         }
+        const int64_t low = first_output(panels * piece / c.pieces), high = first_output(panels * (piece + 1) / c.pieces);
+        for (int64_t i = first; i < first + count; ++i) finish(values, sums, i * g_.outputs + low, high - low);
       }
     });
-    return c.pieces == 1;
+  }
+  int64_t first_output(int64_t panel) const {
+    if (panel == static_cast<int64_t>(panels_.size())) return g_.outputs;
+    return panels_[static_cast<size_t>(panel)].group * g_.group_outputs() + panels_[static_cast<size_t>(panel)].column;
   }
 
-  bool depthwise(const Phase& phase, void* const* values, const float* image, const float* added, float* sums,
+  void depthwise(const Phase& phase, void* const* values, const float* image, const float* added, float* sums,
                  bool at_once) const {
     const auto taps = static_cast<int64_t>(phase.taps.size());
     const Cut c = cut(phase);
@@ -584,14 +593,9 @@ class KnownWeights {
           indirect_kernel().depthwise(count, taps, g_.outputs, left.data(), phase.weights.data(), to,
                                       added ? others : nullptr, finish_);
         }
-        if (at_once && needs_finish()) finish_pixels(values, sums, first, last - first);
+        if (at_once && needs_finish()) finish(values, sums, first * g_.outputs, (last - first) * g_.outputs);
       }
     });
-    return true;
-  }
-
-  void finish_pixels(void* const* values, const float* sums, int64_t first, int64_t count) const {
-    finish(values, sums, first * g_.outputs, count * g_.outputs);
   }
 
   Geometry g_;
