@@ -494,7 +494,9 @@ class KnownWeights {
     if (by_columns) {
       c.pieces = threads;
     } else {
-      c.chunks = std::min(round_up(c.chunks, threads), std::max<int64_t>(1, pixels / rows));
+      // Two chunks for a thread and more, so that one that starts late does not hold up the others.
+      const int64_t wanted = threads == 1 ? c.chunks : round_up(std::max(c.chunks, 2 * threads), threads);
+      c.chunks = std::min(wanted, std::max<int64_t>(1, pixels / (2 * rows)));
     }
     return c;
   }
