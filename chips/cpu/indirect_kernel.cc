@@ -10,9 +10,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "chips/cpu/finish-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace trireme::cpu::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 namespace {
 
 // Rows of a block two vectors wide: with 32 registers 12, with 16 registers 6.
@@ -26,26 +27,8 @@ constexpr int64_t kRows = 6;
 constexpr int64_t kSlice = 256;  // so many terms are summed before they join the total: long sums keep their digits
 constexpr int64_t kPixels = 4;   // of a depthwise block, which is two vectors wide as well
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-
-// Vector `v` of a row of a result.
-HWY_INLINE void store(const D d, V sum, int64_t v, int64_t used, float* to, const float* added, const Finish& finish) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t left = used - v * lanes;
-  to += v * lanes;
-  const bool whole = left >= lanes;
-  const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(left, lanes)));
-  if (added) {
-    added += v * lanes;
-    sum = hn::Add(sum, whole ? hn::LoadU(d, added) : hn::MaskedLoad(mask, d, added));
-  }
-  const V low = hn::Set(d, finish.low), high = hn::Set(d, finish.high);
-  sum = hn::IfThenElse(hn::Lt(sum, low), low, sum);
-  sum = hn::IfThenElse(hn::Gt(sum, high), high, sum);
-  if (whole) hn::StoreU(sum, d, to);
-  else hn::BlendedStore(sum, mask, d, to);
-}
+using D = FloatTag;
+using V = FloatVector;
 
 template <int64_t kUsed, int64_t kVectors>
 void block_of(int64_t used_columns, int64_t taps, int64_t run, const float* const* left,
@@ -109,7 +92,8 @@ void block_of(int64_t used_columns, int64_t taps, int64_t run, const float* cons
     const V bias = finish.bias ? hn::LoadU(d, finish.bias + v * lanes) : hn::Zero(d);
 #pragma GCC unroll 12
     for (int64_t r = 0; r < kUsed; ++r) {
-      store(d, hn::MulAdd(sums[r][v], scale, bias), v, used_columns, to[r], added ? added[r] : nullptr, finish);
+      store_finished(d, hn::MulAdd(sums[r][v], scale, bias), v, used_columns, to[r], added ? added[r] : nullptr,
+                     finish);
     }
   }
 }
@@ -165,8 +149,8 @@ void depthwise_channels(int64_t pixels, int64_t taps, int64_t channels, int64_t 
 #pragma GCC unroll 4
       for (int64_t p = 0; p < kPixels; ++p) {
         if (p >= here) break;
-        store(d, hn::MulAdd(sums[p][v], scale, bias), v, used, to[first + p] + at,
-              added ? added[first + p] + at : nullptr, finish);
+        store_finished(d, hn::MulAdd(sums[p][v], scale, bias), v, used, to[first + p] + at,
+                       added ? added[first + p] + at : nullptr, finish);
       }
     }
   }

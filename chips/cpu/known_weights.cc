@@ -12,13 +12,16 @@
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/indirect_kernel.h"
 #include "chips/cpu/tile_program.h"
+#include "chips/cpu/winograd_kernel.h"
 
 namespace trireme::cpu {
 namespace {
 
-constexpr int64_t kChunkBytes = 192 << 10;  // of the image under one chunk of pixels: with a panel, within the L2
-constexpr int64_t kNarrow = 8;              // so few channels: a line of the kernel is taken as one run
-constexpr double kTaskFlops = 5e5;          // pays for waking a thread
+constexpr int64_t kChunkBytes = 192 << 10;     // of the image under one chunk of pixels: with a panel, within the L2
+constexpr int64_t kNarrow = 8;                 // so few channels: a line of the kernel is taken as one run
+constexpr int64_t kWinogradBytes = 832 << 10;  // of the transformed image of one chunk of tiles
+constexpr int64_t kLeastTiles = 48;            // fewer do not pay for weights that are 16 / 9 as large
+constexpr double kTaskFlops = 5e5;             // pays for waking a thread
 
 // A convolution, or a product seen as one: each row of the left matrix is a pixel, its columns are the channels.
 struct Layer {
@@ -253,7 +256,8 @@ class KnownWeights {
         chain_(program, node, layer),
         rest_(program, chain_, layer.order),
         depthwise_(g_.group_channels() == 1 && g_.group_outputs() == 1 && g_.groups > 1),
-        framed_(is_framed(g_)) {
+        framed_(is_framed(g_)),
+        winograd_(is_winograd(g_)) {
     choose_target(program);
   }
 
@@ -279,7 +283,8 @@ class KnownWeights {
     const auto* added = chain_.added == TRM_ABSENT ? nullptr : static_cast<const float*>(values[chain_.added]);
     const bool at_once = phases_.size() == 1;
     for (const Phase& phase : phases_) {
-      if (depthwise_) depthwise(phase, values, image, added, sums, at_once);
+      if (winograd_) winograd(phase, values, image, added, sums);
+      else if (depthwise_) depthwise(phase, values, image, added, sums, at_once);
       else multiply(phase, values, image, added, sums, at_once);
     }
     if (at_once || !needs_finish()) return;
@@ -292,7 +297,17 @@ class KnownWeights {
            g.spread == std::array<int64_t, 3>{1, 1, 1};
   }
 
+  static bool is_winograd(const Geometry& g) {
+    const std::array<int64_t, 3> ones{1, 1, 1};
+    return g.kernel == std::array<int64_t, 3>{1, 3, 3} && g.stride == ones && g.dilation == ones && g.spread == ones &&
+           g.groups == 1 && g.channels > kNarrow && g.outputs > kNarrow && tiles(g) >= kLeastTiles;
+  }
+
  private:
+  static int64_t tiles(const Geometry& g) {
+    return g.images * ((g.pixels[1] + 1) / kWinogradTile) * ((g.pixels[2] + 1) / kWinogradTile);
+  }
+
   // The sums go to the memory of the chain's result if that is wanted, else of the one output, else to scratch.
   void choose_target(const Program& program) {
     const TrmValue result = program.value(chain_.result);
@@ -385,6 +400,16 @@ class KnownWeights {
       }
       return;
     }
+    const int64_t taps = winograd_ ? kWinogradPositions : static_cast<int64_t>(phase.taps.size());
+    const auto weight = [&](int64_t output, int64_t channel, int64_t tap) {
+      const float* filter = values.data() + (output * channels + channel) * positions;
+      if (!winograd_) return filter[phase.taps[static_cast<size_t>(tap)].position];
+      std::array<double, 9> wide;
+      std::copy_n(filter, 9, wide.begin());
+      return static_cast<float>(winograd_filter(wide)[static_cast<size_t>(tap)]);
+    };
+    phase.weights.reserve(
+        static_cast<size_t>(taps * channels * g_.groups * round_up(g_.group_outputs(), kernel.lanes)));
     const bool list = panels_.empty();
     for (int64_t group = 0; group < g_.groups; ++group) {
       for (int64_t column = 0; column < g_.group_outputs(); column += kernel.columns) {
@@ -393,12 +418,10 @@ class KnownWeights {
         // The offset counts in columns of one k, so it is the same for all phases.
         if (list) panels_.push_back({group, column, columns, panels_.empty() ? 0 : next_column_});
         next_column_ = panels_.back().offset + width;
-        for (const Phase::Tap& tap : phase.taps) {
+        for (int64_t tap = 0; tap < taps; ++tap) {
           for (int64_t c = 0; c < channels; ++c) {
             for (int64_t s = 0; s < width; ++s) {
-              const int64_t o = group * g_.group_outputs() + column + s;
-              phase.weights.push_back(
-                  s < columns ? values[static_cast<size_t>((o * channels + c) * positions + tap.position)] : 0.0f);
+              phase.weights.push_back(s < columns ? weight(group * g_.group_outputs() + column + s, c, tap) : 0.0f);
             }
           }
         }
@@ -563,7 +586,8 @@ class KnownWeights {
           finish(values, sums, first * g_.outputs, count * g_.outputs);
           continue;
         }
-        const int64_t low = first_output(panels * piece / c.pieces), high = first_output(panels * (piece + 1) / c.pieces);
+        const int64_t low = first_output(panels * piece / c.pieces),
+                      high = first_output(panels * (piece + 1) / c.pieces);
         for (int64_t i = first; i < first + count; ++i) finish(values, sums, i * g_.outputs + low, high - low);
       }
     });
@@ -571,6 +595,82 @@ class KnownWeights {
   int64_t first_output(int64_t panel) const {
     if (panel == static_cast<int64_t>(panels_.size())) return g_.outputs;
     return panels_[static_cast<size_t>(panel)].group * g_.group_outputs() + panels_[static_cast<size_t>(panel)].column;
+  }
+
+  // Tiles of 2 x 2 pixels: transformed, multiplied position by position, transformed back.
+  void winograd(const Phase& phase, void* const* values, const float* image, const float* added, float* sums) const {
+    const IndirectKernel& kernel = indirect_kernel();
+    const WinogradKernel& transforms = winograd_kernel();
+    const int64_t channels = g_.channels, count = tiles(g_), threads = host->threads();
+    const int64_t across = (g_.pixels[2] + 1) / kWinogradTile, down = (g_.pixels[1] + 1) / kWinogradTile;
+    const int64_t fitting =
+        std::clamp<int64_t>(kWinogradBytes / (kWinogradPositions * channels * 4), kernel.rows, 16 * kernel.rows);
+    Cut c{count, (count + fitting - 1) / fitting, 1};
+    if (threads > 1) c.chunks = std::min(round_up(c.chunks, threads), std::max<int64_t>(1, count / kernel.rows));
+    parallel_for(c.chunks, grain(phase, c), [&](int64_t begin, int64_t end) {
+      for (int64_t chunk = begin; chunk < end; ++chunk) {
+        const int64_t first = c.begin(chunk), size = c.begin(chunk + 1) - first;
+        float* transformed = reinterpret_cast<float*>(
+            thread_scratch(kPackScratchA, static_cast<size_t>(kWinogradPositions * size * channels) * sizeof(float)));
+        float* products = reinterpret_cast<float*>(thread_scratch(
+            kFoldScratch, static_cast<size_t>(kWinogradPositions * size * kernel.columns) * sizeof(float)));
+        for (int64_t t = 0; t < size; ++t) {
+          const Tile tile = tile_of(first + t, across, down);
+          const float* from[kWinogradPositions];
+          for (int64_t i = 0; i < kWinogradPositions; ++i) {
+            const int64_t y = tile.y - g_.low[1] + i / 4, x = tile.x - g_.low[2] + i % 4;
+            const bool inside = y >= 0 && y < g_.size[1] && x >= 0 && x < g_.size[2];
+            from[i] = inside ? image + ((tile.image * g_.size[1] + y) * g_.size[2] + x) * channels : zeros_.data();
+          }
+          transforms.image(from, channels, transformed + t * channels, size * channels);
+        }
+        for (const Panel& panel : panels_) {
+          const int64_t width = round_up(panel.columns, kernel.lanes);
+          const float* weights = phase.weights.data() + panel.offset * kWinogradPositions * channels;
+          for (int64_t position = 0; position < kWinogradPositions; ++position) {
+            const int64_t blocks = (size + kernel.rows - 1) / kernel.rows;
+            for (int64_t b = 0; b < blocks; ++b) {
+              const int64_t start = size * b / blocks, rows = size * (b + 1) / blocks - start;
+              const float* left[16];
+              float* to[16];
+              for (int64_t r = 0; r < rows; ++r) {
+                left[r] = transformed + (position * size + start + r) * channels;
+                to[r] = products + (position * size + start + r) * kernel.columns;
+              }
+              kernel.block(rows, width, 1, channels, left, weights + position * channels * width, to, nullptr, {});
+            }
+          }
+          Finish finish = finish_;
+          if (finish.scale) finish.scale += panel.column;
+          if (finish.bias) finish.bias += panel.column;
+          for (int64_t t = 0; t < size; ++t) {
+            const Tile tile = tile_of(first + t, across, down);
+            float* to[4] = {};
+            const float* others[4] = {};
+            for (int64_t i = 0; i < 4; ++i) {
+              const int64_t y = tile.y + i / 2, x = tile.x + i % 2;
+              if (y >= g_.pixels[1] || x >= g_.pixels[2]) continue;
+              const int64_t at = ((tile.image * g_.pixels[1] + y) * g_.pixels[2] + x) * g_.outputs + panel.column;
+              to[i] = sums + at;
+              others[i] = added + at;
+            }
+            transforms.result(products + t * kernel.columns, size * kernel.columns, panel.columns, to,
+                              added ? others : nullptr, finish);
+          }
+        }
+      }
+    });
+    if (needs_finish()) {
+      const int64_t elements = g_.images * g_.pixel_count() * g_.outputs;
+      parallel_for(elements, kGrainElements,
+                   [&](int64_t begin, int64_t end) { finish(values, sums, begin, end - begin); });
+    }
+  }
+  struct Tile {
+    int64_t image, y, x;  // of its first pixel
+  };
+  static Tile tile_of(int64_t number, int64_t across, int64_t down) {
+    return {number / across / down, number / across % down * kWinogradTile, number % across * kWinogradTile};
   }
 
   void depthwise(const Phase& phase, void* const* values, const float* image, const float* added, float* sums,
@@ -603,7 +703,7 @@ class KnownWeights {
   Geometry g_;
   Chain chain_;
   Rest rest_;
-  bool depthwise_, framed_;
+  bool depthwise_, framed_, winograd_;
   bool direct_ = false;        // the sums are computed in the memory of `out_`
   uint32_t out_ = TRM_ABSENT;  // value
   Finish finish_;

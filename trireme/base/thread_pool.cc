@@ -10,14 +10,15 @@
 #include <vector>
 
 #if defined(__linux__)
+#include <pthread.h>
 #include <sched.h>
 #endif
 
 namespace trireme {
 namespace {
 
-// How long an idle worker spins before it sleeps: longer than most kernels of a running plan that one thread runs alone,
-// because waking a sleeper takes about 50 us.
+// How long an idle worker spins before it sleeps: longer than most kernels of a running plan that one thread runs
+// alone, because waking a sleeper takes about 50 us.
 constexpr auto kSpin = std::chrono::microseconds(200);
 // More pieces than threads, so that a thread that lost its core does not hold up the others.
 constexpr uint64_t kPiecesPerThread = 4;
@@ -42,6 +43,25 @@ uint32_t usable_cores() {
   if (sched_getaffinity(0, sizeof(set), &set) == 0) return static_cast<uint32_t>(std::max(1, CPU_COUNT(&set)));
 #endif
   return std::max(1u, std::thread::hardware_concurrency());
+}
+
+// Worker `number` (from 1) stays on a core of its own, so that the system does not put it beside the caller. The caller
+// itself is not bound, since it is not ours; and nobody is where the pool has not all the cores that the process may
+// use, because another process may have chosen the same ones.
+void bind_worker(std::thread& worker, uint32_t number, uint32_t threads) {
+#if defined(__linux__)
+  cpu_set_t usable;
+  if (sched_getaffinity(0, sizeof(usable), &usable) != 0 || CPU_COUNT(&usable) != static_cast<int>(threads)) return;
+  uint32_t found = 0;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (!CPU_ISSET(core, &usable) || found++ != number) continue;
+    cpu_set_t own;
+    CPU_ZERO(&own);
+    CPU_SET(core, &own);
+    pthread_setaffinity_np(worker.native_handle(), sizeof(own), &own);  // where refused, it floats
+    return;
+  }
+#endif
 }
 
 }  // namespace
@@ -98,7 +118,9 @@ struct ThreadPool::Shared {
 };
 
 ThreadPool::ThreadPool(uint32_t threads) : threads_(std::max(1u, threads)), shared_(std::make_unique<Shared>()) {
-  for (uint32_t i = 1; i < threads_; ++i) shared_->workers.emplace_back([this] { shared_->serve(); });
+  for (uint32_t i = 1; i < threads_; ++i) {
+    bind_worker(shared_->workers.emplace_back([this] { shared_->serve(); }), i, threads_);
+  }
 }
 
 ThreadPool::~ThreadPool() {

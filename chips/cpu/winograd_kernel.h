@@ -1,0 +1,29 @@
+// The transforms of Winograd's minimal filtering F(2 x 2, 3 x 3) on channels-last images (Lavin and Gray, "Fast
+// Algorithms for Convolutional Neural Networks", 2015): a tile of 2 x 2 results takes 16 products where sums take 36.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "chips/cpu/indirect_kernel.h"
+
+namespace trireme::cpu {
+
+constexpr int64_t kWinogradTile = 2, kWinogradPositions = 16;
+
+struct WinogradKernel {
+  // from[i]: the channels of pixel i of the 4 x 4 under a tile. Position i of the transformed tile goes to
+  // to[i step + c], c < channels.
+  void (*image)(const float* const* from, int64_t channels, float* to, int64_t step);
+  // The way back for `columns` outputs; from[i step + s] is position i. Result i of the 2 x 2 goes to to[i], where that
+  // is not null, as IndirectKernel::block writes its sums. scale and bias as there; `from` is padded to whole vectors.
+  void (*result)(const float* from, int64_t step, int64_t columns, float* const* to, const float* const* added,
+                 const Finish& finish);
+};
+// The best one this machine runs.
+const WinogradKernel& winograd_kernel();
+
+// The transform of a 3 x 3 filter: each of 16 positions.
+std::array<double, kWinogradPositions> winograd_filter(const std::array<double, 9>& filter);
+
+}  // namespace trireme::cpu
