@@ -233,6 +233,48 @@ Values Expansion::settle_body(const Values& body, std::span<const Value> outer, 
   return out;
 }
 
+namespace {
+
+// Whether a reshape only adds or drops axes of size 1.
+bool keeps_sizes(const Node& node) {
+  if (!node.is("reshape")) return false;
+  const auto large = [](const Shape& shape) {
+    std::vector<int64_t> sizes;
+    for (int64_t size : shape.vector()) {
+      if (size != 1) sizes.push_back(size);
+    }
+    return sizes;
+  };
+  return large(node.inputs()[0].shape()) == large(node.outputs()[0].shape);
+}
+
+// An elementwise node on a computed value seen through such a reshape, as a reshape of the node on the value itself: so
+// it can be offered together with what computes the value. Null for other nodes.
+Value on_unshaped(const Value& value) {
+  const Node& node = value.node();
+  if (node.op().kind.value != Kind::kElementwise || node.op().is_composite() || node.outputs().size() != 1) return {};
+  const auto seen = std::find_if(node.inputs().begin(), node.inputs().end(), [](const Value& v) {
+    return v && keeps_sizes(v.node()) && !is_free(v.node().inputs()[0].node());
+  });
+  const bool beside =
+      std::any_of(node.inputs().begin(), node.inputs().end(), [](const Value& v) { return v && !is_free(v.node()); });
+  if (seen == node.inputs().end() || beside) return {};  // `beside`: another value is computed in this shape
+  const Shape& shape = seen->node().inputs()[0].shape();
+  const OpDecl& reshape = get_op("reshape");
+  const SourceScope source(node.source());
+  std::vector<Value> inputs;
+  for (const Value& v : node.inputs()) {
+    const bool back = v && v.node().is("reshape") && v.node().inputs()[0].shape() == shape;
+    inputs.push_back(back                       ? v.node().inputs()[0]
+                     : !v || v.shape() == shape ? v
+                                                : make_node(reshape, {v}, {Ints(shape.vector())}));
+  }
+  const Value inner = make_node(node.op(), std::move(inputs), node.attributes());
+  return inner.shape() == value.shape() ? inner : make_node(reshape, {inner}, {Ints(value.shape().vector())});
+}
+
+}  // namespace
+
 Values Expansion::settle(const Value& value, std::vector<const Node*>& parts) {
   const Node& node = value.node();
   if (const auto at = settled_.find(&node); at != settled_.end()) {
@@ -243,6 +285,16 @@ Values Expansion::settle(const Value& value, std::vector<const Node*>& parts) {
   alive_.push_back(value);
   std::vector<const Node*> own;
   Values result;
+  if (const Value moved = on_unshaped(value)) {
+    std::vector<Value> settled = node.inputs();
+    for (const Value& v : node.inputs()) {
+      if (v && is_view(v.node())) settled.push_back(v.node().inputs()[0]);
+    }
+    result = settle_body({moved}, settled, own);
+    parts.insert(parts.end(), own.begin(), own.end());
+    settled_parts_[&node] = std::move(own);
+    return settled_[&node] = result;
+  }
   const bool host_only = node.op().kind.value == Kind::kControl;
   if (is_free(node)) {
     result = all_outputs(value);
