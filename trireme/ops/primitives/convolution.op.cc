@@ -1,5 +1,5 @@
 #include "trireme/ops/declare.h"
-#include "trireme/ops/sizes.h"
+#include "trireme/ops/primitives/direct_convolution.h"
 
 namespace trireme {
 
@@ -27,63 +27,11 @@ struct Plan {
   size_t axes() const { return image.size(); }
 };
 
-// Elements from the first to the last of `count` elements that lie `step` apart.
-int64_t extent(int64_t count, int64_t step) { return count == 0 ? 0 : bounded(Wide{count - 1} * step + 1); }
-
-Ints joined(Ints front, const Ints& back) {
-  front.insert(front.end(), back.begin(), back.end());
-  return front;
-}
 // The order that swaps axes `a` and `b`, leaving the others.
 Ints swapped(int rank, size_t a, size_t b) {
   Ints order = ops::iota_axes(rank);
   std::swap(order[a], order[b]);
   return order;
-}
-
-void infer_convolution(Infer& i) {
-  i.require(1, i.rank(0) == i.rank(1) && i.rank(0) >= 3 && i.rank(0) <= 5);
-  const auto axes = static_cast<size_t>(i.rank(0) - 2);
-  const Ints &stride = i.integers("strides"), &low = i.integers("low"), &high = i.integers("high"),
-             &dilation = i.integers("dilation"), &input_dilation = i.integers("input_dilation");
-  for (const Ints* list : {&stride, &low, &high, &dilation, &input_dilation}) i.require(2, list->size() == axes);
-  const int64_t groups = i.integer("groups");
-  i.require(4, groups >= 1 && i.shape(0)[1] == bounded(Wide{i.shape(1)[1]} * groups) && i.shape(1)[0] % groups == 0);
-  Ints sizes = {i.shape(0)[0], i.shape(1)[0]};
-  for (size_t a = 0; a < axes; ++a) {
-    i.require(3, stride[a] >= 1 && dilation[a] >= 1 && input_dilation[a] >= 1 && low[a] >= 0 && high[a] >= 0);
-    const int64_t image = i.shape(0)[static_cast<int>(a) + 2], kernel = i.shape(1)[static_cast<int>(a) + 2];
-    const int64_t room =
-        bounded(Wide{extent(image, input_dilation[a])} + low[a] + high[a] - extent(kernel, dilation[a]));
-    i.require(5, image >= 1 && kernel >= 1 && room >= 0, "pad the image, or use a smaller kernel");
-    sizes.push_back(room / stride[a] + 1);
-  }
-  i.output(i.dtype(0), sizes);
-}
-
-void evaluate_convolution(Evaluation& e) {
-  const Evaluated &x = e.x(0), &w = e.x(1);
-  Evaluated& y = e.y();
-  const Ints &stride = e.integers("strides"), &low = e.integers("low"), &dilation = e.integers("dilation"),
-             &input_dilation = e.integers("input_dilation");
-  const int64_t inputs = w.shape()[1], outputs = w.shape()[0] / e.integer("groups");
-  const Strides x_strides = dense_strides(x.shape());
-  const Shape kernel(joined({inputs}, Ints(w.shape().begin() + 2, w.shape().end())));
-  for_each_index(y.shape(), [&](int64_t at, const int64_t* index) {
-    double sum = 0.0;
-    for_each_index(kernel, [&](int64_t tap, const int64_t* offset) {
-      const int64_t channel = index[1] / outputs * inputs + offset[0];
-      int64_t source = index[0] * x_strides[0] + channel * x_strides[1];
-      for (size_t a = 0; a < stride.size(); ++a) {
-        const int64_t place = index[a + 2] * stride[a] + offset[a + 1] * dilation[a] - low[a];
-        if (place < 0 || place % input_dilation[a] != 0) return;
-        if (place / input_dilation[a] >= x.shape()[static_cast<int>(a) + 2]) return;
-        source += place / input_dilation[a] * x_strides[a + 2];
-      }
-      sum += x.real[static_cast<size_t>(source)] * w.real[static_cast<size_t>(index[1] * kernel.elements() + tap)];
-    });
-    y.real[static_cast<size_t>(at)] = sum;
-  });
 }
 
 // One strided view of the padded image per kernel element, side by side: columns [groups, C/groups K, N M] with K
@@ -171,10 +119,10 @@ OpDecl convolution_decl{
         "Cross-correlation of x [N, C, spatial...] with w [O, C/groups, kernel...] over 1 to 3 spatial axes: y[n, o, "
         "i] = "
         "sum over c, k of padded x[n, c, i stride + k dilation] w[o, c, k]. input_dilation puts zeros between the "
-        "elements of x.",
+        "elements of x. Integers wrap.",
     .tier = Tier::kExpected,
     .kind = Kind::kContraction,
-    .inputs = {{"x", floats}, {"w", same_as_first}},
+    .inputs = {{"x", numbers}, {"w", same_as_first}},
     .outputs = {"y"},
     .attributes = {{"strides", required_ints, "step of the kernel, of each spatial axis"},
                    {"low", required_ints, "zeros before, of each spatial axis"},
@@ -183,14 +131,10 @@ OpDecl convolution_decl{
                    {"input_dilation", required_ints, "distance between elements of x, of each spatial axis"},
                    {"groups", 1, "independent groups of channels"}},
     .coerce = Coerce::kPromote,
-    .rules = {"x and w have the same rank, 3 to 5",
-              "strides, low, high, dilation and input_dilation have one entry per spatial axis",
-              "strides and dilations are 1 or more, low and high 0 or more",
-              "groups is 1 or more, C = groups w.shape[1], and groups divides O",
-              "spatial sizes are 1 or more and the dilated kernel fits into the padded image"},
-    .infer = infer_convolution,
+    .rules = {kDirectRanks, kDirectLists, kDirectSteps, kDirectGroups, kDirectFits},
+    .infer = [](Infer& i) { infer_direct_convolution(i, i.dtype(0)); },
     .gradient = pullback(convolution_pullback),
-    .meaning = evaluate(evaluate_convolution, convolution_by_columns),
+    .meaning = evaluate([](Evaluation& e) { evaluate_direct_convolution(e, 0); }, convolution_by_columns),
     .accuracy = accumulated,
     .cost = flops([](const OpView& v) {
       const Shape& w = v.x(1).shape();
