@@ -20,7 +20,6 @@
 #include "trireme/passes/simplify.h"
 #include "trireme/runtime/trace.h"
 #include "trireme/tensor/tensor.h"
-#include "trireme/vision/labels.h"
 
 namespace trireme::cli {
 
@@ -84,7 +83,6 @@ void add_samples(const Options& options, const GivenInput& given, const WantedIn
   const int64_t batch = wanted.sizes[0] >= 0 ? wanted.sizes[0] : options.batch;
   if (batch == 0 || value.shape()[0] < batch) refuse(cat("a sample has ", batch, " along the first axis"));
   for (int64_t first = 0; first + batch <= value.shape()[0]; first += batch) {
-    if (options.limit > 0 && static_cast<int64_t>(to.size()) == options.limit) return;
     to.push_back(rows_of(value, first, batch));
   }
 }
@@ -92,24 +90,28 @@ void add_samples(const Options& options, const GivenInput& given, const WantedIn
 // The samples of every input, by its name.
 class Samples {
  public:
-  Samples(const Options& options, const std::vector<std::string>& names, const std::vector<WantedInput>& wanted)
+  // `needed`: the inputs without a default.
+  Samples(const Options& options, const std::vector<std::string>& names, const std::vector<WantedInput>& wanted,
+          const std::vector<std::string>& needed)
       : names_(names), values_(names.size()) {
     for (const std::string& text : options.calibration) {
       const size_t equals = text.find('=');
-      GivenInput given{names.empty() ? "" : names[0], text};
-      if (equals != std::string::npos) given = {text.substr(0, equals), text.substr(equals + 1)};
-      else if (names.size() != 1) {
+      GivenInput given{"", text};
+      if (equals != std::string::npos) {
+        given = {text.substr(0, equals), text.substr(equals + 1)};
+      } else if (needed.size() == 1) {
+        given.name = needed[0];
+      } else {
         throw Error(Code::kInvalidArgument,
-                    cat("--calibration '", text, "' is not name=path; the model's inputs are: ", join(names, ", ")));
+                    cat("--calibration '", text, "' is not name=path; the model's inputs are: ", join(needed, ", ")));
       }
       const auto at = std::find(names.begin(), names.end(), given.name);
       if (at == names.end()) {
         throw Error(Code::kNotFound,
-                    cat("--calibration: the model has no input '", given.name, "'; it has: ", join(names, ", ")));
+                    cat("--calibration: the model has no input '", given.name, "'; it has: ", join(needed, ", ")));
       }
       const auto i = static_cast<size_t>(at - names.begin());
       for (const std::string& file : files_of(given.file)) {
-        if (options.limit > 0 && static_cast<int64_t>(values_[i].size()) == options.limit) break;
         add_samples(options, {given.name, file}, wanted[i], values_[i]);
       }
     }
@@ -150,7 +152,7 @@ void require_all(const Options& options, const std::string& name) {
 }
 
 Loaded load_imported(const Options& options, const formats::Model& model) {
-  std::vector<std::string> names;
+  std::vector<std::string> names, needed;
   std::vector<WantedInput> wanted;
   for (const auto& declared : model.inputs()) {
     const bool tensor = declared.kind == formats::Kind::kTensor;
@@ -160,9 +162,10 @@ Loaded load_imported(const Options& options, const formats::Model& model) {
                                           "quantised"));
     }
     names.push_back(declared.name);
+    if (!declared.optional) needed.push_back(declared.name);
     wanted.push_back({tensor ? formats::carrier(declared.elem) : f32, declared.has_shape, declared.sizes});
   }
-  const Samples samples(options, names, wanted);
+  const Samples samples(options, names, wanted, needed);
   Loaded loaded;
   loaded.samples.resize(samples.count());
   std::vector<formats::Binding> bindings(names.size());
@@ -192,7 +195,7 @@ Loaded load(const Options& options) {
   const Graph& graph = loaded.graph;
   std::vector<WantedInput> wanted;
   for (const Value& v : graph.inputs()) wanted.push_back({v.dtype(), true, v.shape().vector()});
-  const Samples samples(options, graph.input_names(), wanted);
+  const Samples samples(options, graph.input_names(), wanted, graph.input_names());
   loaded.samples.resize(samples.count());
   for (size_t i = 0; i < wanted.size() && !loaded.samples.empty(); ++i) {
     if (!samples.given(i)) require_all(options, graph.input_names()[i]);
@@ -244,8 +247,10 @@ std::vector<passes::Range> calibrate(const Options& options, const passes::Quant
   const Graph& graph = plan.activations();
   Function activations(graph);
   std::vector<passes::Observer> observers(graph.outputs().size());
-  Progress progress("calibrate", static_cast<int64_t>(samples.size()), "samples");
-  for (size_t s = 0; s < samples.size(); ++s) {
+  const size_t count =
+      options.limit > 0 ? std::min(samples.size(), static_cast<size_t>(options.limit)) : samples.size();
+  Progress progress("calibrate", static_cast<int64_t>(count), "samples");
+  for (size_t s = 0; s < count; ++s) {
     const auto values = activations(samples[s]);
     for (size_t i = 0; i < values.size(); ++i) {
       const Value& v = graph.outputs()[i];
@@ -254,7 +259,12 @@ std::vector<passes::Range> calibrate(const Options& options, const passes::Quant
     progress.advance();
   }
   std::vector<passes::Range> ranges;
-  for (const passes::Observer& each : observers) ranges.push_back(each.range(method, options.percentile));
+  for (size_t i = 0; i < observers.size(); ++i) {
+    // What a model is given (pixels, samples of sound) is no bell: the entropy would clip it as if it were one.
+    const bool given = graph.outputs()[i].node().is("parameter");
+    const bool clipped = method != passes::CalibrationMethod::kEntropy || !given;
+    ranges.push_back(observers[i].range(clipped ? method : passes::CalibrationMethod::kMinMax, options.percentile));
+  }
   return ranges;
 }
 
@@ -268,8 +278,9 @@ struct Difference {
       const double off = std::fabs(a[i] - b[i]);
       error += off * off, signal += a[i] * a[i], largest = std::max(largest, off);
     }
-    if (!vision::is_classification(expected)) return;
-    const auto classes = static_cast<size_t>(expected.shape()[expected.shape().rank() - 1]);
+    const Shape& shape = expected.shape();  // scores [examples, classes], perhaps with more axes of size 1
+    if (shape.rank() < 2 || shape[1] < 2 || shape[0] * shape[1] != shape.elements()) return;
+    const auto classes = static_cast<size_t>(shape[1]);
     for (size_t row = 0; row + classes <= a.size(); row += classes) {
       const auto best = [&](const std::vector<double>& v) {
         const auto at = v.begin() + static_cast<std::ptrdiff_t>(row);
@@ -303,12 +314,26 @@ nlohmann::json compare(const Graph& before, const Graph& after, const std::vecto
   return {{"outputs", outputs}, {"ms_before", original.median_ms()}, {"ms_after", quantised.median_ms()}};
 }
 
+// Every node, those of the bodies of control flow too.
+template <class F>
+void for_each_node(const Graph& graph, const F& f) {
+  for (const Node* node : graph.nodes()) {
+    f(*node);
+    for (const Attribute& attribute : node->attributes()) {
+      if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attribute)) for_each_node(**body, f);
+    }
+  }
+}
 uint64_t constant_bytes(const Graph& graph) {
   uint64_t bytes = 0;
-  for (const Node* node : graph.nodes()) {
-    if (node->is("constant")) bytes += node->outputs()[0].bytes();
-  }
+  for_each_node(graph, [&](const Node& node) { bytes += node.is("constant") ? node.outputs()[0].bytes() : 0; });
   return bytes;
+}
+size_t products_of(const Graph& graph) {
+  size_t products = 0;
+  for_each_node(
+      graph, [&](const Node& node) { products += node.is("integer_dot_general") || node.is("integer_convolution"); });
+  return products;
 }
 
 void print(const Options& options, const nlohmann::json& facts) {
@@ -346,17 +371,17 @@ void quantize(const Options& options) {
   const Loaded loaded = load(options);
   check_shapes(loaded);
   const passes::Quantization plan(loaded.graph);
-  if (plan.products() == 0) {
+  const Graph quantised =
+      passes::simplify(dynamic ? plan.dynamic() : plan.with_ranges(calibrate(options, plan, loaded.samples)));
+  if (products_of(quantised) == 0) {
     throw Error(Code::kInvalidArgument, cat("'", options.model,
                                             "' has nothing to quantise: no matrix product or "
                                             "convolution with constant weights"));
   }
-  const Graph quantised =
-      passes::simplify(dynamic ? plan.dynamic() : plan.with_ranges(calibrate(options, plan, loaded.samples)));
   nlohmann::json facts = {{"model", options.model},
                           {"output", options.output},
                           {"method", options.method},
-                          {"products", plan.products()},
+                          {"products", products_of(quantised)},
                           {"samples", loaded.samples.size()},
                           {"bytes_before", constant_bytes(loaded.graph)},
                           {"bytes_after", constant_bytes(quantised)}};
@@ -383,7 +408,9 @@ void add_quantize(CLI::App& app) {
   command->add_option("--percentile", options->percentile, "of the method percentile")
       ->capture_default_str()
       ->check(CLI::Range(50.0001, 100.0));
-  command->add_option("--limit", options->limit, "use at most so many samples")->check(CLI::PositiveNumber);
+  command
+      ->add_option("--limit", options->limit, "calibrate on the first so many samples only; the comparison is on all")
+      ->check(CLI::PositiveNumber);
   command->add_option("--batch", options->batch, "examples per sample where the model's first axis is free")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

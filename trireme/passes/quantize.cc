@@ -129,14 +129,16 @@ struct Affine {
 
 class Rewriting {
  public:
-  Rewriting(const std::vector<const Node*>& products, std::unordered_map<Value, Scale, ValueHash> scales)
-      : products_(products), scales_(std::move(scales)) {}
-
   // Without scales: dynamic.
+  explicit Rewriting(const std::vector<const Node*>& products) : products_(products), dynamic_(true) {}
+  Rewriting(const std::vector<const Node*>& products, std::unordered_map<Value, Scale, ValueHash> scales)
+      : products_(products), dynamic_(false), scales_(std::move(scales)) {}
+
   Graph operator()(const Graph& graph) {
     for (const Node* node : graph.nodes()) {
       const SourceScope source(node->source());
       if (std::find(products_.begin(), products_.end(), node) != products_.end()) product(*node);
+      else if (node->op().kind.value == Kind::kControl && dynamic_) control(*node);
       else if (node->outputs().size() == 1) follow(*node);
     }
     return rewrite_(graph);
@@ -156,8 +158,8 @@ class Rewriting {
     const DType type = node.outputs()[0].dtype;
     const int axis = node.is("dot_general") ? 2 : 1;
     const Value result(node, 0);
-    if (const auto at = scales_.find(x); at != scales_.end()) {
-      const Scale& scale = at->second;
+    if (!dynamic_) {
+      const Scale& scale = scales_.at(x);
       Affine affine{integer_product(node, quantised(x, scale), weights.numbers, scale.zero), axis, weights.scales,
                     std::vector<double>(weights.scales.size(), 0.0)};
       for (double& each : affine.scale) each *= scale.scale;
@@ -175,6 +177,20 @@ class Rewriting {
     const Value sums = ops::convert(integer_product(node, q, weights.numbers, 0), f32);
     const Value scales = ops::float_vector(f32, weights.scales) * (largest * (1.0 / most));
     rewrite_.replace(result, ops::as_type(sums * along(scales, axis, sums.shape()), type));
+  }
+
+  // Bodies of control flow, each on its own.
+  void control(const Node& node) {
+    std::vector<Attribute> attributes = node.attributes();
+    for (Attribute& attribute : attributes) {
+      if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attribute)) {
+        attribute = std::make_shared<const Graph>(Quantization(**body).dynamic());
+      }
+    }
+    std::vector<Value> inputs;
+    for (const Value& v : node.inputs()) inputs.push_back(rewrite_(v));
+    const Values results = all_outputs(make_node(node.op(), std::move(inputs), std::move(attributes)));
+    for (size_t k = 0; k < results.size(); ++k) rewrite_.replace(Value(node, static_cast<uint32_t>(k)), results[k]);
   }
 
   static Value along(const Value& per_channel, int axis, const Shape& shape) {
@@ -354,6 +370,7 @@ class Rewriting {
   }
 
   const std::vector<const Node*>& products_;
+  bool dynamic_;
   std::unordered_map<Value, Scale, ValueHash> scales_;  // by activation
   Rewriter rewrite_;
   std::unordered_map<Value, Affine, ValueHash> affine_;                     // by original value
@@ -384,7 +401,7 @@ Graph Quantization::with_ranges(std::span<const Range> ranges) const {
 }
 
 Graph Quantization::dynamic() const {
-  return apply("quantize", graph_, [&](const Graph& graph) { return Rewriting(products_, {})(graph); });
+  return apply("quantize", graph_, [&](const Graph& graph) { return Rewriting(products_)(graph); });
 }
 
 }  // namespace trireme::passes

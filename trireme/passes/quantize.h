@@ -13,7 +13,7 @@
 // Reshapes, transpositions, concatenations, paddings and maxima are taken on the 8-bit numbers.
 //
 // Left as they are: contractions without known weights, depthwise convolutions (fewer than 4 channels per group: little
-// work, much error), attention, bodies of control flow.
+// work, much error), attention; bodies of control flow by static ranges (dynamic ones take them too).
 #pragma once
 
 #include <span>
@@ -28,7 +28,7 @@ class Quantization {
  public:
   explicit Quantization(const Graph& graph);
 
-  // How many contractions will be products of integers.
+  // How many contractions outside of control flow will be products of integers.
   size_t products() const { return products_.size(); }
   // The values whose ranges static quantisation needs, each once, as the outputs of a graph with the inputs of the
   // given one.
