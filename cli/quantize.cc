@@ -16,6 +16,7 @@
 #include "trireme/checkpoint/export.h"
 #include "trireme/formats/open_model.h"
 #include "trireme/formats/session.h"
+#include "trireme/ir/view.h"
 #include "trireme/passes/quantize.h"
 #include "trireme/passes/simplify.h"
 #include "trireme/runtime/trace.h"
@@ -261,7 +262,9 @@ std::vector<passes::Range> calibrate(const Options& options, const passes::Quant
   std::vector<passes::Range> ranges;
   for (size_t i = 0; i < observers.size(); ++i) {
     // What a model is given (pixels, samples of sound) is no bell: the entropy would clip it as if it were one.
-    const bool given = graph.outputs()[i].node().is("parameter");
+    const Node* source = &graph.outputs()[i].node();
+    while (is_view(*source)) source = &source->inputs()[0].node();
+    const bool given = source->is("parameter");
     const bool clipped = method != passes::CalibrationMethod::kEntropy || !given;
     ranges.push_back(observers[i].range(clipped ? method : passes::CalibrationMethod::kMinMax, options.percentile));
   }
@@ -375,8 +378,8 @@ void quantize(const Options& options) {
       passes::simplify(dynamic ? plan.dynamic() : plan.with_ranges(calibrate(options, plan, loaded.samples)));
   if (products_of(quantised) == 0) {
     throw Error(Code::kInvalidArgument, cat("'", options.model,
-                                            "' has nothing to quantise: no matrix product or "
-                                            "convolution with constant weights"));
+                                            "' has nothing to quantise: no matrix product or convolution with constant "
+                                            "weights (those within control flow take --method dynamic)"));
   }
   nlohmann::json facts = {{"model", options.model},
                           {"output", options.output},
