@@ -4,62 +4,6 @@
 namespace trireme {
 
 namespace {
-// Sizes and numbers along the spatial axes of one convolution, each of length 1 .. 3.
-struct Plan {
-  Ints image, kernel, result, stride, low, high, dilation, input_dilation;
-  int64_t batch, channels, filters, groups;
-  explicit Plan(const OpView& v)
-      : stride(v.integers("strides")),
-        low(v.integers("low")),
-        high(v.integers("high")),
-        dilation(v.integers("dilation")),
-        input_dilation(v.integers("input_dilation")),
-        batch(v.x(0).shape()[0]),
-        channels(v.x(0).shape()[1]),
-        filters(v.x(1).shape()[0]),
-        groups(v.integer("groups")) {
-    for (int a = 2; a < v.x(0).shape().rank(); ++a) {
-      image.push_back(v.x(0).shape()[a]);
-      kernel.push_back(v.x(1).shape()[a]);
-      result.push_back(v.y().shape()[a]);
-    }
-  }
-  size_t axes() const { return image.size(); }
-};
-
-// The order that swaps axes `a` and `b`, leaving the others.
-Ints swapped(int rank, size_t a, size_t b) {
-  Ints order = ops::iota_axes(rank);
-  std::swap(order[a], order[b]);
-  return order;
-}
-
-// One strided view of the padded image per kernel element, side by side: columns [groups, C/groups K, N M] with K
-// kernel and M result elements; then w as [groups, O/groups, C/groups K] times the columns.
-Values convolution_by_columns(const Decompose& d) {
-  const Plan p(d);
-  Ints low = joined({0, 0}, p.low), high = joined({0, 0}, p.high), interior = {0, 0};
-  for (int64_t step : p.input_dilation) interior.push_back(step - 1);
-  const Value padded = ops::pad(d.x(0), low, high, interior, 0.0);
-  std::vector<Value> taps;
-  for_each_index(Shape(p.kernel), [&](int64_t, const int64_t* offset) {
-    Ints begin(p.axes() + 2, 0), end = {p.batch, p.channels}, step = {1, 1};
-    for (size_t a = 0; a < p.axes(); ++a) {
-      begin[a + 2] = offset[a] * p.dilation[a];
-      end.push_back(begin[a + 2] + extent(p.result[a], p.stride[a]));
-      step.push_back(p.stride[a]);
-    }
-    const Value view = ops::transpose(ops::slice(padded, begin, end, step), swapped(padded.shape().rank(), 0, 1));
-    taps.push_back(ops::reshape(view, joined({p.channels, 1, p.batch}, p.result)));
-  });
-  const int64_t places = p.batch * Shape(p.result).elements();
-  const int64_t inner = p.channels / p.groups * static_cast<int64_t>(taps.size());
-  const Value columns = ops::reshape(ops::concat(taps, 1), {p.groups, inner, places});
-  const Value weights = ops::reshape(d.x(1), {p.groups, p.filters / p.groups, inner});
-  const Value product = ops::reshape(ops::dot_general(weights, columns), joined({p.filters, p.batch}, p.result));
-  return ops::transpose(product, swapped(padded.shape().rank(), 0, 1));
-}
-
 // A convolution whose padding may be negative, which cuts the (dilated) image instead.
 Value convolve(const Value& x, const Value& w, const Ints& stride, Ints low, Ints high, const Ints& dilation,
                Ints input_dilation, int64_t groups) {
@@ -86,7 +30,7 @@ Value convolve(const Value& x, const Value& w, const Ints& stride, Ints low, Int
 
 // y[o] = sum_k x[i] w[k] where o stride + k dilation = low + i input_dilation, along each axis.
 void convolution_pullback(Pullback& pull) {
-  const Plan p(pull);
+  const ConvolutionPlan p(pull);
   const Value &x = pull.x(0), &w = pull.x(1), dy = pull.dy();
   const int rank = x.shape().rank();
   const int64_t g = p.groups, inputs = p.channels / g, outputs = p.filters / g;
@@ -119,10 +63,10 @@ OpDecl convolution_decl{
         "Cross-correlation of x [N, C, spatial...] with w [O, C/groups, kernel...] over 1 to 3 spatial axes: y[n, o, "
         "i] = "
         "sum over c, k of padded x[n, c, i stride + k dilation] w[o, c, k]. input_dilation puts zeros between the "
-        "elements of x. Integers wrap.",
+        "elements of x.",
     .tier = Tier::kExpected,
     .kind = Kind::kContraction,
-    .inputs = {{"x", numbers}, {"w", same_as_first}},
+    .inputs = {{"x", floats}, {"w", same_as_first}},
     .outputs = {"y"},
     .attributes = {{"strides", required_ints, "step of the kernel, of each spatial axis"},
                    {"low", required_ints, "zeros before, of each spatial axis"},
@@ -134,7 +78,8 @@ OpDecl convolution_decl{
     .rules = {kDirectRanks, kDirectLists, kDirectSteps, kDirectGroups, kDirectFits},
     .infer = [](Infer& i) { infer_direct_convolution(i, i.dtype(0)); },
     .gradient = pullback(convolution_pullback),
-    .meaning = evaluate([](Evaluation& e) { evaluate_direct_convolution(e, 0); }, convolution_by_columns),
+    .meaning = evaluate([](Evaluation& e) { evaluate_direct_convolution(e, 0); },
+                        [](const Decompose& d) -> Values { return convolution_by_columns(d, d.x(0), d.x(1)); }),
     .accuracy = accumulated,
     .cost = flops([](const OpView& v) {
       const Shape& w = v.x(1).shape();

@@ -77,4 +77,60 @@ inline void evaluate_direct_convolution(Evaluation& e, int64_t x_zero_point) {
   y.round();
 }
 
+// Sizes and numbers along the spatial axes of one convolution, each of length 1 .. 3.
+struct ConvolutionPlan {
+  Ints image, kernel, result, stride, low, high, dilation, input_dilation;
+  int64_t batch, channels, filters, groups;
+  explicit ConvolutionPlan(const OpView& v)
+      : stride(v.integers("strides")),
+        low(v.integers("low")),
+        high(v.integers("high")),
+        dilation(v.integers("dilation")),
+        input_dilation(v.integers("input_dilation")),
+        batch(v.x(0).shape()[0]),
+        channels(v.x(0).shape()[1]),
+        filters(v.x(1).shape()[0]),
+        groups(v.integer("groups")) {
+    for (int a = 2; a < v.x(0).shape().rank(); ++a) {
+      image.push_back(v.x(0).shape()[a]);
+      kernel.push_back(v.x(1).shape()[a]);
+      result.push_back(v.y().shape()[a]);
+    }
+  }
+  size_t axes() const { return image.size(); }
+};
+
+// The order that swaps axes `a` and `b`, leaving the others.
+inline Ints swapped(int rank, size_t a, size_t b) {
+  Ints order = ops::iota_axes(rank);
+  std::swap(order[a], order[b]);
+  return order;
+}
+
+// One strided view of the padded image per kernel element, side by side: columns [groups, C/groups K, N M] with K
+// kernel and M result elements; then w as [groups, O/groups, C/groups K] times the columns.
+inline Value convolution_by_columns(const OpView& d, const Value& x, const Value& w) {
+  const ConvolutionPlan p(d);
+  Ints low = joined({0, 0}, p.low), high = joined({0, 0}, p.high), interior = {0, 0};
+  for (int64_t step : p.input_dilation) interior.push_back(step - 1);
+  const Value padded = ops::pad(x, low, high, interior, 0.0);
+  std::vector<Value> taps;
+  for_each_index(Shape(p.kernel), [&](int64_t, const int64_t* offset) {
+    Ints begin(p.axes() + 2, 0), end = {p.batch, p.channels}, step = {1, 1};
+    for (size_t a = 0; a < p.axes(); ++a) {
+      begin[a + 2] = offset[a] * p.dilation[a];
+      end.push_back(begin[a + 2] + extent(p.result[a], p.stride[a]));
+      step.push_back(p.stride[a]);
+    }
+    const Value view = ops::transpose(ops::slice(padded, begin, end, step), swapped(padded.shape().rank(), 0, 1));
+    taps.push_back(ops::reshape(view, joined({p.channels, 1, p.batch}, p.result)));
+  });
+  const int64_t places = p.batch * Shape(p.result).elements();
+  const int64_t inner = p.channels / p.groups * static_cast<int64_t>(taps.size());
+  const Value columns = ops::reshape(ops::concat(taps, 1), {p.groups, inner, places});
+  const Value weights = ops::reshape(w, {p.groups, p.filters / p.groups, inner});
+  const Value product = ops::reshape(ops::dot_general(weights, columns), joined({p.filters, p.batch}, p.result));
+  return ops::transpose(product, swapped(padded.shape().rank(), 0, 1));
+}
+
 }  // namespace trireme

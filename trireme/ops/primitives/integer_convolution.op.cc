@@ -31,9 +31,7 @@ OpDecl integer_convolution_decl{
     .meaning = evaluate([](Evaluation& e) { evaluate_direct_convolution(e, e.integer("x_zero_point")); },
                         [](const Decompose& d) -> Values {
                           const Value x = ops::convert(d.x(0), i32) - static_cast<double>(d.integer("x_zero_point"));
-                          return ops::convolution(x, ops::convert(d.x(1), i32), d.integers("strides"),
-                                                  d.integers("low"), d.integers("high"), d.integers("dilation"),
-                                                  d.integers("input_dilation"), d.integer("groups"));
+                          return convolution_by_columns(d, x, ops::convert(d.x(1), i32));
                         }),
     .accuracy = exact,
     .cost = flops([](const OpView& v) {
