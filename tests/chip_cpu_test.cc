@@ -47,24 +47,10 @@ constexpr Lie kLies[] = {Lie::kDense, Lie::kTurned, Lie::kGaps, Lie::kMirrored, 
 // A tensor in memory of any strides, with guard bytes around.
 class Tensor {
  public:
-  Tensor(const TensorType& type, Lie lie) : type_(type) {
-    const int rank = type.shape.rank();
-    std::vector<int> order(static_cast<size_t>(rank));
-    std::iota(order.begin(), order.end(), 0);
-    if (lie == Lie::kTurned) std::reverse(order.begin(), order.end());
-    int64_t stride = lie == Lie::kGaps ? 3 : 1;
-    for (int i = rank; i-- > 0;) {
-      const int axis = order[static_cast<size_t>(i)];
-      const bool repeated = lie == Lie::kRepeated && axis % 2 == 0;
-      const bool mirrored = lie == Lie::kMirrored && axis % 2 == (rank - 1) % 2;
-      strides_[static_cast<size_t>(axis)] = repeated ? 0 : mirrored ? -stride : stride;
-      if (mirrored) offset_ += stride * std::max<int64_t>(0, type.shape[axis] - 1);
-      if (!repeated) stride *= std::max<int64_t>(1, type.shape[axis]);
-      if (lie == Lie::kGaps && !repeated) stride += 5;
-    }
-    elements_ = stride + 1;
-    bytes_.assign((static_cast<size_t>(elements_) + 2 * kGuard) * size_of(type.dtype), std::byte{0xA5});
-  }
+  Tensor(const TensorType& type, Lie lie) : Tensor(type, lie, order_of(type, lie)) {}
+  // Dense with its axes in that order, outermost first.
+  Tensor(const TensorType& type, const uint8_t* order)
+      : Tensor(type, Lie::kDense, std::vector<int>(order, order + type.shape.rank())) {}
   const TensorType& type() const { return type_; }
   const Strides& strides() const { return strides_; }
   std::byte* first() { return bytes_.data() + (kGuard + static_cast<size_t>(offset_)) * size_of(type_.dtype); }
@@ -96,6 +82,28 @@ class Tensor {
   }
 
  private:
+  static std::vector<int> order_of(const TensorType& type, Lie lie) {
+    std::vector<int> order(static_cast<size_t>(type.shape.rank()));
+    std::iota(order.begin(), order.end(), 0);
+    if (lie == Lie::kTurned) std::reverse(order.begin(), order.end());
+    return order;
+  }
+  Tensor(const TensorType& type, Lie lie, const std::vector<int>& order) : type_(type) {
+    const int rank = type.shape.rank();
+    int64_t stride = lie == Lie::kGaps ? 3 : 1;
+    for (int i = rank; i-- > 0;) {
+      const int axis = order[static_cast<size_t>(i)];
+      const bool repeated = lie == Lie::kRepeated && axis % 2 == 0;
+      const bool mirrored = lie == Lie::kMirrored && axis % 2 == (rank - 1) % 2;
+      strides_[static_cast<size_t>(axis)] = repeated ? 0 : mirrored ? -stride : stride;
+      if (mirrored) offset_ += stride * std::max<int64_t>(0, type.shape[axis] - 1);
+      if (!repeated) stride *= std::max<int64_t>(1, type.shape[axis]);
+      if (lie == Lie::kGaps && !repeated) stride += 5;
+    }
+    elements_ = stride + 1;
+    bytes_.assign((static_cast<size_t>(elements_) + 2 * kGuard) * size_of(type.dtype), std::byte{0xA5});
+  }
+
   static constexpr size_t kGuard = 64;
   template <class F>
   void walk(F f) {
@@ -118,8 +126,8 @@ struct Ran {
   std::vector<Literal> outputs;
 };
 
-// Runs a graph on the chip with inputs (and outputs) lying in memory as told. Where the chip wants dense outputs, they
-// are made dense, as the host does. `inputs` become what the memory holds (repeated axes hold one value).
+// Runs a graph on the chip with inputs (and outputs) lying in memory as told. Where the chip wants operands laid out
+// otherwise, they are, as the host does. `inputs` become what the memory holds (repeated axes hold one value).
 Ran run_on_chip(const Cpu& cpu, const Graph& graph, std::vector<Literal>& inputs, Lie in_lie = Lie::kDense,
                 Lie out_lie = Lie::kDense) {
   std::vector<Tensor> operands;
@@ -144,9 +152,10 @@ Ran run_on_chip(const Cpu& cpu, const Graph& graph, std::vector<Literal>& inputs
   if (ran.answer.verdict == TRM_NATIVE_AFTER_CONVERSION) {
     for (uint32_t i = 0; i < ran.answer.conversion_count; ++i) {
       const uint32_t operand = ran.answer.conversions[i].operand;
-      EXPECT_GE(operand, inputs.size()) << "inputs may lie anyhow";
-      operands[operand] = Tensor(operands[operand].type(), Lie::kDense);
-      out_strides[operand - inputs.size()] = operands[operand].strides();
+      operands[operand] = Tensor(operands[operand].type(), ran.answer.conversions[i].order);
+      if (operand < inputs.size()) operands[operand].write(inputs[operand]);
+      (operand < inputs.size() ? in_strides[operand] : out_strides[operand - inputs.size()]) =
+          operands[operand].strides();
     }
     program = runtime::make_program(graph, in_strides, out_strides);
   }
@@ -602,6 +611,69 @@ TEST(CpuConvolution, ManyForms) {
   }
 }
 
+// The graph with the value of one of its inputs known.
+Graph with_known(const Graph& graph, size_t input, const Literal& value) {
+  Rewriter rewrite;
+  rewrite.replace(graph.inputs()[input], make_node(get_op("constant"), {}, {std::make_shared<const Literal>(value)}));
+  std::vector<Value> inputs = graph.inputs(), outputs;
+  inputs.erase(inputs.begin() + static_cast<std::ptrdiff_t>(input));
+  for (const Value& v : graph.outputs()) outputs.push_back(rewrite(v));
+  return Graph(inputs, outputs);
+}
+
+// Known weights are packed ahead, and the chip wants channels last. What follows is done on the sums: 0 nothing,
+// 1 scale and bias of each channel, 2 these and bounds, 3 these, a residual and a bound, 4 hard swish after a bias.
+TEST(CpuConvolution, KnownWeights) {
+  const Cpu cpu;
+  std::mt19937 random(43);
+  for (const ConvolutionForm& g : kConvolutionForms) {
+    for (DType type : {f32, f16, bf16}) {
+      for (int ending = 0; ending < 5; ++ending) {
+        if (type != f32 && ending % 3 != 0) continue;  // their sums are those of f32
+        SCOPED_TRACE(
+            cat("x ", g.x, " w ", g.w, " strides ", g.strides, " groups ", g.groups, " ", type, " ending ", ending));
+        const Value x = parameter(type, g.x), w = parameter(type, g.w);
+        const Value sums = g.of(x, w), residual = parameter(type, sums.shape());
+        const auto constant = [&](const Literal& literal) {
+          return make_node(get_op("constant"), {}, {std::make_shared<const Literal>(literal)});
+        };
+        const auto everywhere = [&](double number) {
+          return op("broadcast_to", {constant(Literal::filled(type, Shape{}, number))},
+                    {{"shape", sums.shape().vector()}});
+        };
+        const auto per_channel = [&] {
+          std::vector<int64_t> sizes(static_cast<size_t>(sums.shape().rank()), 1);
+          sizes[1] = sums.shape()[1];
+          return op("broadcast_to", {constant(random_literal({type, Shape(sizes)}, random))},
+                    {{"shape", sums.shape().vector()}});
+        };
+        Value y = sums;
+        if (ending >= 1 && ending <= 3) y = op("add", {op("mul", {y, per_channel()}), per_channel()});
+        if (ending == 2) y = op("min", {op("max", {y, everywhere(0)}), everywhere(6)});
+        if (ending == 3) y = op("max", {op("add", {residual, y}), everywhere(-1)});
+        if (ending == 4) {
+          y = op("add", {y, per_channel()});
+          const Value gate = op("min", {op("max", {op("add", {y, everywhere(3)}), everywhere(0)}), everywhere(6)});
+          y = op("mul", {op("mul", {y, gate}), everywhere(1.0 / 6)});
+        }
+        const Graph graph = ending == 3 ? Graph({x, w, residual}, {y}) : Graph({x, w}, {y});
+        std::vector<Literal> inputs;
+        for (const Value& v : graph.inputs()) inputs.push_back(random_literal(v.type(), random));
+        const Graph known = with_known(graph, 1, inputs[1]);
+        inputs.erase(inputs.begin() + 1);
+        for (Lie lie : {Lie::kDense, Lie::kTurned}) {
+          if (lie == Lie::kTurned && ending != 3) continue;
+          std::vector<Literal> given = inputs;
+          const Ran ran = run_on_chip(cpu, known, given, lie, lie);
+          ASSERT_NE(ran.answer.verdict, static_cast<uint32_t>(TRM_NO)) << ran.answer.text;
+          expect_meaning(known, given, ran.outputs, 16);
+          if (HasFailure()) return;
+        }
+      }
+    }
+  }
+}
+
 // Channels that a decay has put to sleep: all their weights are denormals, which the chip multiplies on another scale.
 TEST(CpuConvolution, FaintChannels) {
   const Cpu cpu;
@@ -616,9 +688,10 @@ TEST(CpuConvolution, FaintChannels) {
       std::vector<double> weights = random_literal(w.type(), random).to_doubles();
       const size_t inner = weights.size() / static_cast<size_t>(g.w[0]);
       for (size_t k = 0; k < weights.size(); ++k) weights[k] *= k / inner % 3 == 1 ? 1e-39 : k / inner % 3 == 2 ? 0 : 1;
-      check(cpu, Graph({x, w}, {g.of(x, w)}),
-            {Literal::from_doubles(f32, g.x, pixels), Literal::from_doubles(f32, g.w, weights)}, Lie::kDense,
-            Lie::kDense, 16);
+      const Graph graph({x, w}, {g.of(x, w)});
+      const Literal image = Literal::from_doubles(f32, g.x, pixels), filters = Literal::from_doubles(f32, g.w, weights);
+      check(cpu, graph, {image, filters}, Lie::kDense, Lie::kDense, 16);
+      check(cpu, with_known(graph, 1, filters), {image}, Lie::kDense, Lie::kDense, 16);
       if (HasFatalFailure()) return;
     }
   }
@@ -648,11 +721,7 @@ void check_epilogue(const Cpu& cpu, const Value& y, const Value& a, const Value&
   }
   Graph graph(parameters, also_result ? std::vector<Value>{y, out} : std::vector<Value>{out});
   if (known) {
-    Rewriter rewrite;
-    rewrite.replace(b, make_node(get_op("constant"), {}, {std::make_shared<const Literal>(inputs[1])}));
-    std::vector<Value> outputs;
-    for (const Value& v : graph.outputs()) outputs.push_back(rewrite(v));
-    graph = Graph({a, bias, residual}, outputs);
+    graph = with_known(graph, 1, inputs[1]);
     inputs.erase(inputs.begin() + 1);
   }
   // A form the chip refuses is run node by node; what it takes must be right.

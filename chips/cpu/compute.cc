@@ -1,7 +1,9 @@
 #include "chips/cpu/compute.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,64 @@ struct TrmKernel {
 };
 
 namespace trireme::cpu {
+
+AxisOrder row_major_order() {
+  AxisOrder order{};
+  std::iota(order.begin(), order.end(), uint8_t{0});
+  return order;
+}
+
+AxisOrder channels_last_order(uint32_t rank) {
+  AxisOrder order = row_major_order();
+  if (rank > 2) std::rotate(order.begin() + 1, order.begin() + 2, order.begin() + rank);
+  return order;
+}
+
+bool is_dense_in(const TrmValue& v, const AxisOrder& order) {
+  int64_t expected = 1;
+  for (uint32_t k = v.rank; k-- > 0;) {
+    const uint8_t axis = order[k];
+    if (v.dims[axis] == 0) return true;
+    if (v.dims[axis] != 1 && v.strides[axis] != expected) return false;
+    expected *= v.dims[axis];
+  }
+  return true;
+}
+
+AxisOrder order_of(const TrmValue& v) {
+  const AxisOrder channels_last = channels_last_order(v.rank);
+  return !chip::is_dense(v) && is_dense_in(v, channels_last) ? channels_last : row_major_order();
+}
+
+void ask_order(const Program& program, uint32_t operand, const AxisOrder& order, TrmAnswer& answer) {
+  if (answer.conversion_count == TRM_MAX_OPERANDS) throw Failure(TRM_UNSUPPORTED, "too many operands to lay out anew");
+  TrmConversion& conversion = answer.conversions[answer.conversion_count++];
+  conversion.operand = operand;
+  conversion.dtype = program.operand(operand).dtype;
+  std::copy(order.begin(), order.end(), conversion.order);
+}
+
+void ask_dense_outputs(const Program& program, TrmAnswer& answer) {
+  for (uint32_t i = program.input_count(); i < program.operand_count(); ++i) {
+    if (!chip::is_dense(program.operand(i))) ask_order(program, i, row_major_order(), answer);
+  }
+}
+
+void ask_order_of_inputs(const Program& program, TrmAnswer& answer) {
+  const TrmValue y = program.value(program.output(0));
+  const AxisOrder channels_last = channels_last_order(y.rank);
+  bool found = false;
+  for (uint32_t i = 0; i < program.input_count(); ++i) {
+    const TrmValue x = program.operand(i);
+    if (x.rank != y.rank || std::count(x.strides, x.strides + x.rank, 0) > 0) continue;  // repeated: it has no say
+    if (order_of(x) != channels_last && !is_dense_in(x, channels_last)) return;
+    found |= order_of(x) == channels_last;
+  }
+  for (uint32_t i = program.input_count(); found && i < program.operand_count(); ++i) {
+    if (!is_dense_in(program.operand(i), channels_last)) ask_order(program, i, channels_last, answer);
+  }
+}
+
 namespace {
 
 using chip::fail;
@@ -117,16 +177,12 @@ double estimate(double flops, double bytes, bool contraction) {
   return rates.launch_ns + 1e9 * std::max(compute, bytes / rates.bytes_per_second);
 }
 
-// Outputs the kernel wants dense.
-void ask_conversions(const Program& program, const KernelEntry& entry, TrmAnswer& answer) {
-  for (uint32_t i = 0; i < program.operand_count(); ++i) {
-    const TrmValue v = program.operand(i);
-    if (entry.strided_outputs || i < program.input_count() || chip::is_dense(v)) continue;
-    if (answer.conversion_count == TRM_MAX_OPERANDS) throw Refusal{TRM_REASON_LAYOUT, "too many operands with gaps"};
-    TrmConversion& conversion = answer.conversions[answer.conversion_count++];
-    conversion.operand = i;
-    conversion.dtype = v.dtype;
-    for (uint8_t axis = 0; axis < TRM_MAX_RANK; ++axis) conversion.order[axis] = axis;
+// What the kernel does not take as it lies.
+void ask_layouts(const Program& program, const NodeView& node, const KernelEntry& entry, TrmAnswer& answer) {
+  if (entry.ask_layouts) {
+    entry.ask_layouts(program, node, answer);
+  } else if (!entry.strided_outputs) {
+    ask_dense_outputs(program, answer);
   }
   answer.verdict = answer.conversion_count ? TRM_NATIVE_AFTER_CONVERSION : TRM_NATIVE;
 }
@@ -162,6 +218,8 @@ TrmAnswer answer_for(const Program& program) {
     prepare_region(program);  // compiling a tile program is quick; it knows best what it cannot do
     answer.verdict = TRM_NATIVE;
     answer.estimated_ns = estimate(flops_of(program, nullptr), bytes_of(program), false);
+    if (!is_reduction(program.node(program.node_count() - 1).op())) ask_order_of_inputs(program, answer);
+    answer.verdict = answer.conversion_count ? TRM_NATIVE_AFTER_CONVERSION : TRM_NATIVE;
     offer_in_place(program, answer);
     chip::put_text(answer.text, program.node_count() > 1 ? "one fused pass" : "");
     return answer;
@@ -173,7 +231,7 @@ TrmAnswer answer_for(const Program& program) {
     throw Refusal{TRM_REASON_DTYPE,
                   "no " + std::string(name(dtype_of(typed))) + " kernel for " + std::string(node.op())};
   }
-  ask_conversions(program, entry, answer);
+  ask_layouts(program, node, entry, answer);
   answer.estimated_ns = estimate(flops_of(program, &entry), bytes_of(program), entry.flops != nullptr);
   if (program.node_count() > 1) chip::put_text(answer.text, "with its epilogue");
   return answer;
@@ -200,8 +258,8 @@ Run prepare_run(const Program& program) {
   const NodeView node = program.node(head_of(program));
   const KernelEntry& entry = *find_entry(node.op());
   TrmAnswer answer = sized<TrmAnswer>();
-  ask_conversions(program, entry, answer);
-  if (answer.conversion_count) throw Failure(TRM_UNSUPPORTED, std::string(node.op()) + " wants dense outputs");
+  ask_layouts(program, node, entry, answer);
+  if (answer.conversion_count) throw Failure(TRM_UNSUPPORTED, std::string(node.op()) + " wants other layouts");
   return entry.prepare(program, node);
 }
 

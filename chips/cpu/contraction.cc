@@ -5,6 +5,7 @@
 #include "chips/cpu/epilogue.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/kernel.h"
+#include "chips/cpu/known_weights.h"
 #include "chips/cpu/tile_float.h"
 
 namespace trireme::cpu {
@@ -264,6 +265,7 @@ void multiply_integers(const Product& p, const U* a, const U* b, U* c) {
 }
 
 Run prepare_dot_general(const Program& program, const NodeView& node) {
+  if (has_known_weights(program, node)) return prepare_known_weights(program, node);
   const Product p = product_of(program, node);
   const TrmValue b = program.value(p.in_b);
   if (is_float(p.type)) {
@@ -293,6 +295,7 @@ double flops_of_product(const Program& program, const NodeView& node) {
 }
 
 void check_epilogue(const Program& program, const NodeView& node) {
+  if (has_known_weights(program, node)) return check_known_weights(program, node);
   const Product p = product_of(program, node);
   if (!is_float(p.type) || p.k == 0) throw Failure(TRM_UNSUPPORTED, "a product of this kind has no epilogue");
   if (p.parts > 1 || p.thin_rows || p.thin_columns) {
@@ -301,8 +304,13 @@ void check_epilogue(const Program& program, const NodeView& node) {
   Epilogue::of(program, node.number());
 }
 
+void ask_layouts(const Program& program, const NodeView& node, TrmAnswer& answer) {
+  if (has_known_weights(program, node)) ask_layouts_for_known_weights(program, node, answer);
+  else ask_dense_outputs(program, answer);
+}
+
 constexpr KernelEntry kTable[] = {
-    {"dot_general", numbers, false, prepare_dot_general, flops_of_product, 0.0, check_epilogue}};
+    {"dot_general", numbers, false, prepare_dot_general, flops_of_product, 0.0, check_epilogue, ask_layouts}};
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include "chips/cpu/convolution.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/image_columns.h"
+#include "chips/cpu/known_weights.h"
 
 namespace trireme::cpu {
 
@@ -240,6 +241,7 @@ class Convolution {
 };
 
 Run prepare_convolution(const Program& program, const NodeView& node) {
+  if (has_known_weights(program, node)) return prepare_known_weights(program, node);
   const Geometry g = geometry_of(program, node);
   const TrmValue w = program.value(g.in_w);
   const bool direct = g.group_channels() == 1 && g.group_outputs() <= 4;
@@ -254,7 +256,13 @@ Run prepare_convolution(const Program& program, const NodeView& node) {
 
 void check_epilogue(const Program& program, const NodeView& node) {
   if (geometry_of(program, node).inner() == 0) throw Failure(TRM_UNSUPPORTED, "an empty sum has no epilogue");
-  Epilogue::of(program, node.number());
+  if (has_known_weights(program, node)) check_known_weights(program, node);
+  else Epilogue::of(program, node.number());
+}
+
+void ask_layouts(const Program& program, const NodeView& node, TrmAnswer& answer) {
+  if (has_known_weights(program, node)) return ask_layouts_for_known_weights(program, node, answer);
+  ask_dense_outputs(program, answer);
 }
 
 double flops_of_convolution(const Program& program, const NodeView& node) {
@@ -263,7 +271,7 @@ double flops_of_convolution(const Program& program, const NodeView& node) {
 }
 
 constexpr KernelEntry kTable[] = {
-    {"convolution", floats, false, prepare_convolution, flops_of_convolution, 0.0, check_epilogue}};
+    {"convolution", floats, false, prepare_convolution, flops_of_convolution, 0.0, check_epilogue, ask_layouts}};
 
 }  // namespace
 

@@ -17,7 +17,7 @@ Epilogue::Epilogue(const Program& program, uint32_t head)
   }
   const TrmValue result = program.value(result_);
   item_ = static_cast<int64_t>(size_of(register_type(dtype_of(result))));
-  tiles_ = std::make_shared<TileProgram>(program, program.node_count(), chip::dims(result), head);
+  tiles_ = std::make_shared<TileProgram>(program, program.node_count(), chip::dims(result), std::span(&head, 1));
   result_slot_ = tiles_->add_slot(chip::strides(result));
   fence_ = tiles_->loops.normalize(true, 2);
   if (fence_ == tiles_->loops.rank || chip::elements(result) <= 1)

@@ -29,21 +29,33 @@ std::vector<int64_t> read_indices(const TrmValue& v, const void* memory) {
   return indices;
 }
 
-// y[outer, k, inner] = x[outer, indices[k], inner], inner and outer being several axes of x with any strides.
+// The order of memory of a gather's input and output. Several axes of indices leave the channels no place to stay.
+AxisOrder order_of_gather(const Program& program, const NodeView& node) {
+  const TrmValue x = program.value(node.inputs()[0]);
+  return program.value(node.inputs()[1]).rank == 1 ? order_of(x) : row_major_order();
+}
+void ask_gather_layouts(const Program& program, const NodeView& node, TrmAnswer& answer) {
+  const AxisOrder order = order_of_gather(program, node);
+  if (!is_dense_in(program.value(node.outputs()[0]), order)) ask_order(program, program.input_count(), order, answer);
+}
+
+// y[outer, k, inner] = x[outer, indices[k], inner], in the order of memory when x lies without gaps, else row-major and
+// inner and outer being several axes of x with any strides.
 Run prepare_gather(const Program& program, const NodeView& node) {
   const uint32_t in = node.inputs()[0], index = node.inputs()[1], out = node.outputs()[0];
   const TrmValue x = program.value(in), list = program.value(index), y = program.value(out);
   const int64_t axis = axis_of(node, "axis", x.rank);
-  const AxisView view(x, axis);
+  const AxisOrder order = order_of_gather(program, node);
+  const AxisView view(x, axis, order);
   // One slice x[:, i, :] is a strided copy to y with the indexed axis taken out.
   std::vector<int64_t> dims, from, to;
   const int64_t count = chip::elements(list);
   const std::vector<int64_t> y_inner = [&] {
     std::vector<int64_t> strides(x.rank);
     int64_t stride = 1;
-    for (int64_t a = x.rank; a-- > 0;) {
-      strides[static_cast<size_t>(a)] = stride;
-      stride *= a == axis ? count : x.dims[a];
+    for (uint32_t k = x.rank; k-- > 0;) {
+      strides[order[k]] = stride;
+      stride *= order[k] == axis ? count : x.dims[order[k]];
     }
     return strides;
   }();
@@ -54,7 +66,7 @@ Run prepare_gather(const Program& program, const NodeView& node) {
     to.push_back(y_inner[static_cast<size_t>(a)]);
   }
   const size_t item = chip::size_of(x.dtype);
-  const bool rows = chip::is_dense(x);
+  const bool rows = is_dense_in(x, order);
   return [=](void* const* values) {
     if (chip::elements(y) == 0) return;
     const std::vector<int64_t> indices = read_indices(list, values[index]);
@@ -177,7 +189,7 @@ Run prepare_scatter(const Program& program, const NodeView& node) {
 }
 
 constexpr KernelEntry kTable[] = {
-    {"gather", any_dtype, false, prepare_gather},
+    {"gather", any_dtype, false, prepare_gather, nullptr, 1.0, nullptr, ask_gather_layouts},
     {"scatter_add", numbers, false, prepare_scatter<Scatter::kAdd>},
     {"scatter_set", any_dtype, false, prepare_scatter<Scatter::kSet>},
     {"scatter_max", numbers, false, prepare_scatter<Scatter::kMax>},

@@ -2,6 +2,7 @@
 // which a family of kernels announces itself. Adding a kernel is one row in its family's table.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -54,7 +55,24 @@ struct KernelEntry {
   // For contractions: throws Failure (TRM_UNSUPPORTED) when `prepare` does not take elementwise nodes around this node.
   // Null: never takes any.
   void (*check_epilogue)(const Program&, const NodeView&) = nullptr;
+  // Puts what the kernel wants laid out otherwise into the answer (ask_order). Null: dense outputs, unless
+  // `strided_outputs`.
+  void (*ask_layouts)(const Program&, const NodeView&, TrmAnswer&) = nullptr;
 };
+
+// Orders of axes, from the outermost in memory to the innermost: 0, 1, 2, ..., or with axis 1, the channels, last.
+using AxisOrder = std::array<uint8_t, TRM_MAX_RANK>;
+AxisOrder row_major_order();
+AxisOrder channels_last_order(uint32_t rank);
+// Dense in that order; strides of axes of size 1 do not matter.
+bool is_dense_in(const TrmValue& v, const AxisOrder& order);
+// The order that dense memory has; row-major where it is none of these.
+AxisOrder order_of(const TrmValue& v);
+// Asks for an operand in that order.
+void ask_order(const Program& program, uint32_t operand, const AxisOrder& order, TrmAnswer& answer);
+void ask_dense_outputs(const Program& program, TrmAnswer& answer);
+// Asks for outputs with channels last when the inputs are.
+void ask_order_of_inputs(const Program& program, TrmAnswer& answer);
 
 // The families.
 std::span<const KernelEntry> movement_kernels();
@@ -83,11 +101,12 @@ class DenseInput {
 // A tensor seen as [outer, size, inner] around one axis: how kernels along an axis see dense memory.
 struct AxisView {
   int64_t outer = 1, size = 1, inner = 1;
-  AxisView(const TrmValue& v, int64_t axis) {
-    for (int64_t i = 0; i < v.rank; ++i) {
-      if (i < axis) outer *= v.dims[i];
-      else if (i == axis) size = v.dims[i];
-      else inner *= v.dims[i];
+  AxisView(const TrmValue& v, int64_t axis, const AxisOrder& order = row_major_order()) {
+    bool inside = false;
+    for (uint32_t k = 0; k < v.rank; ++k) {
+      if (order[k] == axis) size = v.dims[axis];
+      else (inside ? inner : outer) *= v.dims[order[k]];
+      inside |= order[k] == axis;
     }
   }
 };

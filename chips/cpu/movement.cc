@@ -112,10 +112,12 @@ Run prepare_dynamic_update_slice(const Program& program, const NodeView& node) {
   };
 }
 
+void follow_inputs(const Program& program, const NodeView&, TrmAnswer& answer) { ask_order_of_inputs(program, answer); }
+
 constexpr KernelEntry kTable[] = {
     {"strided_copy", any_dtype, true, prepare_strided_copy},
-    {"concat", any_dtype, true, prepare_concat},
-    {"pad", any_dtype, true, prepare_pad},
+    {"concat", any_dtype, true, prepare_concat, nullptr, 1.0, nullptr, follow_inputs},
+    {"pad", any_dtype, true, prepare_pad, nullptr, 1.0, nullptr, follow_inputs},
     {"dynamic_slice", any_dtype, true, prepare_dynamic_slice},
     {"dynamic_update_slice", any_dtype, true, prepare_dynamic_update_slice},
 };

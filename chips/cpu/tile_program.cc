@@ -47,7 +47,8 @@ std::byte* thread_scratch(int slot, size_t bytes) {
   return buffer.memory.get();
 }
 
-TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const int64_t> dims, uint32_t skipped)
+TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const int64_t> dims,
+                         std::span<const uint32_t> skipped)
     : outside_(program.value_count(), false),
       register_of_value_(program.value_count(), -1),
       rounded_(program.value_count(), false) {
@@ -56,12 +57,12 @@ TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const
   loops.strides.emplace_back();
   for (uint32_t v = 0; v < program.value_count(); ++v) outside_[v] = program.value(v).known != 0;
   for (uint32_t i = 0; i < program.input_count(); ++i) outside_[program.input(i)] = true;
-  if (skipped != TRM_ABSENT) {
-    given_ = program.node(skipped).outputs()[0];
+  if (!skipped.empty()) {
+    given_ = program.node(skipped.back()).outputs()[0];
     outside_[given_] = true;
   }
   for (uint32_t n = 0; n < nodes; ++n) {
-    if (n == skipped) continue;
+    if (std::find(skipped.begin(), skipped.end(), n) != skipped.end()) continue;
     const NodeView node = program.node(n);
     check_dims(program.value(node.outputs()[0]));
     add_node(program, node);
@@ -80,6 +81,13 @@ TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const
 size_t TileProgram::add_slot(std::span<const int64_t> strides) {
   loops.add_operand(strides);
   return loops.strides.size() - 1;
+}
+
+void TileProgram::lay_given(std::span<const int64_t> strides) {
+  for (const Source& source : sources_) {
+    if (source.from != From::kMemory || source.value != given_) continue;
+    std::copy(strides.begin(), strides.end(), loops.strides[source.slot].begin());
+  }
 }
 
 int TileProgram::new_register() {
@@ -184,11 +192,21 @@ int TileProgram::keep(const Program& program, uint32_t value) {
   return kept;
 }
 
+// Whether the slot's elements follow each other through all the axes.
+bool TileProgram::is_gapless(size_t slot) const {
+  int64_t expected = 1;
+  for (int axis = loops.rank; axis-- > 0; expected *= loops.dims[axis]) {
+    if (loops.dims[axis] != 1 && loops.strides[slot][axis] != expected) return false;
+  }
+  return true;
+}
+
 void TileProgram::finish() {
   longest_ = std::min(kTile, loops.elements());
   for (Source& source : sources_) {
     source.everywhere = source.from == From::kNumber;
     if (source.from == From::kMemory) {
+      source.gapless = is_gapless(source.slot);
       const Strides& s = loops.strides[source.slot];
       source.everywhere = true;
       for (int axis = 0; axis < loops.rank; ++axis) source.everywhere &= loops.dims[axis] == 1 || s[axis] == 0;
@@ -230,6 +248,7 @@ void TileProgram::finish() {
   }
   // A step may write straight to memory when its result is stored once and needs no conversion.
   for (Sink& sink : sinks_) {
+    sink.gapless = is_gapless(sink.slot);
     const bool computed =
         std::any_of(steps_.begin(), steps_.end(), [&](const Step& s) { return s.target == sink.source; });
     const auto same = [&](const Sink& other) { return other.source == sink.source; };
@@ -268,6 +287,9 @@ void TileProgram::load(const Source& source, const Frame& frame, const Position&
   const auto register_item = static_cast<int64_t>(size_of(register_type(source.type)));
   const auto* memory =
       source.from == From::kMemory ? static_cast<const std::byte*>(frame.values[source.value]) : nullptr;
+  if (source.gapless && high == loops.rank) {
+    return source.load(tile, memory + start.offset(strides, loops.rank) * item, 1, static_cast<size_t>(count));
+  }
   int64_t numbers[kTile];
   Position at = start;
   for (int64_t done = 0; done < count;) {
@@ -290,7 +312,7 @@ void TileProgram::load(const Source& source, const Frame& frame, const Position&
 
 void TileProgram::evaluate(Frame& frame, const Position& start, int low, int high, int64_t count) const {
   const int inner = high - 1;
-  const bool one_run = start.index[inner] + count <= loops.dims[inner];
+  const bool one_run = start.index[inner] + count <= loops.dims[inner], to_the_end = high == loops.rank;
   const auto tile_of = [&](int r) {
     return frame.tiles + static_cast<int64_t>(registers_[static_cast<size_t>(r)].tile) * kTile * 8;
   };
@@ -298,7 +320,8 @@ void TileProgram::evaluate(Frame& frame, const Position& start, int low, int hig
     if (source.everywhere) continue;
     void*& at = frame.at[static_cast<size_t>(source.target)];
     const Strides& strides = loops.strides[source.slot];
-    if (one_run && source.in_place && source.from == From::kMemory && strides[inner] == 1) {
+    const bool in_one_piece = (source.gapless && to_the_end) || (one_run && strides[inner] == 1);
+    if (in_one_piece && source.in_place && source.from == From::kMemory) {
       at = static_cast<std::byte*>(frame.values[source.value]) +
            start.offset(strides, loops.rank) * static_cast<int64_t>(size_of(source.type));
     } else {
@@ -312,7 +335,7 @@ void TileProgram::evaluate(Frame& frame, const Position& start, int low, int hig
   };
   for (const Sink& sink : sinks_) {
     if (!sink.in_place) continue;
-    const bool direct = one_run && loops.strides[sink.slot][inner] == 1;
+    const bool direct = (sink.gapless && to_the_end) || (one_run && loops.strides[sink.slot][inner] == 1);
     frame.at[static_cast<size_t>(sink.source)] = direct ? memory_of(sink) : tile_of(sink.source);
   }
   for (const Step& step : steps_) {
@@ -323,7 +346,11 @@ void TileProgram::evaluate(Frame& frame, const Position& start, int low, int hig
   for (const Sink& sink : sinks_) {
     const auto* tile = static_cast<const std::byte*>(frame.at[static_cast<size_t>(sink.source)]);
     const Strides& strides = loops.strides[sink.slot];
-    if (sink.in_place && one_run && strides[inner] == 1) continue;
+    if (sink.in_place && ((sink.gapless && to_the_end) || (one_run && strides[inner] == 1))) continue;
+    if (sink.gapless && to_the_end) {
+      sink.store(memory_of(sink), 1, tile, static_cast<size_t>(count));
+      continue;
+    }
     const auto item = static_cast<int64_t>(size_of(register_type(sink.type)));
     Position at = start;
     for (int64_t done = 0; done < count;) {

@@ -20,15 +20,19 @@ bool is_tile_op(const Program& program, const NodeView& node);
 
 class TileProgram {
  public:
-  // Compiles nodes [0, nodes) but `skipped`, whose result is given like an input, in its register type. Every value
-  // they touch has the sizes `dims`. Throws Failure when that is not so or an op is not a tile operation.
-  TileProgram(const Program& program, uint32_t nodes, std::span<const int64_t> dims, uint32_t skipped = TRM_ABSENT);
+  // Compiles nodes [0, nodes) but those `skipped`; the result of the last of these is given like an input, in its
+  // register type. Every value the others touch has the sizes `dims`. Throws Failure when that is not so or an op is
+  // not a tile operation.
+  TileProgram(const Program& program, uint32_t nodes, std::span<const int64_t> dims,
+              std::span<const uint32_t> skipped = {});
 
   // The iteration space; to be normalised before evaluating. Slot 0 leads the order of the axes.
   Loops loops;
   static constexpr size_t kLeader = 0;
   // Register that holds a value (to fold it, for instance); keeps it alive to the end of each tile.
   int keep(const Program& program, uint32_t value);
+  // The strides of the given result, where it does not lie as the program says.
+  void lay_given(std::span<const int64_t> strides);
   // Assigns tiles; call once, after the last keep().
   void finish();
   // Adds an operand's strides to the space and returns its slot.
@@ -59,6 +63,7 @@ class TileProgram {
     TileFunction convert = nullptr;  // kIndex: from i64; kNumber: from f64
     bool in_place = false;           // the memory's type is the register's
     bool everywhere = false;         // the same for all elements; set by finish()
+    bool gapless = false;            // a tile through the last axes is one run of memory; set by finish()
   };
   struct Step {
     TileFunction function;
@@ -73,6 +78,7 @@ class TileProgram {
     DType type;
     TileStore store;
     bool in_place = false;  // the step that computes it may write to memory
+    bool gapless = false;   // a tile through the last axes is one run of memory; set by finish()
   };
   struct Register {
     int tile = -1;  // number of its buffer
@@ -80,6 +86,7 @@ class TileProgram {
   };
 
   void check_dims(const TrmValue& v) const;
+  bool is_gapless(size_t slot) const;
   int new_register();
   int add_step(TileFunction function, std::initializer_list<int> inputs, const TileParameters& parameters = {});
   void add_source(const Program& program, uint32_t value);

@@ -2,9 +2,12 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <optional>
 
 #include "chips/cpu/kernel.h"
 #include "chips/cpu/tile_float.h"
+#include "chips/cpu/tile_program.h"
+#include "chips/cpu/window_kernel.h"
 
 namespace trireme::cpu {
 namespace {
@@ -47,18 +50,11 @@ class Held {
 
 // ---- windows --------------------------------------------------------------------------------------------------------
 
-enum class Pool : uint8_t { kMax, kMin, kSum };
-
+// Lines of integers are pooled one by one; bool and the 16-bit floats do not occur here.
 template <class T, Pool kPool>
 T pooled(T a, T b) {
-  if constexpr (kPool == Pool::kSum) {
-    if constexpr (std::is_integral_v<T>) return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-    else return a + b;
-  } else if constexpr (kPool == Pool::kMax) {
-    return a > b || a != a ? a : b;
-  } else {
-    return a < b || a != a ? a : b;
-  }
+  if constexpr (kPool == Pool::kSum) return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  else return kPool == Pool::kMax ? std::max(a, b) : std::min(a, b);
 }
 template <class T, Pool kPool>
 T identity() {
@@ -66,6 +62,18 @@ T identity() {
   if constexpr (kPool == Pool::kSum) return T{0};
   else if constexpr (kPool == Pool::kMax) return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
   else return Limits::has_infinity ? Limits::infinity() : Limits::max();
+}
+// to[i] = to[i] pooled with from[i stride].
+template <class T, Pool kPool>
+void fold(int64_t count, const T* from, int64_t stride, T* to) {
+  if constexpr (std::is_floating_point_v<T>) {
+    const WindowKernel<T>& kernel = window_kernel<T>(kPool);
+    if (stride == 1) return kernel.fold(count, from, to);
+    if (stride == 2) return kernel.fold_every_other(count, from, to);
+    for (int64_t i = 0; i < count; ++i) kernel.fold(1, from + i * stride, to + i);
+  } else {
+    for (int64_t i = 0; i < count; ++i) to[i] = pooled<T, kPool>(to[i], from[i * stride]);
+  }
 }
 
 // A window over several axes is a window over each axis in turn: one pass per axis, [outer, from, inner] to
@@ -75,30 +83,41 @@ struct WindowPass {
   int64_t window, stride, low, dilation;
 };
 
+// Lines [begin, end) of the `outer to` of the result.
+template <class T, Pool kPool>
+void run_lines(const WindowPass& p, const T* x, T* y, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t start = i % p.to * p.stride - p.low;
+    const T* lines = x + i / p.to * p.from * p.inner;
+    T* line = y + i * p.inner;
+    std::fill_n(line, p.inner, identity<T, kPool>());
+    for (int64_t t = 0; t < p.window; ++t) {
+      const int64_t at = start + t * p.dilation;
+      if (at >= 0 && at < p.from) fold<T, kPool>(p.inner, lines + at * p.inner, 1, line);
+    }
+  }
+}
+// Rows [begin, end) of the `outer` of a pass along the innermost axis: each in a frame, so that no element needs a
+// test.
+template <class T, Pool kPool>
+void run_rows(const WindowPass& p, const T* x, T* y, int64_t begin, int64_t end) {
+  const int64_t width = (p.to - 1) * p.stride + (p.window - 1) * p.dilation + 1;
+  const int64_t copied = std::clamp<int64_t>(width - p.low, 0, p.from);
+  T* frame = reinterpret_cast<T*>(thread_scratch(kTileScratch, static_cast<size_t>(width) * sizeof(T)));
+  std::fill_n(frame, width, identity<T, kPool>());
+  for (int64_t i = begin; i < end; ++i) {
+    if (copied > 0) std::copy_n(x + i * p.from, copied, frame + p.low);
+    T* row = y + i * p.to;
+    std::fill_n(row, p.to, identity<T, kPool>());
+    for (int64_t t = 0; t < p.window; ++t) fold<T, kPool>(p.to, frame + t * p.dilation, p.stride, row);
+  }
+}
 template <class T, Pool kPool>
 void run_pass(const WindowPass& p, const T* x, T* y) {
-  parallel_for(p.outer * p.to, grain_for(p.inner * p.window), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t outer = i / p.to, start = i % p.to * p.stride - p.low;
-      const T* lines = x + outer * p.from * p.inner;
-      T* line = y + i * p.inner;
-      if (p.inner == 1) {
-        T best = identity<T, kPool>();
-        for (int64_t t = 0; t < p.window; ++t) {
-          const int64_t at = start + t * p.dilation;
-          if (at >= 0 && at < p.from) best = pooled<T, kPool>(best, lines[at]);
-        }
-        *line = best;
-        continue;
-      }
-      std::fill_n(line, p.inner, identity<T, kPool>());
-      for (int64_t t = 0; t < p.window; ++t) {
-        const int64_t at = start + t * p.dilation;
-        if (at < 0 || at >= p.from) continue;
-        const T* other = lines + at * p.inner;
-        for (int64_t j = 0; j < p.inner; ++j) line[j] = pooled<T, kPool>(line[j], other[j]);
-      }
-    }
+  const bool rows = p.inner == 1;
+  const int64_t work = p.window * (rows ? p.to : p.inner);
+  parallel_for(rows ? p.outer : p.outer * p.to, grain_for(work), [&](int64_t begin, int64_t end) {
+    (rows ? run_rows<T, kPool> : run_lines<T, kPool>)(p, x, y, begin, end);
   });
 }
 
@@ -108,31 +127,44 @@ Run window_run(const Program& program, const NodeView& node) {
   const TrmValue x = program.value(in), y = program.value(out);
   const auto window = node.integers("window"), strides = node.integers("strides"), low = node.integers("low"),
              dilation = node.integers("dilation");
+  const auto order = order_of(x);
   // Last axes first: they shrink the most memory-friendly side.
   std::vector<WindowPass> passes;
   int64_t inner = 1;
-  for (int64_t axis = x.rank; axis-- > 0; inner *= y.dims[axis]) {
+  for (uint32_t k = x.rank; k-- > 0; inner *= y.dims[order[k]]) {
+    const uint8_t axis = order[k];
     if (window[axis] == 1 && x.dims[axis] == y.dims[axis] && strides[axis] == 1 && low[axis] == 0) continue;
     int64_t outer = 1;
-    for (int64_t a = 0; a < axis; ++a) outer *= x.dims[a];
+    for (uint32_t a = 0; a < k; ++a) outer *= x.dims[order[a]];
     passes.push_back(
         {outer, x.dims[axis], inner, y.dims[axis], window[axis], strides[axis], low[axis], dilation[axis]});
   }
   if (passes.empty()) passes.push_back({1, 1, chip::elements(x), 1, 1, 1, 0, 1});
   const DType type = dtype_of(x);
+  const bool as_it_lies = order != row_major_order();
   return visit_held(type, [&]<class T>() -> Run {
-    return [=, results = chip::elements(y)](void* const* values) {
+    return [=, results = chip::elements(y), elements = chip::elements(x)](void* const* values) {
       if (results == 0) return;
-      const Held<T> input(x, values[in]);
+      std::optional<DenseInput> dense;
+      const void* memory = values[in];
+      if (!as_it_lies) memory = dense.emplace(x, memory).data();
       const bool direct = register_type(type) == type;
-      std::vector<T> buffers[2];
-      const T* from = input.values();
+      const auto scratch = [](int slot, int64_t count) {
+        return reinterpret_cast<T*>(thread_scratch(slot, static_cast<size_t>(count) * sizeof(T)));
+      };
+      const T* from = static_cast<const T*>(memory);
+      if constexpr (std::is_same_v<T, float>) {
+        if (!direct) {
+          T* wide = scratch(kPackScratchA, elements);
+          load_half_floats(wide, memory, static_cast<size_t>(elements), type == bf16);
+          from = wide;
+        }
+      }
       for (size_t i = 0; i < passes.size(); ++i) {
         const WindowPass& pass = passes[i];
         T* to = static_cast<T*>(values[out]);
         if (i + 1 < passes.size() || !direct) {
-          buffers[i % 2].resize(static_cast<size_t>(pass.outer * pass.to * pass.inner));
-          to = buffers[i % 2].data();
+          to = scratch(i % 2 == 0 ? kPackScratchB : kBlockScratch, pass.outer * pass.to * pass.inner);
         }
         run_pass<T, kPool>(pass, from, to);
         from = to;
@@ -142,6 +174,11 @@ Run window_run(const Program& program, const NodeView& node) {
       }
     };
   });
+}
+
+void ask_window_layouts(const Program& program, const NodeView& node, TrmAnswer& answer) {
+  const auto order = order_of(program.value(node.inputs()[0]));
+  if (!is_dense_in(program.value(node.outputs()[0]), order)) ask_order(program, program.input_count(), order, answer);
 }
 
 Run prepare_reduce_window(const Program& program, const NodeView& node) {
@@ -219,7 +256,7 @@ Run prepare_arg(const Program& program, const NodeView& node) {
 }
 
 constexpr KernelEntry kTable[] = {
-    {"reduce_window", numbers, false, prepare_reduce_window, nullptr, 9.0},
+    {"reduce_window", numbers, false, prepare_reduce_window, nullptr, 9.0, nullptr, ask_window_layouts},
     {"cumsum", numbers, false, prepare_cumsum, nullptr, 4.0},
     {"argmax", numbers, false, prepare_arg<true>},
     {"argmin", numbers, false, prepare_arg<false>},

@@ -16,8 +16,9 @@
 namespace trireme {
 namespace {
 
-// How long an idle worker spins before it sleeps: longer than the gap between two kernels of a running plan.
-constexpr auto kSpin = std::chrono::microseconds(30);
+// How long an idle worker spins before it sleeps: longer than most kernels of a running plan that one thread runs alone,
+// because waking a sleeper takes about 50 us.
+constexpr auto kSpin = std::chrono::microseconds(200);
 // More pieces than threads, so that a thread that lost its core does not hold up the others.
 constexpr uint64_t kPiecesPerThread = 4;
 

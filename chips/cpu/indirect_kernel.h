@@ -1,0 +1,34 @@
+// Sums of products whose left rows are found through pointers: convolutions on channels-last images need no gathered
+// columns then, because the channels of a pixel are neighbours in memory.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+namespace trireme::cpu {
+
+// What happens to a finished sum: scaled, a bias and another image added, held within [low, high] (NaN stays).
+struct Finish {
+  const float* scale = nullptr;  // one per column; null: 1
+  const float* bias = nullptr;   // one per column; null: 0
+  float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
+};
+
+struct IndirectKernel {
+  int64_t rows, columns;  // of the largest block
+  int64_t lanes;          // columns are padded to a multiple of it
+  // Row r, column s of a block: the sum over taps t and k < run of left[t rows + r][k] right[(t run + k) padded + s],
+  // where `padded` is used_columns rounded up to `lanes`. Scale and bias reach that far, too.
+  // It goes to to[r][s], after added[r][s] was added unless `added` is null. used_rows <= rows, used_columns <=
+  // columns.
+  void (*block)(int64_t used_rows, int64_t used_columns, int64_t taps, int64_t run, const float* const* left,
+                const float* right, float* const* to, const float* const* added, const Finish& finish);
+  // Channel by channel: to[c] = sum over t of left[t][c] weights[t channels + c], for each of the `pixels` rows
+  // left[r taps + t], to[r].
+  void (*depthwise)(int64_t pixels, int64_t taps, int64_t channels, const float* const* left, const float* weights,
+                    float* const* to, const float* const* added, const Finish& finish);
+};
+// The best one this machine runs.
+const IndirectKernel& indirect_kernel();
+
+}  // namespace trireme::cpu

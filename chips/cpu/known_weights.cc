@@ -1,0 +1,653 @@
+#include "chips/cpu/known_weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "chips/cpu/convolution.h"
+#include "chips/cpu/gemm.h"
+#include "chips/cpu/indirect_kernel.h"
+#include "chips/cpu/tile_program.h"
+
+namespace trireme::cpu {
+namespace {
+
+constexpr int64_t kChunkBytes = 192 << 10;  // of the image under one chunk of pixels: with a panel, within the L2
+constexpr int64_t kNarrow = 8;              // so few channels: a line of the kernel is taken as one run
+constexpr double kTaskFlops = 5e5;          // pays for waking a thread
+
+// A convolution, or a product seen as one: each row of the left matrix is a pixel, its columns are the channels.
+struct Layer {
+  Geometry g;
+  TrmValue weights;       // outputs, then channels and kernel positions
+  AxisOrder order;        // of the image and of the result
+  uint32_t channel_axis;  // of the result
+};
+
+Layer layer_of(const Program& program, const NodeView& node) {
+  if (node.op() == "convolution") {
+    const Geometry g = geometry_of(program, node);
+    return {g, program.value(g.in_w), channels_last_order(program.value(g.out).rank), 1};
+  }
+  const TrmValue a = program.value(node.inputs()[0]), b = program.value(node.inputs()[1]);
+  Geometry g{node.inputs()[0],
+             node.inputs()[1],
+             node.outputs()[0],
+             dtype_of(a),
+             1,
+             a.dims[2],
+             b.dims[2],
+             1,
+             {1, 1, a.dims[0] * a.dims[1]},
+             {1, 1, 1},
+             {1, 1, a.dims[0] * a.dims[1]},
+             {1, 1, 1},
+             {0, 0, 0},
+             {1, 1, 1},
+             {1, 1, 1},
+             {}};
+  TrmValue weights = b;
+  weights.rank = 2;
+  weights.dims[0] = b.dims[2], weights.dims[1] = b.dims[1];
+  weights.strides[0] = b.strides[2], weights.strides[1] = b.strides[1];
+  return {g, weights, row_major_order(), 2};
+}
+
+// ---- what follows the sums -----------------------------------------------------------------------------------
+
+// The number an operand holds everywhere, when that is known.
+bool number_of(const Program& program, uint32_t value, float* number) {
+  const TrmValue v = program.value(value);
+  if (v.known) {
+    for (uint32_t axis = 0; axis < v.rank; ++axis) {
+      if (v.dims[axis] != 1 && v.strides[axis] != 0) return false;
+    }
+    load_row(number, static_cast<const std::byte*>(v.constant_data), dtype_of(v), 1, 1);
+    return true;
+  }
+  for (uint32_t n = 0; n < program.node_count(); ++n) {
+    const NodeView node = program.node(n);
+    if (node.outputs()[0] != value || node.op() != "fill") continue;
+    *number = static_cast<float>(node.number("value"));
+    return true;
+  }
+  return false;
+}
+
+// One number per channel, when they are known.
+bool channel_numbers(const Program& program, uint32_t value, uint32_t channel_axis, std::vector<float>* numbers) {
+  float everywhere;
+  if (number_of(program, value, &everywhere)) {
+    std::fill(numbers->begin(), numbers->end(), everywhere);
+    return true;
+  }
+  const TrmValue v = program.value(value);
+  if (!v.known) return false;
+  for (uint32_t axis = 0; axis < v.rank; ++axis) {
+    if (axis != channel_axis && v.dims[axis] != 1 && v.strides[axis] != 0) return false;
+  }
+  load_row(numbers->data(), static_cast<const std::byte*>(v.constant_data), dtype_of(v), v.strides[channel_axis],
+           static_cast<int64_t>(numbers->size()));
+  return true;
+}
+
+// The chain of nodes behind the convolution that its sums can take: times and plus known numbers of each channel, plus
+// another image, at least and at most a known number.
+struct Chain {
+  std::vector<uint32_t> nodes;  // the convolution first
+  uint32_t result;              // of the last
+  std::vector<float> scale, bias;
+  uint32_t added = TRM_ABSENT;
+  Finish bounds;
+
+  Chain(const Program& program, const NodeView& head, const Layer& layer)
+      : nodes{head.number()},
+        result(head.outputs()[0]),
+        scale(static_cast<size_t>(layer.g.outputs), 1.0f),
+        bias(static_cast<size_t>(layer.g.outputs), 0.0f),
+        channel_axis_(layer.channel_axis) {
+    while (take(program)) {
+    }
+  }
+
+ private:
+  bool take(const Program& program) {
+    for (uint32_t i = 0; i < program.output_count(); ++i) {
+      if (program.output(i) == result) return false;
+    }
+    uint32_t reader = TRM_ABSENT;
+    for (uint32_t n = 0; n < program.node_count(); ++n) {
+      for (uint32_t input : program.node(n).inputs()) {
+        if (input != result) continue;
+        if (reader != TRM_ABSENT) return false;  // two readers, or one that reads it twice
+        reader = n;
+      }
+    }
+    if (reader == TRM_ABSENT || !absorb(program, program.node(reader))) return false;
+    nodes.push_back(reader);
+    result = program.node(reader).outputs()[0];
+    return true;
+  }
+
+  bool absorb(const Program& program, const NodeView& node) {
+    const std::string_view op = node.op();
+    if (node.inputs().size() != 2) return false;
+    const bool first = node.inputs()[0] == result;
+    const uint32_t other = node.inputs()[first ? 1 : 0];
+    const bool bounded = std::isfinite(bounds.low) || std::isfinite(bounds.high);
+    if (op == "max" || op == "min") {
+      float bound;
+      if (!number_of(program, other, &bound) || std::isnan(bound)) return false;
+      if (op == "max" && std::isfinite(bounds.high)) return false;
+      if (op == "max") bounds.low = std::max(bounds.low, bound);
+      else bounds.high = std::min(bounds.high, bound);
+      return bounds.low <= bounds.high;
+    }
+    if (bounded) return false;
+    std::vector<float> numbers(bias.size());
+    const bool known = (op == "mul" || op == "add" || (op == "sub" && first)) &&
+                       channel_numbers(program, other, channel_axis_, &numbers);
+    if (known && added == TRM_ABSENT) {
+      for (size_t c = 0; c < bias.size(); ++c) {
+        if (op == "mul") scale[c] *= numbers[c], bias[c] *= numbers[c];
+        else bias[c] += op == "add" ? numbers[c] : -numbers[c];
+      }
+      return true;
+    }
+    const TrmValue v = program.value(other), y = program.value(node.outputs()[0]);
+    if (op != "add" || added != TRM_ABSENT || v.known || dtype_of(v) != f32 || dtype_of(y) != f32) return false;
+    for (uint32_t i = 0; i < program.input_count(); ++i) {
+      if (program.input(i) == other && !repeats(v)) added = other;
+    }
+    return added != TRM_ABSENT;
+  }
+
+  static bool repeats(const TrmValue& v) {
+    for (uint32_t axis = 0; axis < v.rank; ++axis) {
+      if (v.dims[axis] != 1 && v.strides[axis] == 0) return true;
+    }
+    return false;
+  }
+
+  uint32_t channel_axis_;
+};
+
+// The nodes beyond the chain, over the pixels in the order of memory.
+class Rest {
+ public:
+  Rest(const Program& program, const Chain& chain, const AxisOrder& order)
+      : values_(program.value_count()), given_(chain.result) {
+    uint32_t left = 0;
+    for (uint32_t n = 0; n < program.node_count(); ++n) {
+      for (uint32_t input : program.node(chain.nodes.front()).inputs()) {
+        if (program.node(n).outputs()[0] == input) {
+          throw Failure(TRM_UNSUPPORTED, "an operand of the contraction is made in the same program");
+        }
+      }
+      left +=
+          std::find(chain.nodes.begin(), chain.nodes.end(), n) == chain.nodes.end() && program.node(n).op() != "fill";
+    }
+    if (left == 0) return;
+    const TrmValue result = program.value(given_);
+    tiles_.emplace(program, program.node_count(), chip::dims(result), chain.nodes);
+    Strides strides{};
+    int64_t stride = 1;
+    for (uint32_t k = result.rank; k-- > 0; stride *= result.dims[order[k]]) strides[order[k]] = stride;
+    tiles_->loops.strides[TileProgram::kLeader] = strides;
+    tiles_->lay_given(std::span<const int64_t>(strides).first(result.rank));
+    tiles_->loops.normalize();
+    tiles_->finish();
+  }
+  bool empty() const { return !tiles_; }
+
+  // Elements [first, first + count) in the order of memory; `sums` holds the chain's result.
+  void run(void* const* values, const float* sums, int64_t first, int64_t count) const {
+    thread_local std::vector<void*> with_sums;
+    with_sums.assign(values, values + values_);
+    with_sums[given_] = const_cast<float*>(sums);
+    TileProgram::Frame frame = tiles_->frame(with_sums.data());
+    const Loops& loops = tiles_->loops;
+    const int64_t row = loops.dims[loops.rank - 1];
+    for (int64_t at = first; at < first + count;) {
+      int64_t here = std::min(kTile, first + count - at);
+      if (row >= kTile / 4) here = std::min(here, row - at % row);
+      tiles_->evaluate(frame, Position(loops, at), 0, loops.rank, here);
+      at += here;
+    }
+  }
+
+ private:
+  std::optional<TileProgram> tiles_;
+  size_t values_;
+  uint32_t given_;
+};
+
+// ---- the sums ------------------------------------------------------------------------------------------------
+
+// Output pixels of one remainder by the input dilation (without one: all), and the kernel positions that reach an
+// element there.
+struct Phase {
+  std::array<int64_t, 3> first, step, count;
+  struct Tap {
+    std::array<int64_t, 3> at;  // added to the pixel's number times the stride: a position in the input
+    int64_t position;           // in the kernel
+  };
+  std::vector<Tap> taps;
+  std::vector<float> weights;  // the panels of all groups
+  int64_t pixels() const { return count[0] * count[1] * count[2]; }
+};
+
+// Columns [column, column + columns) of a group, at `offset` in the weights of a phase.
+struct Panel {
+  int64_t group, column, columns, offset;
+};
+
+class KnownWeights {
+ public:
+  KnownWeights(const Program& program, const NodeView& node, const Layer& layer)
+      : g_(layer.g),
+        chain_(program, node, layer),
+        rest_(program, chain_, layer.order),
+        depthwise_(g_.group_channels() == 1 && g_.group_outputs() == 1 && g_.groups > 1),
+        framed_(is_framed(g_)) {
+    choose_target(program);
+  }
+
+  // Packs the weights; before the first run.
+  void prepare(const TrmValue& w) {
+    for (int64_t d = 0; d < g_.spread[0]; ++d) {
+      for (int64_t h = 0; h < g_.spread[1]; ++h) {
+        for (int64_t v = 0; v < g_.spread[2]; ++v) add_phase({d, h, v});
+      }
+    }
+    pack(w);
+    zeros_.assign(static_cast<size_t>(g_.channels), 0.0f);
+  }
+
+  void run(void* const* values) const {
+    const int64_t elements = g_.images * g_.pixel_count() * g_.outputs;
+    if (elements == 0) return;
+    float* sums =
+        direct_
+            ? static_cast<float*>(values[out_])
+            : reinterpret_cast<float*>(thread_scratch(kBlockScratch, static_cast<size_t>(elements) * sizeof(float)));
+    const float* image = prepare_image(static_cast<const std::byte*>(values[g_.in_x]));
+    const auto* added = chain_.added == TRM_ABSENT ? nullptr : static_cast<const float*>(values[chain_.added]);
+    const bool at_once = phases_.size() == 1;
+    for (const Phase& phase : phases_) {
+      if (depthwise_) depthwise(phase, values, image, added, sums, at_once);
+      else multiply(phase, values, image, added, sums, at_once);
+    }
+    if (at_once || !needs_finish()) return;
+    parallel_for(elements, kGrainElements,
+                 [&](int64_t begin, int64_t end) { finish(values, sums, begin, end - begin); });
+  }
+
+  static bool is_framed(const Geometry& g) {
+    return g.groups == 1 && g.channels <= kNarrow && g.positions() > 1 && g.dilation[2] == 1 &&
+           g.spread == std::array<int64_t, 3>{1, 1, 1};
+  }
+
+ private:
+  // The sums go to the memory of the chain's result if that is wanted, else of the one output, else to scratch.
+  void choose_target(const Program& program) {
+    const TrmValue result = program.value(chain_.result);
+    const auto fits = [&](uint32_t value) {
+      const TrmValue v = program.value(value);
+      return dtype_of(v) == f32 && chip::same_dims(v, result);
+    };
+    out_ = program.output(0);
+    for (uint32_t i = 0; i < program.output_count(); ++i) {
+      if (program.output(i) != chain_.result) continue;
+      if (!rest_.empty() && !fits(chain_.result)) throw Failure(TRM_UNSUPPORTED, "a 16-bit result beside its epilogue");
+      out_ = chain_.result;
+    }
+    direct_ = (out_ == chain_.result || program.output_count() == 1) && fits(out_);
+  }
+  bool needs_finish() const { return !rest_.empty() || !direct_; }
+
+  void finish(void* const* values, const float* sums, int64_t first, int64_t count) const {
+    if (!rest_.empty()) return rest_.run(values, sums, first, count);
+    store_run(static_cast<std::byte*>(values[out_]), g_.type, first, sums + first, count);
+  }
+
+  void add_phase(const std::array<int64_t, 3>& offset) {
+    Phase phase{};
+    for (size_t a = 0; a < 3; ++a) {
+      phase.first[a] = offset[a];
+      phase.step[a] = g_.spread[a];
+      phase.count[a] = g_.pixels[a] <= offset[a] ? 0 : (g_.pixels[a] - offset[a] + g_.spread[a] - 1) / g_.spread[a];
+    }
+    if (phase.pixels() == 0) return;
+    for (int64_t position = 0; position < g_.positions(); ++position) {
+      const std::array<int64_t, 3> at{position / g_.kernel[2] / g_.kernel[1], position / g_.kernel[2] % g_.kernel[1],
+                                      position % g_.kernel[2]};
+      Phase::Tap tap{{}, position};
+      bool reaches = true;
+      for (size_t a = 0; a < 3; ++a) {
+        const int64_t moved = offset[a] - g_.low[a] + at[a] * g_.dilation[a];
+        reaches &= moved % g_.spread[a] == 0;
+        tap.at[a] = moved / g_.spread[a];
+      }
+      if (reaches) phase.taps.push_back(tap);
+    }
+    phases_.push_back(std::move(phase));
+  }
+
+  // Weights whose sums a processor would take a hundred times as long for (channels that a decay has put to sleep, all
+  // denormals) are raised by a power of two and lowered again in `scale`, as in convolution.cc; others take the scale.
+  static constexpr float kRaise = 0x1p64f, kFaint = 0x1p-100f;
+
+  void pack(const TrmValue& w) {
+    const IndirectKernel& kernel = indirect_kernel();
+    const DenseInput dense(w, w.constant_data);
+    std::vector<float> values(static_cast<size_t>(g_.outputs * g_.inner()));
+    load_row(values.data(), static_cast<const std::byte*>(dense.data()), g_.type, 1, g_.outputs * g_.inner());
+    for (int64_t o = 0; o < g_.outputs; ++o) {
+      float* row = values.data() + o * g_.inner();
+      float& scale = chain_.scale[static_cast<size_t>(o)];
+      float largest = 0.0f;
+      bool safe = std::isfinite(scale);  // no product may leave the range of normal numbers
+      for (int64_t i = 0; i < g_.inner(); ++i) largest = std::max(largest, std::abs(row[i]));
+      safe &= largest * std::abs(scale) < 0x1p120f && (scale == 0.0f || std::abs(scale) > kFaint);
+      if (largest < kFaint && largest > 0.0f) {
+        for (int64_t i = 0; i < g_.inner(); ++i) row[i] *= kRaise;
+        scale *= 1 / kRaise;
+      } else if (safe) {
+        for (int64_t i = 0; i < g_.inner(); ++i) row[i] *= scale;
+        scale = 1.0f;
+      }
+    }
+    const bool scaled = std::any_of(chain_.scale.begin(), chain_.scale.end(), [](float s) { return s != 1.0f; });
+    const bool biased = std::any_of(chain_.bias.begin(), chain_.bias.end(), [](float b) { return b != 0.0f; });
+    // Panels read whole vectors of scale and bias.
+    const auto padded = static_cast<size_t>(g_.outputs + kernel.columns);
+    chain_.scale.resize(padded, 1.0f);
+    chain_.bias.resize(padded, 0.0f);
+    finish_ = chain_.bounds;
+    if (scaled) finish_.scale = chain_.scale.data();
+    if (biased) finish_.bias = chain_.bias.data();
+    for (Phase& phase : phases_) pack(phase, values);
+  }
+
+  void pack(Phase& phase, const std::vector<float>& values) {
+    const IndirectKernel& kernel = indirect_kernel();
+    const int64_t positions = g_.positions(), channels = g_.group_channels();
+    if (depthwise_) {
+      for (const Phase::Tap& tap : phase.taps) {
+        for (int64_t c = 0; c < g_.outputs; ++c) {
+          phase.weights.push_back(values[static_cast<size_t>(c * positions + tap.position)]);
+        }
+      }
+      return;
+    }
+    const bool list = panels_.empty();
+    for (int64_t group = 0; group < g_.groups; ++group) {
+      for (int64_t column = 0; column < g_.group_outputs(); column += kernel.columns) {
+        const int64_t columns = std::min(kernel.columns, g_.group_outputs() - column);
+        const int64_t width = round_up(columns, kernel.lanes);
+        // The offset counts in columns of one k, so it is the same for all phases.
+        if (list) panels_.push_back({group, column, columns, panels_.empty() ? 0 : next_column_});
+        next_column_ = panels_.back().offset + width;
+        for (const Phase::Tap& tap : phase.taps) {
+          for (int64_t c = 0; c < channels; ++c) {
+            for (int64_t s = 0; s < width; ++s) {
+              const int64_t o = group * g_.group_outputs() + column + s;
+              phase.weights.push_back(
+                  s < columns ? values[static_cast<size_t>((o * channels + c) * positions + tap.position)] : 0.0f);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  // ---- running ----
+
+  // The image as floats with its channels side by side; framed by zeros where the kernel's lines are runs.
+  const float* prepare_image(const std::byte* x) const {
+    const auto item = static_cast<int64_t>(size_of(g_.type));
+    const int64_t count = g_.images * g_.size[0] * g_.size[1] * g_.size[2] * g_.channels;
+    if (!framed_) {
+      if (g_.type == f32) return reinterpret_cast<const float*>(x);
+      float* wide = reinterpret_cast<float*>(thread_scratch(kPackScratchB, static_cast<size_t>(count) * sizeof(float)));
+      parallel_for(count, kGrainElements, [&](int64_t begin, int64_t end) {
+        load_row(wide + begin, x + begin * item, g_.type, 1, end - begin);
+      });
+      return wide;
+    }
+    const auto [height, width] = frame();
+    const int64_t line = width * g_.channels;
+    float* all = reinterpret_cast<float*>(
+        thread_scratch(kPackScratchB, static_cast<size_t>(g_.images * height * line) * sizeof(float)));
+    const int64_t copied = std::clamp<int64_t>(width - g_.low[2], 0, g_.size[2]);
+    parallel_for(g_.images * height, grain_for(line), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        float* to = all + i * line;
+        std::fill_n(to, line, 0.0f);
+        const int64_t h = i % height - g_.low[1];
+        if (h < 0 || h >= g_.size[1]) continue;
+        const std::byte* from = x + (i / height * g_.x_strides[0] + h * g_.x_strides[3]) * item;
+        to += g_.low[2] * g_.channels;
+        for (int64_t c = 0; c < g_.channels; ++c) {
+          const std::byte* plane = from + c * g_.x_strides[1] * item;
+          for (int64_t w = 0; w < copied; ++w) {
+            load_row(to + w * g_.channels + c, plane + w * g_.x_strides[4] * item, g_.type, 1, 1);
+          }
+        }
+      }
+    });
+    return all;
+  }
+  std::pair<int64_t, int64_t> frame() const {
+    return {(g_.pixels[1] - 1) * g_.stride[1] + (g_.kernel[1] - 1) * g_.dilation[1] + 1,
+            (g_.pixels[2] - 1) * g_.stride[2] + g_.kernel[2]};
+  }
+
+  // Runs of the left rows: how many, and how long.
+  int64_t runs(const Phase& phase) const { return framed_ ? g_.kernel[1] : static_cast<int64_t>(phase.taps.size()); }
+  int64_t run_length() const { return framed_ ? g_.kernel[2] * g_.channels : g_.group_channels(); }
+
+  // A pixel of a phase: where its runs start (`step` apart in `left`), and its number among all output pixels.
+  int64_t locate(const Phase& phase, const float* image, int64_t pixel, const float** left, int64_t step) const {
+    const int64_t w = pixel % phase.count[2], h = pixel / phase.count[2] % phase.count[1];
+    const int64_t n = pixel / phase.count[2] / phase.count[1];
+    if (framed_) {
+      const auto [height, width] = frame();
+      for (int64_t kh = 0; kh < g_.kernel[1]; ++kh) {
+        left[kh * step] =
+            image + ((n * height + h * g_.stride[1] + kh * g_.dilation[1]) * width + w * g_.stride[2]) * g_.channels;
+      }
+    } else {
+      const int64_t top = h * g_.stride[1], side = w * g_.stride[2];
+      for (const Phase::Tap& tap : phase.taps) {
+        const int64_t y = top + tap.at[1], x = side + tap.at[2];
+        const bool inside = static_cast<uint64_t>(y) < static_cast<uint64_t>(g_.size[1]) &&
+                            static_cast<uint64_t>(x) < static_cast<uint64_t>(g_.size[2]);
+        *left = inside ? image + ((n * g_.size[1] + y) * g_.size[2] + x) * g_.channels : zeros_.data();
+        left += step;
+      }
+    }
+    return (n * g_.pixels[1] + phase.first[1] + h * phase.step[1]) * g_.pixels[2] + phase.first[2] + w * phase.step[2];
+  }
+
+  // How the pixels of a phase are cut: chunks of about equal size whose part of the image fits the cache, and for
+  // several threads a multiple of their number of chunks, or else pieces of the columns.
+  struct Cut {
+    int64_t pixels, chunks, pieces;
+    int64_t begin(int64_t chunk) const { return pixels * chunk / chunks; }
+  };
+  Cut cut(const Phase& phase) const {
+    const int64_t rows = indirect_kernel().rows, threads = host->threads();
+    const int64_t pixels = g_.images * phase.pixels();
+    const auto panels = static_cast<int64_t>(panels_.size());
+    // Threads that share the columns read only their part of the weights.
+    const bool by_columns = threads > 1 && panels >= threads &&
+                            (pixels < 4 * rows * threads || g_.outputs * g_.inner() > pixels * g_.channels);
+    const int64_t bytes = by_columns ? 2 * kChunkBytes : kChunkBytes;
+    const int64_t fitting = std::clamp(bytes / (g_.channels * 4), 4 * rows, 40 * rows);
+    Cut c{pixels, (pixels + fitting - 1) / fitting, 1};
+    if (by_columns) {
+      c.pieces = threads;
+    } else {
+      // Two chunks for a thread and more, so that one that starts late does not hold up the others.
+      const int64_t wanted = threads == 1 ? c.chunks : round_up(std::max(c.chunks, 2 * threads), threads);
+      c.chunks = std::min(wanted, std::max<int64_t>(1, pixels / (2 * rows)));
+    }
+    return c;
+  }
+  int64_t grain(const Phase& phase, const Cut& c) const {
+    const double flops = 2.0 * static_cast<double>(c.pixels) / static_cast<double>(c.chunks * c.pieces) *
+                         static_cast<double>(g_.outputs * g_.group_channels()) * static_cast<double>(phase.taps.size());
+    return static_cast<int64_t>(kTaskFlops / std::max(1.0, flops)) + 1;
+  }
+
+  // `at_once`: the results are finished, too.
+  void multiply(const Phase& phase, void* const* values, const float* image, const float* added, float* sums,
+                bool at_once) const {
+    const IndirectKernel& kernel = indirect_kernel();
+    const int64_t run_count = runs(phase), run = run_length();
+    const int64_t inner = static_cast<int64_t>(phase.taps.size()) * g_.group_channels();
+    const Cut c = cut(phase);
+    const auto panels = static_cast<int64_t>(panels_.size());
+    parallel_for(c.chunks * c.pieces, grain(phase, c), [&](int64_t begin, int64_t end) {
+      thread_local std::vector<const float*> left, shifted;
+      thread_local std::vector<int64_t> pixels;
+      for (int64_t task = begin; task < end; ++task) {
+        const int64_t first = c.begin(task / c.pieces), count = c.begin(task / c.pieces + 1) - first;
+        const int64_t blocks = (count + kernel.rows - 1) / kernel.rows, block_size = run_count * kernel.rows;
+        left.resize(static_cast<size_t>(blocks * block_size));
+        shifted.resize(static_cast<size_t>(block_size));
+        pixels.resize(static_cast<size_t>(count));
+        for (int64_t b = 0; b < blocks; ++b) {
+          for (int64_t i = count * b / blocks, r = 0; i < count * (b + 1) / blocks; ++i, ++r) {
+            pixels[static_cast<size_t>(i)] =
+                locate(phase, image, first + i, left.data() + b * block_size + r, kernel.rows);
+          }
+        }
+        const int64_t piece = task % c.pieces;
+        for (int64_t p = panels * piece / c.pieces; p < panels * (piece + 1) / c.pieces; ++p) {
+          const Panel& panel = panels_[static_cast<size_t>(p)];
+          const int64_t output = panel.group * g_.group_outputs() + panel.column;
+          Finish finish = finish_;
+          if (finish.scale) finish.scale += output;
+          if (finish.bias) finish.bias += output;
+          for (int64_t b = 0; b < blocks; ++b) {
+            float* to[16];
+            const float* others[16];
+            const int64_t start = count * b / blocks, rows = count * (b + 1) / blocks - start;
+            for (int64_t r = 0; r < rows; ++r) {
+              const int64_t at = pixels[static_cast<size_t>(start + r)] * g_.outputs + output;
+              to[r] = sums + at;
+              others[r] = added + at;
+            }
+            const float* const* sources = left.data() + b * block_size;
+            if (panel.group > 0) {
+              for (int64_t i = 0; i < block_size; ++i) {
+                const float* from = sources[i];
+                shifted[static_cast<size_t>(i)] =
+                    from == zeros_.data() || i % kernel.rows >= rows ? from : from + panel.group * run;
+              }
+              sources = shifted.data();
+            }
+            kernel.block(rows, panel.columns, run_count, run, sources, phase.weights.data() + panel.offset * inner, to,
+                         added ? others : nullptr, finish);
+          }
+        }
+        if (!at_once || !needs_finish()) continue;
+        if (c.pieces == 1) {
+          finish(values, sums, first * g_.outputs, count * g_.outputs);
+          continue;
+        }
+        const int64_t low = first_output(panels * piece / c.pieces), high = first_output(panels * (piece + 1) / c.pieces);
+        for (int64_t i = first; i < first + count; ++i) finish(values, sums, i * g_.outputs + low, high - low);
+      }
+    });
+  }
+  int64_t first_output(int64_t panel) const {
+    if (panel == static_cast<int64_t>(panels_.size())) return g_.outputs;
+    return panels_[static_cast<size_t>(panel)].group * g_.group_outputs() + panels_[static_cast<size_t>(panel)].column;
+  }
+
+  void depthwise(const Phase& phase, void* const* values, const float* image, const float* added, float* sums,
+                 bool at_once) const {
+    const auto taps = static_cast<int64_t>(phase.taps.size());
+    const Cut c = cut(phase);
+    constexpr int64_t kTogether = 16;  // pixels
+    parallel_for(c.chunks, grain(phase, c), [&](int64_t begin, int64_t end) {
+      thread_local std::vector<const float*> left;
+      left.resize(static_cast<size_t>(kTogether * taps));
+      for (int64_t chunk = begin; chunk < end; ++chunk) {
+        const int64_t first = c.begin(chunk), last = c.begin(chunk + 1);
+        for (int64_t at = first; at < last; at += kTogether) {
+          const int64_t count = std::min(kTogether, last - at);
+          float* to[kTogether];
+          const float* others[kTogether];
+          for (int64_t i = 0; i < count; ++i) {
+            const int64_t pixel = locate(phase, image, at + i, left.data() + i * taps, 1);
+            to[i] = sums + pixel * g_.outputs;
+            others[i] = added + pixel * g_.outputs;
+          }
+          indirect_kernel().depthwise(count, taps, g_.outputs, left.data(), phase.weights.data(), to,
+                                      added ? others : nullptr, finish_);
+        }
+        if (at_once && needs_finish()) finish(values, sums, first * g_.outputs, (last - first) * g_.outputs);
+      }
+    });
+  }
+
+  Geometry g_;
+  Chain chain_;
+  Rest rest_;
+  bool depthwise_, framed_;
+  bool direct_ = false;        // the sums are computed in the memory of `out_`
+  uint32_t out_ = TRM_ABSENT;  // value
+  Finish finish_;
+  std::vector<Phase> phases_;
+  std::vector<Panel> panels_;
+  int64_t next_column_ = 0;
+  std::vector<float> zeros_;
+};
+
+}  // namespace
+
+bool has_known_weights(const Program& program, const NodeView& node) {
+  const TrmValue x = program.value(node.inputs()[0]), w = program.value(node.inputs()[1]);
+  const bool tiles = dtype_of(x) == bf16 && tile_kernel() != nullptr;  // matrix tiles are faster yet
+  if (!is_float(dtype_of(x)) || register_type(dtype_of(x)) != f32 || tiles || !w.known) return false;
+  const Geometry g = layer_of(program, node).g;
+  if (g.inner() == 0 || g.outputs == 0) return false;
+  if (node.op() == "dot_general") return chip::is_dense(x) && (x.dims[0] == 1 || w.strides[0] == 0);
+  const std::array<int64_t, 3> ones{1, 1, 1};
+  return x.rank <= 4 && (g.spread == ones || g.stride == ones);
+}
+
+void ask_layouts_for_known_weights(const Program& program, const NodeView& node, TrmAnswer& answer) {
+  const Layer layer = layer_of(program, node);
+  const Chain chain(program, node, layer);
+  for (uint32_t i = 0; i < program.operand_count(); ++i) {
+    const bool output = i >= program.input_count();
+    const uint32_t value = output ? program.output(i - program.input_count()) : program.input(i);
+    const bool image = value == layer.g.in_x && !KnownWeights::is_framed(layer.g);
+    if ((output || image || value == chain.added) && !is_dense_in(program.value(value), layer.order)) {
+      ask_order(program, i, layer.order, answer);
+    }
+  }
+}
+
+void check_known_weights(const Program& program, const NodeView& node) {
+  const KnownWeights checked(program, node, layer_of(program, node));
+}
+
+Run prepare_known_weights(const Program& program, const NodeView& node) {
+  const Layer layer = layer_of(program, node);
+  auto kernel = std::make_shared<KnownWeights>(program, node, layer);
+  kernel->prepare(layer.weights);
+  return [kernel](void* const* values) { kernel->run(values); };
+}
+
+}  // namespace trireme::cpu
