@@ -9,6 +9,8 @@
 namespace trireme::cpu {
 namespace {
 
+constexpr int64_t kWaitingSums = 1 << 18;  // a megabyte
+
 class Int8Product {
  public:
   Int8Product(const Program& program, const NodeView& node)
@@ -32,6 +34,10 @@ class Int8Product {
     by_rows_ = m_ >= n_ / 4;
     const int64_t unit = by_rows_ ? kernel_.rows : kernel_.columns, size = by_rows_ ? m_ : n_;
     step_ = std::max<int64_t>(unit, ((size + wanted - 1) / wanted + unit - 1) / unit * unit);
+    if (out_ == TRM_ABSENT) {  // sums that wait for the epilogue stay in the cache
+      const int64_t other = std::max<int64_t>(1, by_rows_ ? n_ : m_);
+      step_ = std::clamp(kWaitingSums / other / unit * unit, unit, step_);
+    }
     pieces_ = (size + step_ - 1) / step_;
   }
 
