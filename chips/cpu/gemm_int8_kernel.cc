@@ -164,11 +164,15 @@ void pack_int8_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* fr
     }
     const uint8_t* line = from + s * stride;
     if (kernel.per_slot == 4) {
-      for (int64_t i = 0; i < slots; ++i) {
-        uint32_t slot = 0;
-        std::memcpy(&slot, line + 4 * i, static_cast<size_t>(i < whole ? 4 : k - 4 * whole));
+      uint32_t slot = 0;
+      for (int64_t i = 0; i < whole; ++i) {
+        std::memcpy(&slot, line + 4 * i, 4);
         to[i * width + s] = static_cast<int32_t>(slot ^ flip);
       }
+      if (whole == slots) continue;
+      slot = 0;
+      std::memcpy(&slot, line + 4 * whole, static_cast<size_t>(k - 4 * whole));
+      to[whole * width + s] = static_cast<int32_t>(slot ^ flip);
       continue;
     }
     const auto number = [&](int64_t i) {
