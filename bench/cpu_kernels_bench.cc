@@ -94,18 +94,27 @@ void sizes(benchmark::internal::Benchmark* b) {
 }
 BENCHMARK_CAPTURE(product, f32, f32, false)->Apply(sizes);
 BENCHMARK_CAPTURE(product, f32_packed_weights, f32, true)->Apply(sizes);
+// u8 times known i8, sums in i32.
+void product_int8(benchmark::State& state) {
+  const int64_t m = state.range(0), k = state.range(1), n = state.range(2);
+  const Value a = parameter(u8, {1, m, k});
+  const auto weights = std::make_shared<const Literal>(Literal::filled(i8, {1, k, n}, 3));
+  const double operations = 2.0 * static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n);
+  run(state, Graph({a}, {op("integer_dot_general", {a, op("constant", {}, {{"value", weights}})})}), operations);
+}
+BENCHMARK(product_int8)->Apply(sizes);
 BENCHMARK_CAPTURE(product, bf16, bf16, false)->Args({512, 512, 512})->Args({1024, 1024, 1024})->UseRealTime();
 BENCHMARK_CAPTURE(product, f64, f64, false)->Args({512, 512, 512})->UseRealTime();
 BENCHMARK_CAPTURE(product, i32, i32, false)->Args({256, 256, 256})->UseRealTime();
 
 // images, channels, size, outputs, kernel, stride
-void convolution(benchmark::State& state) {
+void convolution(benchmark::State& state, DType type) {
   const int64_t n = state.range(0), c = state.range(1), size = state.range(2), o = state.range(3), k = state.range(4),
                 s = state.range(5);
   const int64_t pad = k / 2, to = (size + 2 * pad - k) / s + 1;
-  const Value x = parameter(f32, {n, c, size, size});
-  const auto weights = std::make_shared<const Literal>(Literal::filled(f32, {o, c, k, k}, 0.5));
-  const Value y = op("convolution", {x, op("constant", {}, {{"value", weights}})},
+  const Value x = parameter(type, {n, c, size, size});
+  const auto weights = std::make_shared<const Literal>(Literal::filled(type == u8 ? i8 : type, {o, c, k, k}, 3));
+  const Value y = op(type == u8 ? "integer_convolution" : "convolution", {x, op("constant", {}, {{"value", weights}})},
                      {{"strides", Ints{s, s}},
                       {"low", Ints{pad, pad}},
                       {"high", Ints{pad, pad}},
@@ -114,18 +123,21 @@ void convolution(benchmark::State& state) {
                       {"groups", int64_t{1}}});
   run(state, Graph({x}, {y}), 2.0 * static_cast<double>(n * o * to * to) * static_cast<double>(c * k * k));
 }
-BENCHMARK(convolution)
-    ->Args({1, 3, 224, 64, 7, 2})
-    ->Args({1, 64, 56, 64, 1, 1})
-    ->Args({1, 64, 56, 64, 3, 1})
-    ->Args({1, 256, 56, 128, 1, 1})
-    ->Args({1, 128, 28, 128, 3, 1})
-    ->Args({1, 256, 14, 256, 3, 1})
-    ->Args({1, 1024, 14, 512, 1, 1})
-    ->Args({1, 512, 7, 512, 3, 1})
-    ->Args({8, 512, 7, 512, 3, 1})
-    ->Args({64, 16, 28, 32, 3, 1})
-    ->UseRealTime();
+void images(benchmark::internal::Benchmark* b) {
+  b->Args({1, 3, 224, 64, 7, 2})
+      ->Args({1, 64, 56, 64, 1, 1})
+      ->Args({1, 64, 56, 64, 3, 1})
+      ->Args({1, 256, 56, 128, 1, 1})
+      ->Args({1, 128, 28, 128, 3, 1})
+      ->Args({1, 256, 14, 256, 3, 1})
+      ->Args({1, 1024, 14, 512, 1, 1})
+      ->Args({1, 512, 7, 512, 3, 1})
+      ->Args({8, 512, 7, 512, 3, 1})
+      ->Args({64, 16, 28, 32, 3, 1})
+      ->UseRealTime();
+}
+BENCHMARK_CAPTURE(convolution, f32, f32)->Apply(images);
+BENCHMARK_CAPTURE(convolution, int8, u8)->Apply(images);
 
 void depthwise(benchmark::State& state) {
   const int64_t c = state.range(0), size = state.range(1);

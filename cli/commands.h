@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "trireme/ir/graph.h"
+
 namespace trireme::cli {
 
 // Options every command that computes has.
@@ -16,6 +18,9 @@ struct DeviceOptions {
   void apply() const;
 };
 
+// Writes a model as ONNX (NAME.onnx) or as an exported folder (a name without a dot). Throws kUnsupported for others.
+void save_model(const Graph& graph, const std::string& to);
+
 void add_chips(CLI::App& app);
 void add_ops(CLI::App& app);
 void add_run(CLI::App& app);
@@ -24,5 +29,6 @@ void add_report(CLI::App& app);
 void add_train(CLI::App& app);
 void add_conformance(CLI::App& app);
 void add_convert(CLI::App& app);
+void add_quantize(CLI::App& app);
 
 }  // namespace trireme::cli

@@ -57,13 +57,7 @@ void convert_model(const Options& options, const Graph& graph) {
   if (!options.dtype.empty() || options.compress) {
     throw Error(Code::kInvalidArgument, "--dtype and --compress are for weights; a model keeps its types");
   }
-  if (options.to.ends_with(".onnx")) formats::onnx::save_onnx(graph, options.to);
-  else if (options.to.find('.', options.to.find_last_of('/') + 1) == std::string::npos) {
-    checkpoint::export_graph(options.to, graph);
-  } else {
-    throw Error(Code::kUnsupported, cat("cannot write the model '", options.to,
-                                        "'; write a .onnx file or a folder, whose name has no dot"));
-  }
+  save_model(graph, options.to);
   report(options,
          {{"nodes", graph.nodes().size()}, {"inputs", graph.inputs().size()}, {"outputs", graph.outputs().size()}});
 }
@@ -107,6 +101,16 @@ void convert(const Options& options) {
 }
 
 }  // namespace
+
+void save_model(const Graph& graph, const std::string& to) {
+  if (to.ends_with(".onnx")) formats::onnx::save_onnx(graph, to);
+  else if (to.find('.', to.find_last_of('/') + 1) == std::string::npos) {
+    checkpoint::export_graph(to, graph);
+  } else {
+    throw Error(Code::kUnsupported,
+                cat("cannot write the model '", to, "'; write a .onnx file or a folder, whose name has no dot"));
+  }
+}
 
 void add_convert(CLI::App& app) {
   auto options = std::make_shared<Options>();

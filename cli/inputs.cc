@@ -75,6 +75,10 @@ void check_picture(const GivenInput& input, const Literal& value, const WantedIn
 void InputOptions::add_to(CLI::App& command) {
   command.add_option("--input", inputs,
                      "name=file: .npy, .png, .jpg, .wav, .csv or (for ONNX) .pb; inputs not given are random");
+  add_pictures_to(command);
+}
+
+void InputOptions::add_pictures_to(CLI::App& command) {
   command.add_option("--resize", resize, "pictures: HEIGHTxWIDTH, or one number for the shorter side");
   command.add_option("--crop", crop, "pictures: HEIGHTxWIDTH of the middle, or one number for a square");
   command.add_option("--range", range,

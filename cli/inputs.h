@@ -28,6 +28,8 @@ struct InputOptions {
   double range = 0.0;  // 0: 255 where the model takes integers, else 1
 
   void add_to(CLI::App& command);
+  // All of them but --input.
+  void add_pictures_to(CLI::App& command);
   // The --input options, each a name of `known` and a file.
   std::vector<GivenInput> given(const std::vector<std::string>& known) const;
   // By suffix: .npy as it is; .png .jpg .jpeg f32 [1, C, H, W] (or [1, H, W, C]); .wav f32 [T] or [channels, T]; .csv

@@ -79,6 +79,8 @@ std::span<const KernelEntry> movement_kernels();
 std::span<const KernelEntry> indexing_kernels();
 std::span<const KernelEntry> contraction_kernels();
 std::span<const KernelEntry> convolution_kernels();
+std::span<const KernelEntry> int8_contraction_kernels();
+std::span<const KernelEntry> int8_convolution_kernels();
 std::span<const KernelEntry> window_kernels();
 std::span<const KernelEntry> order_kernels();
 std::span<const KernelEntry> random_kernels();

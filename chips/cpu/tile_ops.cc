@@ -8,6 +8,7 @@
 #include <string>
 #include <type_traits>
 
+#include "chips/cpu/tile_convert.h"
 #include "chips/cpu/tile_float.h"
 #include "chips/cpu/tile_integer.h"
 
@@ -157,6 +158,7 @@ void round_halves(void* out, const void* const* in, size_t count, bool brain) {
 }  // namespace
 
 TileFunction find_tile_conversion(DType from, DType to) {
+  if (TileFunction f = find_quantized_conversion(from, to)) return f;
   return visit_register(from, [&]<class T>() -> TileFunction {
     if (to == boolean) return convert_to_bool<T>;
     if (to == f16 || to == bf16) {

@@ -113,6 +113,64 @@ class Cli(unittest.TestCase):
         self.refused(["--fallback=error", "dot_general", "no compute bank"], "run", self.model, "--chip", "refchip", "--fallback", "error",
                      TRIREME_REFCHIP_PERSONA="minimal-8")
 
+    # --- quantize
+
+    def quantize(self, *arguments):
+        return ("quantize", self.model, "--output", self.root / "small", *arguments)
+
+    def test_quantize(self):
+        samples = self.root / "samples.npy"  # three samples of two rows
+        samples.write_bytes(npy((6, 3), [0, 0, 0, 1, 2, 3, -1, 2, 0.5, 3, 3, 3, 0, 1, 0, 2, -3, 1]))
+        for method in ("minmax", "percentile", "entropy", "dynamic"):
+            report = json.loads(self.good(*self.quantize("--method", method, "--calibration", samples, "--json")))
+            self.assertEqual((report["products"], report["samples"], report["method"]), (1, 3, method))
+            self.assertLess(report["bytes_after"], report["bytes_before"])
+            (output,) = report["outputs"]
+            self.assertEqual(output["name"], "y")
+            self.assertLess(output["relative_error"], 0.2 if method == "entropy" else 0.02)
+            self.assertEqual(output["top1_agreement"], 1.0)
+            graph = (self.root / "small" / "model.graph").read_text()
+            self.assertIn("integer_dot_general", graph)
+            self.assertNotIn("matmul", graph)
+        # What was written runs, on the chip and by its parts on another.
+        for chip in ("cpu", "refchip"):
+            line = json.loads(self.good("run", self.root / "small", "--input", f"x={self.root / 'x.npy'}", "--chip",
+                                        chip, "--json"))
+            self.assertAlmostEqual(line["outputs"][0]["sum"], 2.0, places=5)
+        self.assertIn("best class agrees", self.good(*self.quantize("--calibration", f"x={samples}", "--limit", "1")))
+        self.assertIn("not compared", self.good(*self.quantize("--method", "dynamic")))
+
+    def test_quantize_takes_folders(self):
+        folder = self.root / "folder"
+        folder.mkdir()
+        for i in range(4):
+            (folder / f"{i}.npy").write_bytes(npy((2, 3), [i, 1, -2, 0.5, i, 3]))
+        report = json.loads(self.good(*self.quantize("--calibration", f"x={folder}", "--json")))
+        self.assertEqual(report["samples"], 4)
+
+    def test_quantize_refuses_wrong_samples(self):
+        def given(data, *more):
+            (self.root / "bad.npy").write_bytes(data)
+            return self.quantize("--calibration", f"x={self.root / 'bad.npy'}", *more)
+
+        nan = float("nan")
+        self.refused(["give --calibration", "dynamic"], *self.quantize())
+        self.refused(["--method"], *self.quantize("--method", "max"))
+        self.refused(["sample 1", "nan"], *given(npy((4, 3), [1] * 9 + [nan, 1, 1])))
+        self.refused(["2 along the first axis"], *given(npy((0, 3), [])))
+        self.refused(["2 along the first axis"], *given(npy((1, 3), [1, 2, 3])))
+        self.refused(["f32[2, 4]", "[2, 3]"], *given(npy((2, 4), [0] * 8)))
+        self.refused(["no input 'z'", "x"], *self.quantize("--calibration", "z=bad.npy"))
+        self.refused(["nowhere.npy"], *self.quantize("--calibration", "x=nowhere.npy"))
+        (self.root / "empty").mkdir()
+        self.refused(["has no files"], *self.quantize("--calibration", f"x={self.root / 'empty'}"))
+        self.refused(["--percentile"], *given(npy((2, 3), [0] * 6), "--method", "percentile", "--percentile", "40"))
+        self.assertFalse((self.root / "small").exists())
+        self.refused(["small.txt"], "quantize", self.model, "--method", "dynamic", "--output", self.root / "small.txt")
+        self.good(*given(npy((2, 3), [0] * 6)))  # zeros are samples
+        (self.model / "model.graph").write_text(GRAPH.replace("matmul(%0, %1)", "add(%0, %0)"))
+        self.refused(["nothing to quantise"], *self.quantize("--method", "dynamic"))
+
     # --- wrong use
 
     def test_wrong_use(self):

@@ -1,117 +1,9 @@
 #include "trireme/ops/declare.h"
-#include "trireme/ops/sizes.h"
+#include "trireme/ops/primitives/direct_convolution.h"
 
 namespace trireme {
 
 namespace {
-// Sizes and numbers along the spatial axes of one convolution, each of length 1 .. 3.
-struct Plan {
-  Ints image, kernel, result, stride, low, high, dilation, input_dilation;
-  int64_t batch, channels, filters, groups;
-  explicit Plan(const OpView& v)
-      : stride(v.integers("strides")),
-        low(v.integers("low")),
-        high(v.integers("high")),
-        dilation(v.integers("dilation")),
-        input_dilation(v.integers("input_dilation")),
-        batch(v.x(0).shape()[0]),
-        channels(v.x(0).shape()[1]),
-        filters(v.x(1).shape()[0]),
-        groups(v.integer("groups")) {
-    for (int a = 2; a < v.x(0).shape().rank(); ++a) {
-      image.push_back(v.x(0).shape()[a]);
-      kernel.push_back(v.x(1).shape()[a]);
-      result.push_back(v.y().shape()[a]);
-    }
-  }
-  size_t axes() const { return image.size(); }
-};
-
-// Elements from the first to the last of `count` elements that lie `step` apart.
-int64_t extent(int64_t count, int64_t step) { return count == 0 ? 0 : bounded(Wide{count - 1} * step + 1); }
-
-Ints joined(Ints front, const Ints& back) {
-  front.insert(front.end(), back.begin(), back.end());
-  return front;
-}
-// The order that swaps axes `a` and `b`, leaving the others.
-Ints swapped(int rank, size_t a, size_t b) {
-  Ints order = ops::iota_axes(rank);
-  std::swap(order[a], order[b]);
-  return order;
-}
-
-void infer_convolution(Infer& i) {
-  i.require(1, i.rank(0) == i.rank(1) && i.rank(0) >= 3 && i.rank(0) <= 5);
-  const auto axes = static_cast<size_t>(i.rank(0) - 2);
-  const Ints &stride = i.integers("strides"), &low = i.integers("low"), &high = i.integers("high"),
-             &dilation = i.integers("dilation"), &input_dilation = i.integers("input_dilation");
-  for (const Ints* list : {&stride, &low, &high, &dilation, &input_dilation}) i.require(2, list->size() == axes);
-  const int64_t groups = i.integer("groups");
-  i.require(4, groups >= 1 && i.shape(0)[1] == bounded(Wide{i.shape(1)[1]} * groups) && i.shape(1)[0] % groups == 0);
-  Ints sizes = {i.shape(0)[0], i.shape(1)[0]};
-  for (size_t a = 0; a < axes; ++a) {
-    i.require(3, stride[a] >= 1 && dilation[a] >= 1 && input_dilation[a] >= 1 && low[a] >= 0 && high[a] >= 0);
-    const int64_t image = i.shape(0)[static_cast<int>(a) + 2], kernel = i.shape(1)[static_cast<int>(a) + 2];
-    const int64_t room =
-        bounded(Wide{extent(image, input_dilation[a])} + low[a] + high[a] - extent(kernel, dilation[a]));
-    i.require(5, image >= 1 && kernel >= 1 && room >= 0, "pad the image, or use a smaller kernel");
-    sizes.push_back(room / stride[a] + 1);
-  }
-  i.output(i.dtype(0), sizes);
-}
-
-void evaluate_convolution(Evaluation& e) {
-  const Evaluated &x = e.x(0), &w = e.x(1);
-  Evaluated& y = e.y();
-  const Ints &stride = e.integers("strides"), &low = e.integers("low"), &dilation = e.integers("dilation"),
-             &input_dilation = e.integers("input_dilation");
-  const int64_t inputs = w.shape()[1], outputs = w.shape()[0] / e.integer("groups");
-  const Strides x_strides = dense_strides(x.shape());
-  const Shape kernel(joined({inputs}, Ints(w.shape().begin() + 2, w.shape().end())));
-  for_each_index(y.shape(), [&](int64_t at, const int64_t* index) {
-    double sum = 0.0;
-    for_each_index(kernel, [&](int64_t tap, const int64_t* offset) {
-      const int64_t channel = index[1] / outputs * inputs + offset[0];
-      int64_t source = index[0] * x_strides[0] + channel * x_strides[1];
-      for (size_t a = 0; a < stride.size(); ++a) {
-        const int64_t place = index[a + 2] * stride[a] + offset[a + 1] * dilation[a] - low[a];
-        if (place < 0 || place % input_dilation[a] != 0) return;
-        if (place / input_dilation[a] >= x.shape()[static_cast<int>(a) + 2]) return;
-        source += place / input_dilation[a] * x_strides[a + 2];
-      }
-      sum += x.real[static_cast<size_t>(source)] * w.real[static_cast<size_t>(index[1] * kernel.elements() + tap)];
-    });
-    y.real[static_cast<size_t>(at)] = sum;
-  });
-}
-
-// One strided view of the padded image per kernel element, side by side: columns [groups, C/groups K, N M] with K
-// kernel and M result elements; then w as [groups, O/groups, C/groups K] times the columns.
-Values convolution_by_columns(const Decompose& d) {
-  const Plan p(d);
-  Ints low = joined({0, 0}, p.low), high = joined({0, 0}, p.high), interior = {0, 0};
-  for (int64_t step : p.input_dilation) interior.push_back(step - 1);
-  const Value padded = ops::pad(d.x(0), low, high, interior, 0.0);
-  std::vector<Value> taps;
-  for_each_index(Shape(p.kernel), [&](int64_t, const int64_t* offset) {
-    Ints begin(p.axes() + 2, 0), end = {p.batch, p.channels}, step = {1, 1};
-    for (size_t a = 0; a < p.axes(); ++a) {
-      begin[a + 2] = offset[a] * p.dilation[a];
-      end.push_back(begin[a + 2] + extent(p.result[a], p.stride[a]));
-      step.push_back(p.stride[a]);
-    }
-    const Value view = ops::transpose(ops::slice(padded, begin, end, step), swapped(padded.shape().rank(), 0, 1));
-    taps.push_back(ops::reshape(view, joined({p.channels, 1, p.batch}, p.result)));
-  });
-  const int64_t places = p.batch * Shape(p.result).elements();
-  const int64_t inner = p.channels / p.groups * static_cast<int64_t>(taps.size());
-  const Value columns = ops::reshape(ops::concat(taps, 1), {p.groups, inner, places});
-  const Value weights = ops::reshape(d.x(1), {p.groups, p.filters / p.groups, inner});
-  const Value product = ops::reshape(ops::dot_general(weights, columns), joined({p.filters, p.batch}, p.result));
-  return ops::transpose(product, swapped(padded.shape().rank(), 0, 1));
-}
-
 // A convolution whose padding may be negative, which cuts the (dilated) image instead.
 Value convolve(const Value& x, const Value& w, const Ints& stride, Ints low, Ints high, const Ints& dilation,
                Ints input_dilation, int64_t groups) {
@@ -138,7 +30,7 @@ Value convolve(const Value& x, const Value& w, const Ints& stride, Ints low, Int
 
 // y[o] = sum_k x[i] w[k] where o stride + k dilation = low + i input_dilation, along each axis.
 void convolution_pullback(Pullback& pull) {
-  const Plan p(pull);
+  const ConvolutionPlan p(pull);
   const Value &x = pull.x(0), &w = pull.x(1), dy = pull.dy();
   const int rank = x.shape().rank();
   const int64_t g = p.groups, inputs = p.channels / g, outputs = p.filters / g;
@@ -183,14 +75,11 @@ OpDecl convolution_decl{
                    {"input_dilation", required_ints, "distance between elements of x, of each spatial axis"},
                    {"groups", 1, "independent groups of channels"}},
     .coerce = Coerce::kPromote,
-    .rules = {"x and w have the same rank, 3 to 5",
-              "strides, low, high, dilation and input_dilation have one entry per spatial axis",
-              "strides and dilations are 1 or more, low and high 0 or more",
-              "groups is 1 or more, C = groups w.shape[1], and groups divides O",
-              "spatial sizes are 1 or more and the dilated kernel fits into the padded image"},
-    .infer = infer_convolution,
+    .rules = {kDirectRanks, kDirectLists, kDirectSteps, kDirectGroups, kDirectFits},
+    .infer = [](Infer& i) { infer_direct_convolution(i, i.dtype(0)); },
     .gradient = pullback(convolution_pullback),
-    .meaning = evaluate(evaluate_convolution, convolution_by_columns),
+    .meaning = evaluate([](Evaluation& e) { evaluate_direct_convolution(e, 0); },
+                        [](const Decompose& d) -> Values { return convolution_by_columns(d, d.x(0), d.x(1)); }),
     .accuracy = accumulated,
     .cost = flops([](const OpView& v) {
       const Shape& w = v.x(1).shape();

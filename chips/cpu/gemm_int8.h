@@ -1,0 +1,128 @@
+// Matrix products of 8-bit integers with sums in i32, C = (X - zero) W: one factor is x (u8 or i8, with a zero point),
+// the other is the weights (i8). Sums are exact, or wrap.
+//
+// As in gemm.h both factors are packed into panels and a micro kernel keeps an R x W block of C in registers. What a
+// panel holds along k are slots of 32 bits: four neighbours as they are (AVX512-VNNI, which multiplies unsigned by
+// signed bytes: i8 of x get 128 added), or two as i16, from which the zero point is taken at once. Where it is not, the
+// sums start at -zero times the sum of the weights.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "chips/cpu/tile_program.h"
+
+namespace trireme::cpu {
+
+constexpr int64_t kInt8Inner = 512;      // k slice: with a panel of W columns half of a first-level cache
+constexpr int64_t kInt8BlockRows = 144;  // of the left matrix, packed at once
+constexpr int64_t kInt8BlockColumns = 512;
+
+// Which factor stands on the left, where each of its numbers is repeated along a vector.
+enum class Int8Left : uint8_t { kX, kWeights };
+
+struct Int8Kernel {
+  int64_t rows = 0, columns = 0;  // R, W
+  int64_t per_slot = 1;           // neighbours along k in one slot
+  // c[0..used_rows) x [0..W) = start + a b, or += a b where `start` is null; c has row stride `c_stride`. a is a panel
+  // [slots][R], b [slots][W]. `start` has one number per column where x is on the left, else one per row.
+  using Run = void (*)(int64_t used_rows, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c,
+                       int64_t c_stride, const int32_t* start);
+  Run run_x_left = nullptr, run_weights_left = nullptr;
+
+  Run run(Int8Left left) const { return left == Int8Left::kX ? run_x_left : run_weights_left; }
+  int64_t slots(int64_t k) const { return (k + per_slot - 1) / per_slot; }
+};
+// The best one this machine runs.
+const Int8Kernel& int8_kernel();
+// The one of AVX512-VNNI where the machine has it; else null.
+const Int8Kernel* vnni_kernel();
+
+// How numbers of x become parts of a slot.
+struct XForm {
+  bool is_signed;                                                 // i8, else u8
+  int32_t zero;                                                   // the zero point
+  uint8_t padding() const { return static_cast<uint8_t>(zero); }  // the byte that stands for 0
+  // What the sums must have taken off, times the sum of the weights.
+  int32_t correction(const Int8Kernel& kernel) const { return kernel.per_slot == 4 ? zero + (is_signed ? 128 : 0) : 0; }
+};
+
+// Slots of one panel line: to[j] holds rows[0][j], rows[1][j], ... (`per_slot` of them; null: the padding of x, or 0).
+void int8_slots(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t count, int32_t* to);
+// The same for weights.
+void int8_weight_slots(const Int8Kernel& kernel, const int8_t* const* rows, int64_t count, int32_t* to);
+
+// A panel [slots(k)][width] of x from `used` lines of k contiguous bytes, `stride` apart.
+void pack_int8_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* from, int64_t stride, int64_t k,
+                     int64_t used, int64_t width, int32_t* to);
+
+// The weights, packed ahead or for one run, as panels of R rows (left) or W columns (right); and their sums along k.
+class Int8Weights {
+ public:
+  // A matrix of k x n where the left one is seen transposed.
+  Int8Weights(const Int8Kernel& kernel, Int8Left left, const int8_t* w, int64_t k_stride, int64_t n_stride, int64_t k,
+              int64_t n);
+  Int8Weights(const Int8Weights&) = delete;
+  Int8Weights& operator=(const Int8Weights&) = delete;
+  // Panels from number `n` (a multiple of the width) of the slice that starts at `p`.
+  const int32_t* slice(int64_t p, int64_t n) const {
+    return values_ + kernel_.slots(p) * padded_ + n * kernel_.slots(std::min(kInt8Inner, k_ - p));
+  }
+  // Where the sums start: -correction times the sum of the weights, for each of the padded n.
+  std::vector<int32_t> start(int32_t correction) const;
+
+ private:
+  const Int8Kernel& kernel_;
+  int64_t k_, padded_;
+  std::vector<int32_t> storage_, sums_;
+  int32_t* values_;
+};
+
+// One thread's product into c (m x n, row stride c_stride), all of k. Sources give packed panels:
+//   a(row, rows, p, inner)       rows [row, row + rows) of the slice of the left matrix at p
+//   b(column, columns, p, inner) the same for the right one
+// `start` belongs to row or column 0 of this product. done(row, rows, column, columns) tells of each finished block.
+template <class SourceA, class SourceB, class Done>
+void multiply_int8(const Int8Kernel& kernel, Int8Left left, int64_t m, int64_t n, int64_t k, const SourceA& a,
+                   const SourceB& b, const int32_t* start, int32_t* c, int64_t c_stride, const Done& done) {
+  const Int8Kernel::Run run = kernel.run(left);
+  const int64_t block_rows = (kInt8BlockRows + kernel.rows - 1) / kernel.rows * kernel.rows;
+  alignas(64) int32_t edge[16 * 64];
+  for (int64_t column = 0; column < n; column += kInt8BlockColumns) {
+    const int64_t columns = std::min(kInt8BlockColumns, n - column);
+    for (int64_t p = 0; p < k; p += kInt8Inner) {
+      const int64_t inner = std::min(kInt8Inner, k - p), slots = kernel.slots(inner);
+      const int32_t* b_panels = b(column, columns, p, inner);
+      for (int64_t row = 0; row < m; row += block_rows) {
+        const int64_t rows = std::min(block_rows, m - row);
+        const int32_t* a_panels = a(row, rows, p, inner);
+        for (int64_t j = 0; j < columns; j += kernel.columns) {
+          const int64_t used_columns = std::min(kernel.columns, columns - j);
+          for (int64_t i = 0; i < rows; i += kernel.rows) {
+            const int64_t used_rows = std::min(kernel.rows, rows - i);
+            const int32_t* begin = p > 0 ? nullptr : start + (left == Int8Left::kX ? column + j : row + i);
+            int32_t* target = c + (row + i) * c_stride + column + j;
+            const int32_t *a_panel = a_panels + i * slots, *b_panel = b_panels + j * slots;
+            if (used_columns == kernel.columns) {
+              run(used_rows, slots, a_panel, b_panel, target, c_stride, begin);
+              continue;
+            }
+            for (int64_t r = 0; p > 0 && r < used_rows; ++r) {
+              std::copy_n(target + r * c_stride, used_columns, edge + r * kernel.columns);
+            }
+            run(used_rows, slots, a_panel, b_panel, edge, kernel.columns, begin);
+            for (int64_t r = 0; r < used_rows; ++r) {
+              std::copy_n(edge + r * kernel.columns, used_columns, target + r * c_stride);
+            }
+          }
+        }
+        if (p + inner == k) done(row, rows, column, columns);
+      }
+    }
+  }
+}
+
+}  // namespace trireme::cpu

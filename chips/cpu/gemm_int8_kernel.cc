@@ -1,0 +1,233 @@
+// The micro kernels of 8-bit products that every instruction set has: numbers widened to i16, multiplied and added in
+// pairs. Here too is what packs numbers into slots.
+#include "chips/cpu/targets.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "chips/cpu/gemm_int8_kernel.cc"
+#include <hwy/foreach_target.h>
+// After foreach_target:
+#include <hwy/highway.h>
+
+#include <utility>
+
+#include "chips/cpu/gemm_int8.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trireme::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+namespace {
+
+// Rows of C in registers, two vectors wide: with 32 registers 12, with 16 registers 6.
+#if HWY_TARGET <= HWY_AVX3
+constexpr int64_t kRows = 12;
+#else
+constexpr int64_t kRows = 6;
+#endif
+
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+constexpr int64_t kLanes = hn::MaxLanes(hn::ScalableTag<int32_t>());
+using Sums = hn::Vec<hn::ScalableTag<int32_t>>;
+HWY_INLINE Sums load(const int32_t* from) { return hn::LoadU(hn::ScalableTag<int32_t>(), from); }
+HWY_INLINE Sums repeated(int32_t x) { return hn::Set(hn::ScalableTag<int32_t>(), x); }
+HWY_INLINE void store(Sums sums, int32_t* to) { hn::StoreU(sums, hn::ScalableTag<int32_t>(), to); }
+// sums + the product of both halves of each slot.
+HWY_INLINE Sums multiply_add(Sums a, Sums b, Sums sums) {
+  const hn::ScalableTag<int32_t> d;
+  const hn::Repartition<int16_t, decltype(d)> pairs;
+  Sums unused = hn::Zero(d);
+  return hn::ReorderWidenMulAccumulate(d, hn::BitCast(pairs, a), hn::BitCast(pairs, b), sums, unused);
+}
+#else
+constexpr int64_t kLanes = 4;
+struct Sums {
+  int32_t lane[kLanes];
+};
+HWY_INLINE Sums load(const int32_t* from) { return {{from[0], from[1], from[2], from[3]}}; }
+HWY_INLINE Sums repeated(int32_t x) { return {{x, x, x, x}}; }
+HWY_INLINE void store(Sums sums, int32_t* to) { std::copy_n(sums.lane, kLanes, to); }
+HWY_INLINE Sums multiply_add(Sums a, Sums b, Sums sums) {
+  for (int64_t i = 0; i < kLanes; ++i) {
+    const int32_t low = static_cast<int16_t>(a.lane[i]) * static_cast<int16_t>(b.lane[i]);
+    const int32_t high = (a.lane[i] >> 16) * (b.lane[i] >> 16);
+    sums.lane[i] = static_cast<int32_t>(static_cast<uint32_t>(sums.lane[i]) + static_cast<uint32_t>(low) +
+                                        static_cast<uint32_t>(high));
+  }
+  return sums;
+}
+#endif
+
+template <int64_t kUsed, Int8Left kLeft>
+void block(int64_t slots, const int32_t* HWY_RESTRICT a, const int32_t* HWY_RESTRICT b, int32_t* HWY_RESTRICT c,
+           int64_t c_stride, const int32_t* HWY_RESTRICT start) {
+  Sums left[kUsed], right[kUsed];
+#pragma GCC unroll 12
+  for (int64_t r = 0; r < kUsed; ++r) {
+    if (start == nullptr) {
+      left[r] = load(c + r * c_stride);
+      right[r] = load(c + r * c_stride + kLanes);
+    } else if constexpr (kLeft == Int8Left::kX) {
+      left[r] = load(start);
+      right[r] = load(start + kLanes);
+    } else {
+      left[r] = right[r] = repeated(start[r]);
+    }
+  }
+  for (int64_t k = 0; k < slots; ++k, a += kRows, b += 2 * kLanes) {
+    const Sums b0 = load(b), b1 = load(b + kLanes);
+#pragma GCC unroll 12
+    for (int64_t r = 0; r < kUsed; ++r) {
+      const Sums x = repeated(a[r]);
+      left[r] = multiply_add(x, b0, left[r]);
+      right[r] = multiply_add(x, b1, right[r]);
+    }
+  }
+#pragma GCC unroll 12
+  for (int64_t r = 0; r < kUsed; ++r) {
+    store(left[r], c + r * c_stride);
+    store(right[r], c + r * c_stride + kLanes);
+  }
+}
+
+template <Int8Left kLeft, int64_t... kUsed>
+void pick(int64_t used, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
+          const int32_t* start, std::integer_sequence<int64_t, kUsed...>) {
+  (void)((used == kUsed + 1 && (block<kUsed + 1, kLeft>(slots, a, b, c, c_stride, start), true)) || ...);
+}
+template <Int8Left kLeft>
+void run(int64_t used_rows, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
+         const int32_t* start) {
+  pick<kLeft>(used_rows, slots, a, b, c, c_stride, start, std::make_integer_sequence<int64_t, kRows>());
+}
+
+Int8Kernel kernel() { return {kRows, 2 * kLanes, 2, run<Int8Left::kX>, run<Int8Left::kWeights>}; }
+
+// Bytes of four lines side by side; plain loops, which the compiler turns into shuffles of this instruction set.
+void four_bytes(const uint8_t* const* HWY_RESTRICT rows, int64_t count, uint32_t flip, int32_t* HWY_RESTRICT to) {
+  const uint8_t *HWY_RESTRICT r0 = rows[0], *HWY_RESTRICT r1 = rows[1], *HWY_RESTRICT r2 = rows[2],
+                              *HWY_RESTRICT r3 = rows[3];
+  for (int64_t j = 0; j < count; ++j) {
+    const uint32_t slot = r0[j] | uint32_t{r1[j]} << 8 | uint32_t{r2[j]} << 16 | uint32_t{r3[j]} << 24;
+    to[j] = static_cast<int32_t>(slot ^ flip);
+  }
+}
+template <class T>
+HWY_INLINE void two_halves(const T* HWY_RESTRICT r0, const T* HWY_RESTRICT r1, int64_t count, int32_t zero,
+                           int32_t* HWY_RESTRICT to) {
+  for (int64_t j = 0; j < count; ++j) {
+    to[j] = static_cast<int32_t>(static_cast<uint32_t>((r0[j] - zero) & 0xFFFF) | static_cast<uint32_t>(r1[j] - zero)
+                                                                                      << 16);
+  }
+}
+void two_unsigned(const uint8_t* r0, const uint8_t* r1, int64_t count, int32_t zero, int32_t* to) {
+  two_halves(r0, r1, count, zero, to);
+}
+void two_signed(const int8_t* r0, const int8_t* r1, int64_t count, int32_t zero, int32_t* to) {
+  two_halves(r0, r1, count, zero, to);
+}
+
+}  // namespace
+}  // namespace trireme::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace trireme::cpu {
+
+HWY_EXPORT(kernel);
+HWY_EXPORT(four_bytes);
+HWY_EXPORT(two_unsigned);
+HWY_EXPORT(two_signed);
+
+const Int8Kernel& int8_kernel() {
+  static const Int8Kernel kernel = vnni_kernel() ? *vnni_kernel() : HWY_DYNAMIC_DISPATCH(kernel)();
+  return kernel;
+}
+
+void int8_slots(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t count, int32_t* to) {
+  if (kernel.per_slot == 4) return HWY_DYNAMIC_DISPATCH(four_bytes)(rows, count, x.is_signed ? 0x80808080U : 0U, to);
+  if (!x.is_signed) return HWY_DYNAMIC_DISPATCH(two_unsigned)(rows[0], rows[1], count, x.zero, to);
+  HWY_DYNAMIC_DISPATCH(two_signed)
+  (reinterpret_cast<const int8_t*>(rows[0]), reinterpret_cast<const int8_t*>(rows[1]), count, x.zero, to);
+}
+
+void int8_weight_slots(const Int8Kernel& kernel, const int8_t* const* rows, int64_t count, int32_t* to) {
+  if (kernel.per_slot == 2) return HWY_DYNAMIC_DISPATCH(two_signed)(rows[0], rows[1], count, 0, to);
+  HWY_DYNAMIC_DISPATCH(four_bytes)(reinterpret_cast<const uint8_t* const*>(rows), count, 0U, to);
+}
+
+void pack_int8_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* from, int64_t stride, int64_t k,
+                     int64_t used, int64_t width, int32_t* to) {
+  const uint32_t flip = x.is_signed ? 0x80808080U : 0U;
+  const int64_t whole = k / kernel.per_slot, slots = kernel.slots(k);
+  for (int64_t s = 0; s < width; ++s) {
+    if (s >= used) {
+      for (int64_t i = 0; i < slots; ++i) to[i * width + s] = 0;
+      continue;
+    }
+    const uint8_t* line = from + s * stride;
+    if (kernel.per_slot == 4) {
+      uint32_t slot = 0;
+      for (int64_t i = 0; i < whole; ++i) {
+        std::memcpy(&slot, line + 4 * i, 4);
+        to[i * width + s] = static_cast<int32_t>(slot ^ flip);
+      }
+      if (whole == slots) continue;
+      slot = 0;
+      std::memcpy(&slot, line + 4 * whole, static_cast<size_t>(k - 4 * whole));
+      to[whole * width + s] = static_cast<int32_t>(slot ^ flip);
+      continue;
+    }
+    const auto number = [&](int64_t i) {
+      if (i >= k) return 0;
+      return (x.is_signed ? static_cast<int8_t>(line[i]) : static_cast<int32_t>(line[i])) - x.zero;
+    };
+    for (int64_t i = 0; i < slots; ++i) {
+      to[i * width + s] = static_cast<int32_t>(static_cast<uint32_t>(number(2 * i) & 0xFFFF) |
+                                               static_cast<uint32_t>(number(2 * i + 1)) << 16);
+    }
+  }
+}
+
+Int8Weights::Int8Weights(const Int8Kernel& kernel, Int8Left left, const int8_t* w, int64_t k_stride, int64_t n_stride,
+                         int64_t k, int64_t n)
+    : kernel_(kernel), k_(k), sums_() {
+  const int64_t width = left == Int8Left::kWeights ? kernel.rows : kernel.columns;
+  padded_ = (n + width - 1) / width * width;
+  storage_.assign(static_cast<size_t>(kernel.slots(k) * padded_) + 16, 0);
+  values_ = storage_.data();
+  while (reinterpret_cast<uintptr_t>(values_) % 64 != 0) ++values_;
+  sums_.assign(static_cast<size_t>(padded_), 0);
+  parallel_for(padded_ / width, grain_for(k * width), [&](int64_t begin, int64_t end) {
+    std::vector<int8_t> lines(static_cast<size_t>(kernel.per_slot * width));
+    const int8_t* rows[4];
+    for (int64_t t = 0; t < kernel.per_slot; ++t) rows[t] = lines.data() + t * width;
+    for (int64_t panel = begin; panel < end; ++panel) {
+      const int64_t first = panel * width, used = std::min(width, n - first);
+      for (int64_t p = 0; p < k; p += kInt8Inner) {
+        const int64_t inner = std::min(kInt8Inner, k - p), slots = kernel.slots(inner);
+        int32_t* to = values_ + kernel.slots(p) * padded_ + first * slots;
+        for (int64_t slot = 0; slot < slots; ++slot) {
+          for (int64_t t = 0; t < kernel.per_slot; ++t) {
+            const int64_t at = p + slot * kernel.per_slot + t;
+            for (int64_t s = 0; s < width; ++s) {
+              const int8_t item = at < p + inner && s < used ? w[at * k_stride + (first + s) * n_stride] : int8_t{0};
+              lines[static_cast<size_t>(t * width + s)] = item;
+              int32_t& sum = sums_[static_cast<size_t>(first + s)];
+              sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(item));
+            }
+          }
+          int8_weight_slots(kernel, rows, width, to + slot * width);
+        }
+      }
+    }
+  });
+}
+
+std::vector<int32_t> Int8Weights::start(int32_t correction) const {
+  std::vector<int32_t> out(sums_.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = static_cast<int32_t>(0U - static_cast<uint32_t>(correction) * static_cast<uint32_t>(sums_[i]));
+  }
+  return out;
+}
+
+}  // namespace trireme::cpu
+#endif
