@@ -17,14 +17,15 @@ namespace hn = hwy::HWY_NAMESPACE;
 double multiply_add(uint64_t rounds, float* sink) {
   const hn::ScalableTag<float> d;
   const auto m = hn::Set(d, 0.999f), c = hn::Set(d, 0.001f);
-  auto a0 = hn::Set(d, 0.1f), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0, a9 = a0, a10 = a0,
-       a11 = a0;
+  // Each chain starts elsewhere, else the compiler keeps one for all.
+  const auto start = [&](float at) { return hn::Set(d, at + *sink); };
+  auto a0 = start(0.10f), a1 = start(0.11f), a2 = start(0.12f), a3 = start(0.13f), a4 = start(0.14f), a5 = start(0.15f),
+       a6 = start(0.16f), a7 = start(0.17f), a8 = start(0.18f), a9 = start(0.19f), a10 = start(0.20f),
+       a11 = start(0.21f);
   for (uint64_t i = 0; i < rounds; ++i) {
     a0 = hn::MulAdd(a0, m, c), a1 = hn::MulAdd(a1, m, c), a2 = hn::MulAdd(a2, m, c), a3 = hn::MulAdd(a3, m, c);
     a4 = hn::MulAdd(a4, m, c), a5 = hn::MulAdd(a5, m, c), a6 = hn::MulAdd(a6, m, c), a7 = hn::MulAdd(a7, m, c);
     a8 = hn::MulAdd(a8, m, c), a9 = hn::MulAdd(a9, m, c), a10 = hn::MulAdd(a10, m, c), a11 = hn::MulAdd(a11, m, c);
-    // The chains are equal, which the compiler must not see.
-    asm volatile("" : "+m"(*sink));
   }
   const auto sum = hn::Add(hn::Add(hn::Add(a0, a1), hn::Add(a2, a3)), hn::Add(hn::Add(a4, a5), hn::Add(a6, a7)));
   *sink += hn::GetLane(hn::Add(sum, hn::Add(hn::Add(a8, a9), hn::Add(a10, a11))));

@@ -83,10 +83,11 @@ std::string Ledger::json() const {
                     {"nodes", row.nodes},
                     {"on_target", row.on_target}});
   }
-  return nlohmann::json{{"target", target},           {"total_ns", total_ns()},
-                        {"copy_ns", copy_ns},         {"fallback_share", fallback_share()},
-                        {"launches", launches},       {"copies", copies},
-                        {"arena_bytes", arena_bytes}, {"rows", list}}
+  return nlohmann::json{{"target", target},         {"total_ns", total_ns()},
+                        {"copy_ns", copy_ns},       {"fallback_share", fallback_share()},
+                        {"launches", launches},     {"copies", copies},
+                        {"rearranged", rearranged}, {"arena_bytes", arena_bytes},
+                        {"live_bytes", live_bytes}, {"rows", list}}
       .dump();
 }
 
@@ -97,6 +98,11 @@ std::string Ledger::table() const {
     out += padded(row.op, 34) + padded(row.device, 14) + padded(row.shapes, 24) +
            padded(time_text(row.estimated_ns), 11) + padded(row.copy_ns > 0 ? time_text(row.copy_ns) : "-", 11) +
            row.reason + "\n";
+  }
+  if (arena_bytes > 0) {
+    out += cat("memory for values: ", fixed(static_cast<double>(arena_bytes) * 1e-6, 1), " MB, of which ",
+               fixed(static_cast<double>(live_bytes) * 1e-6, 1), " MB are needed at once · ", rearranged,
+               " copied into another layout\n");
   }
   return out + line() + "\n";
 }

@@ -29,8 +29,10 @@ struct Ledger {
   std::string target;
   std::vector<LedgerRow> rows;
   double copy_ns = 0.0;
-  uint64_t arena_bytes = 0;  // on the target
+  uint64_t arena_bytes = 0;  // of values between the regions, on the target
+  uint64_t live_bytes = 0;   // the largest number of these that are needed at once: no arena can be smaller
   int launches = 0, copies = 0;
+  int rearranged = 0;  // values copied on one device into another layout, or out of a view
 
   double total_ns() const;
   // Share of estimated time that does not run on the target: fallback and the copies it causes. 0 to 1.

@@ -336,6 +336,7 @@ void Lowering::order_after(Device& device, Lane lane, const std::vector<int>& re
 void Lowering::emit_strided(Device& device, const Location& to, const Location& from, DType dtype,
                             const std::string& text) {
   if (to.view.shape.elements() == 0) return;
+  plan_->ledger_.rearranged += 1;
   const auto bytes = 2.0 * static_cast<double>(to.view.shape.elements()) * static_cast<double>(size_of(dtype));
   if (device.chip().device().copy_strided == nullptr && device.computes()) {
     // The chip's own primitive, where it takes these strides.
@@ -474,10 +475,10 @@ void Lowering::assign_memory() {
       }
       plan_->arenas_.push_back({device, bytes, members, nullptr});
     }
-    for (const Block& block : blocks) {
-      if (device == options_.target)
-        plan_->ledger_.arena_bytes = std::max(plan_->ledger_.arena_bytes, block.offset + block.bytes);
-    }
+    if (device != options_.target) continue;
+    Ledger& ledger = plan_->ledger_;
+    ledger.live_bytes = std::max(ledger.live_bytes, live_bytes(blocks));
+    for (const Block& block : blocks) ledger.arena_bytes = std::max(ledger.arena_bytes, block.offset + block.bytes);
   }
 }
 
