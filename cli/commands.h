@@ -24,5 +24,6 @@ void add_report(CLI::App& app);
 void add_train(CLI::App& app);
 void add_conformance(CLI::App& app);
 void add_convert(CLI::App& app);
+void add_certify(CLI::App& app);
 
 }  // namespace trireme::cli
