@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "broken.h"
 #include "trireme/base/error.h"
 #include "trireme/base/strings.h"
 
@@ -182,6 +183,7 @@ Plugin::Plugin(const Door& door, const TrmHost* host, Persona persona, std::stri
   device_.open = door.open;
   compute_.list_ops = door.list_ops;
   withhold(persona_, device_, compute_);
+  if (persona_.defect && persona_.defect->slots) persona_.defect->slots(device_, compute_);
   chip_.abi_minor = TRM_ABI_MINOR;
   chip_.vendor = "Trireme";
   chip_.name = chip_name_.c_str();

@@ -8,17 +8,18 @@ namespace trireme::certify {
 
 using Json = nlohmann::json;
 
+namespace {
+void count(Json& row, const std::string& what) { row[what] = row.contains(what) ? row[what].get<int>() + 1 : 1; }
+}  // namespace
+
 std::string card_json(const Certificate& c) {
   Json parts = Json::object(), ops = Json::object(), failures = Json::array(), figures = Json::object();
   for (const CaseResult& result : c.cases) {
     if (!result.done) continue;
     const std::string verdict(name(result.outcome.verdict));
-    Json& part = parts[std::string(name(result.part))];
-    part[verdict] = part.value(verdict, 0) + 1;
+    count(parts[std::string(name(result.part))], verdict);
     if (!result.op.empty()) {
-      Json& row = ops[result.op][result.dtype];
-      const std::string how = result.outcome.verdict == Verdict::kPass ? result.outcome.detail : verdict;
-      row[how] = row.value(how, 0) + 1;
+      count(ops[result.op][result.dtype], result.outcome.verdict == Verdict::kPass ? result.outcome.detail : verdict);
     }
     if (result.part == Part::kModels || result.part == Part::kSpeed) {
       const Json figure = Json::parse(result.outcome.detail, nullptr, false);

@@ -27,6 +27,9 @@ Verified verify(OpenChip& chip, const Graph& graph, const std::vector<Literal>& 
 // The same over all layouts that differ from dense; the answer is that to dense inputs.
 Verified verify(OpenChip& chip, const Graph& graph, const std::vector<Literal>& inputs);
 
+// What the graph gives and how exactly a correct chip must give it.
+reference::Expectation expect(const Graph& graph, const std::vector<Literal>& inputs);
+
 // Throws Finding kWrong when a result is out of bounds; with `signs`, also when a zero has the wrong sign.
 void compare_all(const reference::Expectation& expectation, const std::vector<Literal>& got, std::string_view where,
                  bool signs = false);
@@ -34,8 +37,6 @@ void compare_all(const reference::Expectation& expectation, const std::vector<Li
 // The graph on the chip's device through the runtime.
 std::vector<Literal> run_through_runtime(const OpenChip& chip, const Graph& graph, const std::vector<Literal>& inputs,
                                          bool alone);
-
-std::vector<Evaluated> evaluated(const std::vector<Literal>& inputs);
 
 // Views, constants and control flow are the host's work.
 bool is_host_work(const OpDecl& op);

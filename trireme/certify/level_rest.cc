@@ -1,7 +1,5 @@
 #include "trireme/certify/level.h"
 namespace trireme::certify {
-std::vector<Case> abi_cases() { return {}; }
-std::vector<Case> runtime_cases(uint64_t) { return {}; }
 std::vector<Case> honesty_cases(uint64_t) { return {}; }
 std::vector<Case> gradient_cases(uint64_t) { return {}; }
 std::vector<Case> engine_cases(uint64_t) { return {}; }

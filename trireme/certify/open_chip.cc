@@ -118,7 +118,7 @@ std::vector<Literal> OpenChip::run(const runtime::ProgramRef& program, const Trm
   check(prepare(program, &kernel), "query said native, and prepare fails", broken);
 
   const uint64_t alignment = std::max<uint64_t>(space().alignment, 1);
-  const uint64_t guard = space().addressing == TRM_WHOLE ? 0 : (192 / alignment + 1) * alignment, behind = 192;
+  const uint64_t guard = space().addressing == TRM_WHOLE ? 0 : (192 / alignment | 1) * alignment, behind = 192;
   std::vector<Operand> operands;
   struct Cleanup {
     OpenChip& chip;
