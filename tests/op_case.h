@@ -9,7 +9,9 @@
 namespace trireme {
 
 namespace testing {
-using namespace certify;  // NOLINT(google-build-using-namespace): the tests speak of the certifier's cases
+using certify::cases_of, certify::instantiate, certify::parse_case, certify::parse_reject, certify::registered_ops;
+using certify::Instance, certify::OpCase, certify::Operand, certify::Reject;
+using certify::seed_of, certify::uniform;
 
 struct OpName {
   template <class Info>

@@ -14,6 +14,8 @@
 namespace trireme::testing {
 namespace {
 
+using certify::special_values;
+
 // The case's inputs with special values in place of all floating ones.
 std::vector<Evaluated> special_inputs(const Instance& instance, bool sums, uint64_t seed) {
   std::vector<Evaluated> out;

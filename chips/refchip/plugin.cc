@@ -142,9 +142,15 @@ int32_t entry_of_persona(const char* persona, const TrmHost* host, TrmChip* chip
   return make_plugin(persona, "", host, chip);
 }
 
+// The extension "refchip.defects": names of the broken chips; null behind the last.
+const char* defect_name(uint32_t index) { return index < defects().size() ? defects()[index].name : nullptr; }
+
 const void* get_ext(const char* name, uint32_t min_version) {
-  const bool known = std::string_view(name) == "refchip.entry" && min_version <= 1;
-  return known ? reinterpret_cast<const void*>(&entry_of_persona) : nullptr;
+  const std::string_view wanted = name;
+  if (min_version > 1) return nullptr;
+  if (wanted == "refchip.entry") return reinterpret_cast<const void*>(&entry_of_persona);
+  if (wanted == "refchip.defects") return reinterpret_cast<const void*>(&defect_name);
+  return nullptr;
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <random>
 
 #include "trireme/base/error.h"
 #include "trireme/base/file.h"
@@ -106,6 +106,13 @@ std::vector<Case> cases_up_to(const CertifyOptions& options, const Certificate& 
     add(speed_cases(), 1);
   }
   return all;
+}
+
+// Who wants the first failure only finds it sooner when ops, which come by name, are mixed.
+void mix(std::vector<size_t>& order, const std::vector<Case>& cases, uint64_t seed) {
+  const auto is_of_ops = [&](size_t i) { return !cases[i].op.empty(); };
+  const auto begin = std::stable_partition(order.begin(), order.end(), [&](size_t i) { return !is_of_ops(i); });
+  std::shuffle(begin, order.end(), std::mt19937_64(seed));
 }
 
 // What is done, on disk: outcomes by part and name.
@@ -248,6 +255,7 @@ Certificate certify(const CertifyOptions& options) {
       if (!state.restore(result)) order.push_back(out.cases.size() - 1);
       out.cases.push_back(result);
     }
+    if (options.stop_at_failure) mix(order, cases, options.seed);
     static std::unique_ptr<Subject> subject;  // of the child
     const auto start = [&] {
       const chip::Chip& chip = chip::all_chips(runtime::host_services()).get(out.chip);

@@ -8,6 +8,10 @@
 
 namespace trireme::certify {
 
+namespace {
+constexpr int64_t kMostElements = 1 << 18;  // of one operand: the reference must take it in its stride
+}
+
 std::optional<OpCase> resized(const OpCase& given, int64_t from, int64_t to) {
   OpCase out = given;
   bool changed = false;
@@ -18,6 +22,7 @@ std::optional<OpCase> resized(const OpCase& given, int64_t from, int64_t to) {
       if (size == from) size = to;
     }
     operand.type.shape = Shape(sizes);
+    if (operand.type.shape.elements() > kMostElements) return std::nullopt;
   }
   if (!changed) return std::nullopt;
   try {
