@@ -58,9 +58,9 @@ void certify_chip(const Options& options) {
 
 constexpr const char* kPersona = "TRIREME_REFCHIP_PERSONA";
 // Personas of refchip whose results must be right; the others fail by design.
-constexpr const char* kHonest[] = {"full",       "minimal-13", "minimal-8",   "mandatory", "handle-only",
-                                   "whole-memory", "no-streams", "no-bf16",   "no-i64",    "nhwc-only",
-                                   "engine-only", "no-strided-copy", "tiny-memory", "slow-link", "missing-top20"};
+constexpr const char* kHonest[] = {"full",         "minimal-13",      "minimal-8",   "mandatory", "handle-only",
+                                   "whole-memory", "no-streams",      "no-bf16",     "no-i64",    "nhwc-only",
+                                   "engine-only",  "no-strided-copy", "tiny-memory", "slow-link", "missing-top20"};
 
 std::vector<std::string> broken_chips() {
   using NameOf = const char* (*)(uint32_t);

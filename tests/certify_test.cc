@@ -1,6 +1,5 @@
-// The command `trireme certify` as a chip maker meets it: honest chips pass, broken ones are found, a planted bug is shrunk,
-// and plug-ins that hang, crash or print end in a verdict and not in the host.
-// ctest: command timeout=600
+// The command `trireme certify` as a chip maker meets it: honest chips pass, broken ones are found, a planted bug is
+// shrunk, and plug-ins that hang, crash or print end in a verdict and not in the host. ctest: command timeout=600
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -51,8 +50,8 @@ Ran certify(std::vector<std::string> words, const std::string& persona = "") {
 
 std::string misfit(const std::string& name, const std::string& flag) {
   const std::string library = cat(folder(), "/", name, ".so");
-  must(cat("cc -std=c11 -w -D_GNU_SOURCE -fPIC -shared -fvisibility=hidden -I" TRIREME_SOURCE_DIR " -DMISFIT_NAME='\"", name,
-           "\"' -D", flag, " -o ", library, " " TRIREME_SOURCE_DIR "/tests/plugins/misfit.c"));
+  must(cat("cc -std=c11 -w -D_GNU_SOURCE -fPIC -shared -fvisibility=hidden -I" TRIREME_SOURCE_DIR " -DMISFIT_NAME='\"",
+           name, "\"' -D", flag, " -o ", library, " " TRIREME_SOURCE_DIR "/tests/plugins/misfit.c"));
   return library;
 }
 
@@ -102,9 +101,12 @@ TEST(Certify, AChipWithoutComputeBootsAndNoMore) {
 
 // One of each kind of verdict.
 TEST(Certify, BrokenChipsAreFoundByTheRightVerdict) {
-  for (const auto& [defect, verdict] : {std::pair{"missing-event-wait", "race"}, {"idle-free", "leak"},
-                                        {"crash-without-memory", "crash"}, {"hanging-second-stream", "hang"},
-                                        {"wrong-tag", "lie"}, {"truncated-copy", "wrong"},
+  for (const auto& [defect, verdict] : {std::pair{"missing-event-wait", "race"},
+                                        {"idle-free", "leak"},
+                                        {"crash-without-memory", "crash"},
+                                        {"hanging-second-stream", "hang"},
+                                        {"wrong-tag", "lie"},
+                                        {"truncated-copy", "wrong"},
                                         {"ignored-struct-size", "wrong"}}) {
     SCOPED_TRACE(defect);
     const Ran ran = certify({"refchip", "--level", "boots", "--timeout", "5"}, cat("broken-", defect));

@@ -1,10 +1,9 @@
 // Every op of the registry on every chip of this program, through the C ABI alone: a program of one node is asked for,
 // prepared and run on memory of the chip, and the result compared with the reference within the measured bound.
 //
-// Inputs lie dense, then in every other layout of trireme/certify/layout.h that the chip takes. An op that a chip refuses
-// must be taken by its decomposition, on the chips that promise everything.
-// The table of cases per op, element type and chip goes to op_chip_cases.csv in the build folder.
-// ctest: timeout=900
+// Inputs lie dense, then in every other layout of trireme/certify/layout.h that the chip takes. An op that a chip
+// refuses must be taken by its decomposition, on the chips that promise everything. The table of cases per op, element
+// type and chip goes to op_chip_cases.csv in the build folder. ctest: timeout=900
 #include <gtest/gtest.h>
 
 #include <cstdlib>

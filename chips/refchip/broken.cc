@@ -82,7 +82,8 @@ void read_askew(KernelRun& run, Wanted wanted, F bend) {
     const int64_t origin = run.origins[k] - run.copies[k].data();
     for (int64_t i = 0; i < chip::elements(v); ++i) {
       const int64_t at = ((origin + bend(v, i)) % size + size) % size;
-      std::memcpy(run.origins[k] + distance(v, i), memory.data() + std::min(at, size - item), static_cast<size_t>(item));
+      std::memcpy(run.origins[k] + distance(v, i), memory.data() + std::min(at, size - item),
+                  static_cast<size_t>(item));
     }
   }
 }
@@ -118,7 +119,8 @@ const Defect kDefects[] = {
            read_askew(
                run,
                [](const TrmValue& v) {
-                 return !chip::is_dense(v) && std::all_of(v.strides, v.strides + v.rank, [](int64_t s) { return s > 0; });
+                 return !chip::is_dense(v) &&
+                        std::all_of(v.strides, v.strides + v.rank, [](int64_t s) { return s > 0; });
                },
                [](const TrmValue& v, int64_t i) { return i * static_cast<int64_t>(chip::size_of(v.dtype)); });
          }},
@@ -302,7 +304,8 @@ const Defect kDefects[] = {
            for (int64_t r = 0; r < rows; ++r) {
              const auto best = static_cast<int64_t>(get(run, 1, r));
              for (int64_t c = best; c < columns; ++c) {
-               if (get(run, 0, r * columns + c) == get(run, 0, r * columns + best)) set(run, 1, r, static_cast<double>(c));
+               if (get(run, 0, r * columns + c) == get(run, 0, r * columns + best))
+                 set(run, 1, r, static_cast<double>(c));
              }
            }
          }},
@@ -332,7 +335,9 @@ const Defect kDefects[] = {
            if (!runs(run, "reduce_sum") || g_runs++ % 2 == 0) return;
            each(
                run, 1, 2, [](uint32_t t) { return t == TRM_F32; },
-               [&](uint32_t k, int64_t i, double v) { set(run, k, i, std::nextafter(static_cast<float>(v), INFINITY)); });
+               [&](uint32_t k, int64_t i, double v) {
+                 set(run, k, i, std::nextafter(static_cast<float>(v), INFINITY));
+               });
          }},
     // --- memory of kernels ---
     {.name = "stale-workspace",
@@ -521,10 +526,8 @@ const Defect kDefects[] = {
          }},
     {.name = "idle-reset",
      .wrong = "reset does nothing",
-     .slots =
-         [](TrmDeviceBank& device, TrmComputeBank&) {
-           device.reset = [](TrmDev*, TrmErr*) -> int32_t { return TRM_OK; };
-         }},
+     .slots = [](TrmDeviceBank& device,
+                 TrmComputeBank&) { device.reset = [](TrmDev*, TrmErr*) -> int32_t { return TRM_OK; }; }},
     // --- device memory ---
     {.name = "truncated-copy",
      .wrong = "copies move whole words of 4 bytes",
@@ -551,7 +554,8 @@ const Defect kDefects[] = {
                                     TrmErr* err) {
              TrmCopyStrided copy = chip::load(given);
              for (uint32_t a = 0; a < copy.rank; ++a) {
-               const bool room = copy.src.offset + copy.src.bytes >= copy.item_bytes * static_cast<uint64_t>(copy.dims[a]);
+               const bool room =
+                   copy.src.offset + copy.src.bytes >= copy.item_bytes * static_cast<uint64_t>(copy.dims[a]);
                if (copy.src_strides[a] == 0 && room) copy.src_strides[a] = 1;
              }
              return honest().copy_strided(dev, &copy, stream, tag, err);
@@ -580,15 +584,14 @@ const Defect kDefects[] = {
          }},
     {.name = "idle-free",
      .wrong = "chunk_free does nothing",
-     .slots =
-         [](TrmDeviceBank& device, TrmComputeBank&) {
-           device.chunk_free = [](TrmDev*, const TrmMem*) -> int32_t { return TRM_OK; };
-         }},
+     .slots = [](TrmDeviceBank& device,
+                 TrmComputeBank&) { device.chunk_free = [](TrmDev*, const TrmMem*) -> int32_t { return TRM_OK; }; }},
     {.name = "crash-without-memory",
      .wrong = "an allocation that cannot be served ends the process",
      .slots =
          [](TrmDeviceBank& device, TrmComputeBank&) {
-           device.chunk_alloc = [](TrmDev* dev, uint32_t space, uint64_t bytes, uint32_t flags, TrmMem* mem, TrmErr* err) {
+           device.chunk_alloc = [](TrmDev* dev, uint32_t space, uint64_t bytes, uint32_t flags, TrmMem* mem,
+                                   TrmErr* err) {
              const int32_t code = honest().chunk_alloc(dev, space, bytes, flags, mem, err);
              if (code == TRM_OUT_OF_MEMORY) std::abort();
              return code;
@@ -701,8 +704,9 @@ const Defect& find_defect(const std::string& name) {
     names.emplace_back(defect.name);
   }
   const std::string near = nearest_name(name, names);
-  throw Error(Code::kNotFound, cat("no defect \"", name, "\"; ",
-                                   near.empty() ? cat("there are ", join(names, ", ")) : cat("did you mean \"", near, "\"?")));
+  throw Error(Code::kNotFound,
+              cat("no defect \"", name, "\"; ",
+                  near.empty() ? cat("there are ", join(names, ", ")) : cat("did you mean \"", near, "\"?")));
 }
 
 }  // namespace trireme::refchip

@@ -57,7 +57,7 @@ struct Persona {
 
   std::vector<PlannedFault> faults;
   const struct Defect* defect = nullptr;  // of a chip that is wrong on purpose (broken.h)
-  uint64_t hash = 0;  // of the JSON text
+  uint64_t hash = 0;                      // of the JSON text
 
   bool has_op(std::string_view op) const;
   bool withholds(std::string_view slot) const;
@@ -65,7 +65,8 @@ struct Persona {
   std::string chip_name() const;
 };
 
-// The name of a built-in persona, "broken-" and the name of a defect (the persona full with it), or the path of a JSON file (anything with a '/' or ending in ".json").
+// The name of a built-in persona, "broken-" and the name of a defect (the persona full with it), or the path of a JSON
+// file (anything with a '/' or ending in ".json").
 Persona load_persona(const std::string& name_or_path);
 Persona parse_persona(std::string_view json, const std::string& origin);
 

@@ -118,9 +118,7 @@ static const TrmDeviceBank device_bank = {
 
 /* ==== STAGE 2: trains ============================================================================================ */
 
-typedef enum Family {
-  FILL, IOTA, COPY, CONVERT, SELECT, GATHER, SCATTER, UNARY, BINARY, COMPARE, REDUCE, DOT
-} Family;
+typedef enum Family { FILL, IOTA, COPY, CONVERT, SELECT, GATHER, SCATTER, UNARY, BINARY, COMPARE, REDUCE, DOT } Family;
 
 #define F32 (1u << TRM_F32)
 #define I32 (1u << TRM_I32)
@@ -368,7 +366,8 @@ static void run_reduce(const TrmKernel* k, const Tensor* x, const Tensor* y) {
 
 typedef enum Rows { READ, ADD, SET } Rows;
 
-/* Reads, adds or sets rows: `rows` has the axes of the table before `axis`, those of the indices, then the table's others. */
+/* Reads, adds or sets rows: `rows` has the axes of the table before `axis`, those of the indices, then the table's
+ * others. */
 static void run_index(const TrmKernel* k, const Tensor* table, const Tensor* indices, const Tensor* rows, Rows how) {
   const uint32_t axis = (uint32_t)k->axis, width = indices->type.rank;
   const int64_t size = table->type.dims[axis];
@@ -458,7 +457,8 @@ static const char* read_program(const TrmProgram* program, TrmKernel* k, uint32_
     if (a == node.input_count) k->operand[k->arguments] = k->inputs;
     ++k->arguments;
   }
-  const int last_speaks = k->op->family == FILL || k->op->family == IOTA || k->op->family == SELECT || k->op->family == CONVERT;
+  const int last_speaks =
+      k->op->family == FILL || k->op->family == IOTA || k->op->family == SELECT || k->op->family == CONVERT;
   const uint32_t type = k->argument[last_speaks ? k->arguments - 1 : 0].type.dtype;
   if (!(k->op->types >> type & 1)) return "not in this type";
 

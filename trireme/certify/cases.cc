@@ -6,9 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -248,7 +248,6 @@ std::vector<Outcome> run_guarded(size_t count, const std::function<void()>& star
     const std::string how = bury(worker, true);
     if (!words.empty()) words = cat("; it said: ", std::string(trim(words)));
     settle(worker, {verdict, cat(what.empty() ? how : what, words), taken, printed});
-    outcomes[worker.current].printed = printed;
   };
   while (done < count && (going || std::any_of(workers.begin(), workers.end(), [](auto& w) { return w.busy; }))) {
     for (Worker& worker : workers) {

@@ -40,25 +40,31 @@ TrmChipEntry entry_of(const std::string& chip) {
     known.emplace_back(builtin.name);
   }
   const std::string near = nearest_name(chip, known);
-  throw Error(Code::kNotFound, cat("no chip '", chip, "' is built in",
-                                   near.empty() ? "" : cat("; did you mean '", near, "'?"),
-                                   "; of a plug-in give the path of its .so"));
+  throw Error(Code::kNotFound,
+              cat("no chip '", chip, "' is built in", near.empty() ? "" : cat("; did you mean '", near, "'?"),
+                  "; of a plug-in give the path of its .so"));
 }
 
 // The first case of all: loads the chip as no later case does, without the loader's own guard, and describes it.
 std::string describe(const std::string& name) {
   const auto chip = chip::Chip::from_entry(entry_of(name), runtime::host_services(), is_path(name) ? name : "built in");
   const uint32_t devices = chip->device_count();
-  Json out = {{"chip", chip->name()},           {"vendor", chip->vendor()},
-              {"version", chip->plugin_version()}, {"build_id", chip->build_id()},
-              {"path", chip->path()},           {"devices", devices},
-              {"computes", chip->compute() != nullptr}, {"communicates", chip->comm() != nullptr},
+  Json out = {{"chip", chip->name()},
+              {"vendor", chip->vendor()},
+              {"version", chip->plugin_version()},
+              {"build_id", chip->build_id()},
+              {"path", chip->path()},
+              {"devices", devices},
+              {"computes", chip->compute() != nullptr},
+              {"communicates", chip->comm() != nullptr},
               {"partitions", chip->compute() != nullptr && chip->compute()->partition != nullptr},
-              {"device", ""},                   {"faults", chip->device().fault_inject != nullptr}};
+              {"device", ""},
+              {"faults", chip->device().fault_inject != nullptr}};
   if (devices == 0) throw Finding(Verdict::kUnsupported, "it has no device here");
   TrmProps props = chip::sized<TrmProps>();
   TrmErr err = chip::sized<TrmErr>();
-  if (chip->device().props(0, &props, &err) != TRM_OK) throw Finding(Verdict::kWrong, cat("props of device 0: ", err.text));
+  if (chip->device().props(0, &props, &err) != TRM_OK)
+    throw Finding(Verdict::kWrong, cat("props of device 0: ", err.text));
   out["device"] = std::string(props.name, strnlen(props.name, sizeof props.name));
   out["faults"] = out["faults"].get<bool>() || (props.flags & TRM_SYNC_ONLY) != 0;
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -153,8 +159,8 @@ class State {
 
   void write() {
     if (path_.empty()) return;
-    write_file_atomically(
-        path_, Json{{"run", head_}, {"cases", cases_}}.dump(1, ' ', false, Json::error_handler_t::replace));
+    write_file_atomically(path_,
+                          Json{{"run", head_}, {"cases", cases_}}.dump(1, ' ', false, Json::error_handler_t::replace));
     written_ = Clock::now();
   }
 
@@ -228,7 +234,8 @@ Certificate certify(const CertifyOptions& options) {
 
   GuardOptions guard{.seconds = std::min(options.seconds, 20.0), .title = "load", .capture = true};
   CaseResult load{Part::kAbi, Level::kBoots, "load", "", "", true, true, {}};
-  load.outcome = run_guarded(1, [] {}, [&](size_t) { return outcome_of([&] { return describe(where); }); }, guard)[0];
+  load.outcome = run_guarded(
+      1, [] {}, [&](size_t) { return outcome_of([&] { return describe(where); }); }, guard)[0];
   if (load.outcome.verdict == Verdict::kPass) {
     const Json facts = Json::parse(load.outcome.detail);
     out.chip = facts["chip"];

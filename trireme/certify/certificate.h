@@ -17,10 +17,10 @@ struct CertifyOptions {
   uint64_t seed = 1;
   // A file that keeps what is done; an interrupted run given the same file goes on from there. Empty: none.
   std::string state_file;
-  double seconds = 60.0;      // per case
-  int workers = 1;            // processes at a time
+  double seconds = 60.0;  // per case
+  int workers = 1;        // processes at a time
   bool stop_at_failure = false;
-  size_t share = 1;           // of the cases of C2 to C4 every so-many-th, beginning with one that the seed decides
+  size_t share = 1;  // of the cases of C2 to C4 every so-many-th, beginning with one that the seed decides
 };
 
 struct CaseResult {

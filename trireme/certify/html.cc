@@ -75,8 +75,11 @@ std::string coverage_table(const Certificate& c) {
         continue;
       }
       const Cell& cell = found->second;
-      append(out, cat("<td class='", cell.failed > 0 ? "bad" : cell.native == cell.all ? "good" : "some", "'>", cell.native,
-                      "/", cell.all, cell.host > 0 ? " host" : ""));
+      append(out, cat("<td class='",
+                      cell.failed > 0           ? "bad"
+                      : cell.native == cell.all ? "good"
+                                                : "some",
+                      "'>", cell.native, "/", cell.all, cell.host > 0 ? " host" : ""));
     }
   }
   return out + "</tr></table>";
@@ -107,7 +110,8 @@ std::string failures(const Certificate& c) {
 std::string page_html(const Certificate& c) {
   return cat(
       "<!doctype html><html lang='en'><meta charset='utf-8'><title>", escaped(c.chip),
-      ": certificate</title><style>body{font:15px/1.5 sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
+      ": certificate</title><style>body{font:15px/1.5 sans-serif;max-width:70rem;margin:2rem auto;padding:0 "
+      "1rem;color:#222}"
       "table{border-collapse:collapse;font-size:13px}td,th{border:1px solid #ddd;padding:.15rem .5rem;text-align:left}"
       ".good{background:#e4f3e4}.some{background:#f6f3df}.bad{background:#f6d8d3}"
       "pre{background:#f6f6f4;padding:.7rem;overflow-x:auto;font-size:12px}</style><h1>",
@@ -116,7 +120,8 @@ std::string page_html(const Certificate& c) {
                   name(c.asked), ", seed ", c.seed, ", ", static_cast<int64_t>(c.seconds), " s. ",
                   c.why_not_more.empty() ? std::string() : cat("Not more because: ", c.why_not_more, "."))),
       "</p>", parts_table(c), "<h2>Failures</h2>", failures(c), "<h2>Models and speed</h2>", figures(c),
-      "<h2>Ops</h2><p>Cases that the chip computes, of those declared, by the type of the first input; what it refuses is "
+      "<h2>Ops</h2><p>Cases that the chip computes, of those declared, by the type of the first input; what it refuses "
+      "is "
       "computed by parts or on the CPU.</p>",
       coverage_table(c), "</html>\n");
 }

@@ -45,9 +45,9 @@ std::vector<Evaluated> evaluated(const std::vector<Literal>& inputs) {
 // Draws of the measured bound: of thousands of elements none may have them all near zero by chance.
 constexpr int kEvaluations = 8;
 
-// Sums of k terms may be taken in any order in f32: |error| <= k u sum |terms|, element by element (Higham, Accuracy and
-// Stability, section 3.1). The terms' magnitudes come from the op on |inputs|, their number from the op on ones. The
-// measured bound alone is too tight for thousands of terms, where the roundings of a partial sum pile up.
+// Sums of k terms may be taken in any order in f32: |error| <= k u sum |terms|, element by element (Higham, Accuracy
+// and Stability, section 3.1). The terms' magnitudes come from the op on |inputs|, their number from the op on ones.
+// The measured bound alone is too tight for thousands of terms, where the roundings of a partial sum pile up.
 void allow_any_order(reference::Expectation& expectation, const Graph& graph, std::vector<Evaluated> inputs) {
   const auto nodes = graph.nodes();
   const auto works = [](const Node* node) { return node->op().kind.value != Kind::kSource; };
@@ -64,7 +64,8 @@ void allow_any_order(reference::Expectation& expectation, const Graph& graph, st
     for (size_t i = 0; i < sizes[k].real.size(); ++i) {
       double& allowed = expectation.bounds[k].allowed[i];
       const double any_order = counts[k].real[i] * unit * sizes[k].real[i];
-      if (std::isfinite(any_order)) allowed = std::max(allowed, any_order + 2 * unit_roundoff(sizes[k].type.dtype) * sizes[k].real[i]);
+      if (std::isfinite(any_order))
+        allowed = std::max(allowed, any_order + 2 * unit_roundoff(sizes[k].type.dtype) * sizes[k].real[i]);
     }
   }
 }
@@ -96,8 +97,9 @@ void compare_all(const reference::Expectation& expectation, const std::vector<Li
     for (int64_t i = 0; i < got[k].elements(); ++i) {
       const double expected = truth.real[static_cast<size_t>(i)], value = got[k].at(i);
       if (expected == 0.0 && value == 0.0 && std::signbit(expected) != std::signbit(value)) {
-        throw Finding(Verdict::kWrong, cat("output ", k, where, ": element ", i, " is ", std::signbit(value) ? "-0" : "0",
-                                           ", expected ", std::signbit(expected) ? "-0" : "0"));
+        throw Finding(Verdict::kWrong,
+                      cat("output ", k, where, ": element ", i, " is ", std::signbit(value) ? "-0" : "0", ", expected ",
+                          std::signbit(expected) ? "-0" : "0"));
       }
     }
   }

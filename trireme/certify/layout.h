@@ -1,5 +1,5 @@
-// How the inputs of a case lie in memory: what the op sees stays a dense literal, the bytes behind it may be transposed,
-// repeated or reversed. Views never reach a chip as ops, so this is how it meets them.
+// How the inputs of a case lie in memory: what the op sees stays a dense literal, the bytes behind it may be
+// transposed, repeated or reversed. Views never reach a chip as ops, so this is how it meets them.
 #pragma once
 
 #include <span>

@@ -47,13 +47,13 @@ struct Case {
 };
 
 // The cases of one part, in a fixed order.
-std::vector<Case> abi_cases();                      // C0
-std::vector<Case> runtime_cases(uint64_t seed);     // C1
-std::vector<Case> op_cases(uint64_t seed);          // C2, and the composites of C4
-std::vector<Case> honesty_cases(uint64_t seed);     // C3
-std::vector<Case> gradient_cases(uint64_t seed);    // the rest of C4
-std::vector<Case> engine_cases(uint64_t seed);      // C6
-std::vector<Case> model_cases(uint64_t seed);       // C7
-std::vector<Case> speed_cases();                    // C8
+std::vector<Case> abi_cases();                    // C0
+std::vector<Case> runtime_cases(uint64_t seed);   // C1
+std::vector<Case> op_cases(uint64_t seed);        // C2, and the composites of C4
+std::vector<Case> honesty_cases(uint64_t seed);   // C3
+std::vector<Case> gradient_cases(uint64_t seed);  // the rest of C4
+std::vector<Case> engine_cases(uint64_t seed);    // C6
+std::vector<Case> model_cases(uint64_t seed);     // C7
+std::vector<Case> speed_cases();                  // C8
 
 }  // namespace trireme::certify

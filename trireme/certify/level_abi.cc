@@ -29,7 +29,8 @@ class Sized {
   void check(const std::string& who) const {
     for (size_t i = size_; i < bytes_.size(); ++i) {
       if (bytes_[i] != kCanary) {
-        wrong(cat(who, " writes byte ", i, " of a struct whose struct_size is ", size_, "; no field beyond it is there"));
+        wrong(
+            cat(who, " writes byte ", i, " of a struct whose struct_size is ", size_, "; no field beyond it is there"));
       }
     }
   }
@@ -52,8 +53,8 @@ std::string properties(const Subject& subject) {
     if (!std::has_single_bit(space.alignment)) wrong(cat("an alignment of ", space.alignment, "; a power of two"));
     if (space.bytes == 0) wrong(cat("memory space ", i, " has no bytes"));
   }
-  for (const double rate : {p.flops_f32, p.flops_low, p.memory_bandwidth, p.link_bandwidth, p.link_latency_ns,
-                            p.launch_latency_ns}) {
+  for (const double rate :
+       {p.flops_f32, p.flops_low, p.memory_bandwidth, p.link_bandwidth, p.link_latency_ns, p.launch_latency_ns}) {
     if (!(rate >= 0) || std::isinf(rate)) wrong(cat("props tells a rate of ", rate));
   }
   if (p.name[0] == '\0' || std::memchr(p.name, 0, sizeof p.name) == nullptr) wrong("the device has no name");
@@ -141,7 +142,8 @@ std::string bad_arguments(const Subject& subject) {
   TrmMem mem{};
   if (chip.bank().chunk_alloc(chip.device(), 9999, 64, 0, &mem, chip.error()) == TRM_OK) wrong("space 9999 has memory");
   if (chip.bank().chunk_alloc(chip.device(), 9999, 64, 0, &mem, nullptr) == TRM_OK) wrong("space 9999 has memory");
-  const int32_t code = chip.bank().chunk_alloc(chip.device(), chip.space().id, uint64_t{1} << 62, 0, &mem, chip.error());
+  const int32_t code =
+      chip.bank().chunk_alloc(chip.device(), chip.space().id, uint64_t{1} << 62, 0, &mem, chip.error());
   if (code != TRM_OUT_OF_MEMORY) wrong(cat("an allocation of 2^62 bytes gives code ", code, ", not out of memory"));
   chip.free(chip.allocate(64));  // and it goes on
   return "";

@@ -47,8 +47,12 @@ std::vector<Case> gradient_cases(uint64_t seed) {
     if (!op->is_composite() || op->meaning.decompose == nullptr || is_host_work(*op)) continue;
     for (const OpCase& given : cases_of(*op)) {
       if (given.uses_dtype && given.dtype != f32) continue;
-      out.push_back({Part::kComposites, Level::kComplete, cat(given.name(), ", parts and gradient"), std::string(op->id()),
-                     std::string(name(given.dtype)), false,
+      out.push_back({Part::kComposites,
+                     Level::kComplete,
+                     cat(given.name(), ", parts and gradient"),
+                     std::string(op->id()),
+                     std::string(name(given.dtype)),
+                     false,
                      [given, seed](const Subject& subject) { return parts_and_gradient(subject, given, seed); },
                      {}});
     }

@@ -52,7 +52,12 @@ std::string regions(const Subject& subject, uint64_t number) {
 std::vector<Case> engine_cases(uint64_t) {
   std::vector<Case> out;
   for (uint64_t k = 0; k < 10; ++k) {
-    out.push_back({Part::kEngine, Level::kEngine, cat("regions of random program ", k + 1), "", "", false,
+    out.push_back({Part::kEngine,
+                   Level::kEngine,
+                   cat("regions of random program ", k + 1),
+                   "",
+                   "",
+                   false,
                    [k](const Subject& subject) { return regions(subject, k); },
                    {}});
   }

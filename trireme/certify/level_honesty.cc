@@ -88,9 +88,10 @@ std::string who_computes(const Subject& subject) {
     const std::vector<char> zeros(bytes, 0);
     chip.write(operands[0], zeros.data(), bytes);
     const double begin = thread_seconds();
-    chip.check(chip.compute().enqueue(chip.device(), kernel, operands, 2, answer.workspace_bytes > 0 ? &workspace : nullptr,
-                                      nullptr, OpenChip::next_tag(), chip.error()),
-               "enqueue", Verdict::kLie);
+    chip.check(
+        chip.compute().enqueue(chip.device(), kernel, operands, 2, answer.workspace_bytes > 0 ? &workspace : nullptr,
+                               nullptr, OpenChip::next_tag(), chip.error()),
+        "enqueue", Verdict::kLie);
     chip.sync();
     const double spent = thread_seconds() - begin;
     chip.compute().release(chip.device(), kernel);
@@ -101,8 +102,8 @@ std::string who_computes(const Subject& subject) {
   seconds_for(1 << 10);  // the first launch may compile
   const double small = seconds_for(1 << 10), large = seconds_for(1 << 20);
   if (large > small + 5e-3) {
-    throw Finding(Verdict::kLie, cat("the answer says that the chip computes, and the calling thread works ", large * 1e3,
-                                     " ms on exp of 2^20 elements, ", small * 1e3, " ms on 2^10"));
+    throw Finding(Verdict::kLie, cat("the answer says that the chip computes, and the calling thread works ",
+                                     large * 1e3, " ms on exp of 2^20 elements, ", small * 1e3, " ms on 2^10"));
   }
   return "";
 }
@@ -116,7 +117,8 @@ std::string constants_are_kept(const Subject& subject) {
   TrmKernel* kernel = nullptr;
   TrmAnswer answer{};
   {
-    const std::shared_ptr<const void> owner(bytes.data(), [](const void*) { std::fill(bytes.begin(), bytes.end(), -7e7f); });
+    const std::shared_ptr<const void> owner(bytes.data(),
+                                            [](const void*) { std::fill(bytes.begin(), bytes.end(), -7e7f); });
     const auto literal = std::make_shared<const Literal>(f32, Shape{64}, owner, bytes.data());
     const Value x = parameter(f32, {64}), c = make_node(get_op("constant"), {}, {literal});
     const runtime::ProgramRef program = runtime::make_program(Graph({x}, {make_node(get_op("add"), {x, c}, {})}));
@@ -130,16 +132,17 @@ std::string constants_are_kept(const Subject& subject) {
   const TrmMem workspace = answer.workspace_bytes > 0 ? chip.allocate(answer.workspace_bytes) : TrmMem{};
   const std::vector<float> ones(64, 1.0f);
   chip.write(operands[0], ones.data(), 256);
-  chip.check(chip.compute().enqueue(chip.device(), kernel, operands, 2, answer.workspace_bytes > 0 ? &workspace : nullptr,
-                                    nullptr, OpenChip::next_tag(), chip.error()),
-             "enqueue", Verdict::kLie);
+  chip.check(
+      chip.compute().enqueue(chip.device(), kernel, operands, 2, answer.workspace_bytes > 0 ? &workspace : nullptr,
+                             nullptr, OpenChip::next_tag(), chip.error()),
+      "enqueue", Verdict::kLie);
   chip.sync();
   std::vector<float> got(64);
   chip.read(operands[1], got.data(), 256);
   for (size_t i = 0; i < got.size(); ++i) {
     if (got[i] != static_cast<float>(i) + 1.5f) {
-      throw Finding(Verdict::kWrong, cat("a constant changed after prepare, when the host let the program go: element ", i,
-                                         " of 1 + c is ", got[i], ", expected ", static_cast<float>(i) + 1.5f));
+      throw Finding(Verdict::kWrong, cat("a constant changed after prepare, when the host let the program go: element ",
+                                         i, " of 1 + c is ", got[i], ", expected ", static_cast<float>(i) + 1.5f));
     }
   }
   chip.compute().release(chip.device(), kernel);
@@ -162,7 +165,8 @@ std::string the_ledger_agrees(const Subject& subject) {
   for (const runtime::LedgerRow& row : plan->ledger().rows) {
     if (!row.on_target) throw Finding(Verdict::kLie, cat("planned without help, and ", row.op, " is not on the chip"));
   }
-  compare_all(expect(program.graph, program.inputs), run_through_runtime(chip, program.graph, program.inputs, true), "");
+  compare_all(expect(program.graph, program.inputs), run_through_runtime(chip, program.graph, program.inputs, true),
+              "");
   return "";
 }
 
@@ -173,8 +177,12 @@ std::vector<Case> honesty_cases(uint64_t seed) {
   for (const OpDecl* op : registered_ops()) {
     if (is_host_work(*op) || op->cases.texts.empty()) continue;
     const bool mandatory = op->tier.value == Tier::kBringUp || op->tier.value == Tier::kMandatory;
-    out.push_back({Part::kHonesty, mandatory ? Level::kTrains : Level::kComplete, cat("random tuples of ", op->id()),
-                   std::string(), std::string(), false,
+    out.push_back({Part::kHonesty,
+                   mandatory ? Level::kTrains : Level::kComplete,
+                   cat("random tuples of ", op->id()),
+                   std::string(),
+                   std::string(),
+                   false,
                    [op, seed](const Subject& subject) {
                      need_compute(subject);
                      return keeps_its_word(subject, *op, seed * 7919 + seed_of(op->id()));

@@ -35,9 +35,7 @@ struct Convolutions {
   nn::BatchNorm norm{4};
   nn::Linear head{4, 5};
   static Shape input() { return {6, 2, 8, 8}; }
-  Tensor operator()(const Tensor& x) {
-    return head(flatten(global_avg_pool(relu(second(relu(norm(first(x)))))), 1));
-  }
+  Tensor operator()(const Tensor& x) { return head(flatten(global_avg_pool(relu(second(relu(norm(first(x)))))), 1)); }
   template <class V>
   void each(V& v) {
     v("first", first), v("norm", norm), v("second", second), v("head", head);
@@ -63,7 +61,7 @@ struct Transformer {
 
 struct Training {
   std::vector<double> losses;
-  std::vector<double> logits;   // of the trained model, in evaluation
+  std::vector<double> logits;  // of the trained model, in evaluation
   std::vector<Literal> weights;
   runtime::Ledger ledger;
   std::string helped;  // why not alone; empty when it was
@@ -119,7 +117,8 @@ Training train_with(Fallback fallback, const std::string& device, uint64_t seed_
 
 // On the chip alone where it has all that is needed, so that nothing is right because the cpu was cheaper.
 template <class Net>
-Training train(const std::string& device, uint64_t seed, uint64_t disturbed, const std::vector<Literal>* weights = nullptr) {
+Training train(const std::string& device, uint64_t seed, uint64_t disturbed,
+               const std::vector<Literal>* weights = nullptr) {
   try {
     return train_with<Net>(Fallback::kError, device, seed, disturbed, weights);
   } catch (const Error& refused) {
@@ -153,16 +152,18 @@ std::string side_by_side(const Subject& subject) {
   const double ulp = 0x1p-23, band = 16 * scatter + 8 * ulp * truth.losses.front();
   const double off = farthest(mine.losses, truth.losses);
   if (!(off <= band)) {
-    throw Finding(Verdict::kWrong, cat("the losses of ", kSteps, " steps are up to ", off, " from those of the cpu; allowed ",
-                                       band, ", 16 times the scatter of the cpu over roundings of its inputs"));
+    throw Finding(Verdict::kWrong,
+                  cat("the losses of ", kSteps, " steps are up to ", off, " from those of the CPU; allowed ", band,
+                      ", 16 times the scatter of the CPU over roundings of its inputs"));
   }
   if (!(truth.losses.back() < truth.losses.front())) throw Finding(Verdict::kWrong, "the model does not learn");
   const double most = std::fabs(*std::max_element(inferred.logits.begin(), inferred.logits.end(),
                                                   [](double a, double b) { return std::fabs(a) < std::fabs(b); }));
   const double logits_band = 16 * logits_scatter + 16 * ulp * most, logits_off = farthest(mine.logits, inferred.logits);
   if (!(logits_off <= logits_band)) {
-    throw Finding(Verdict::kWrong, cat("the trained model, its weights carried over to the cpu, infers otherwise there: ",
-                                       logits_off, " off, allowed ", logits_band));
+    throw Finding(Verdict::kWrong,
+                  cat("the trained model, its weights carried over to the CPU, infers otherwise there: ", logits_off,
+                      " off, allowed ", logits_band));
   }
   return nlohmann::json{{"first_loss", mine.losses.front()},
                         {"last_loss", mine.losses.back()},

@@ -138,8 +138,14 @@ Part part_of(const OpDecl& op) { return op.is_composite() ? Part::kComposites : 
 Case case_of(const OpCase& given, const std::string& what, std::function<Program(const OpCase&)> make,
              std::span<const NamedLayout> layouts) {
   const OpDecl& op = *given.op;
-  Case out{part_of(op), level_of(op), cat(given.name(), what), std::string(op.id()), std::string(name(given.dtype)),
-           false,       {},           {}};
+  Case out{part_of(op),
+           level_of(op),
+           cat(given.name(), what),
+           std::string(op.id()),
+           std::string(name(given.dtype)),
+           false,
+           {},
+           {}};
   out.run = [given, make, layouts](const Subject& subject) { return verified_case(subject, given, make, layouts); };
   out.program = [given, make] { return shown(make(given)); };
   return out;
@@ -193,7 +199,8 @@ std::vector<Case> op_cases(uint64_t seed) {
         for (uint64_t draw = 0; draw < 3; ++draw) {
           const auto make = [seed, draw](const OpCase& g) {
             Program program = program_of(g, seed);
-            program.inputs = inputs_from(g, [](DType t) { return special_values(t, false); }, seed * 7 + draw);
+            program.inputs = inputs_from(
+                g, [](DType t) { return special_values(t, false); }, seed * 7 + draw);
             return program;
           };
           out.push_back(case_of(given, cat(", special values ", draw + 1), make, dense_only));
@@ -201,8 +208,8 @@ std::vector<Case> op_cases(uint64_t seed) {
         if (is_floating_case(given)) {
           const auto make = [seed](const OpCase& g) {
             Program program = program_of(g, seed);
-            program.inputs = inputs_from(g, [](DType t) { return is_float(t) ? denormals(t) : special_values(t, false); },
-                                         seed * 7 + 5);
+            program.inputs = inputs_from(
+                g, [](DType t) { return is_float(t) ? denormals(t) : special_values(t, false); }, seed * 7 + 5);
             return program;
           };
           out.push_back(case_of(given, ", denormals", make, dense_only));

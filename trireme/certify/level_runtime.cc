@@ -25,9 +25,7 @@ namespace {
 class Draws {
  public:
   explicit Draws(uint64_t seed) : seed_(seed) {}
-  size_t below(size_t count) {
-    return static_cast<size_t>(uniform(seed_, drawn_++, 0.0, static_cast<double>(count)));
-  }
+  size_t below(size_t count) { return static_cast<size_t>(uniform(seed_, drawn_++, 0.0, static_cast<double>(count))); }
 
  private:
   uint64_t seed_, drawn_ = 0;
@@ -137,10 +135,10 @@ std::string strided_copies(const Subject& subject) {
   if (chip.bank().copy_strided == nullptr) not_offered("the slot copy_strided is null");
   for (const uint32_t item : {1u, 2u, 4u, 8u}) {
     // Transposed; repeated; reversed. [3, 4] of items out of 64.
-    for (const auto& [strides, first, what] :
-         {std::tuple{std::array<int64_t, 2>{1, 3}, 0, "transposed"}, {std::array<int64_t, 2>{0, 1}, 0, "repeated"},
-          {std::array<int64_t, 2>{1, 0}, 0, "repeated along the last axis"},
-          {std::array<int64_t, 2>{-4, -1}, 11, "reversed"}}) {
+    for (const auto& [strides, first, what] : {std::tuple{std::array<int64_t, 2>{1, 3}, 0, "transposed"},
+                                               {std::array<int64_t, 2>{0, 1}, 0, "repeated"},
+                                               {std::array<int64_t, 2>{1, 0}, 0, "repeated along the last axis"},
+                                               {std::array<int64_t, 2>{-4, -1}, 11, "reversed"}}) {
       const std::vector<char> source = noise(64 * item, item);
       const TrmMem a = chip.allocate(source.size()), b = chip.allocate(12 * item);
       chip.write(a, source.data(), source.size());
@@ -208,7 +206,8 @@ std::string memory_comes_back(const Subject& subject) {
 std::string out_of_memory(const Subject& subject) {
   OpenChip& chip = subject.open();
   TrmMem mem{};
-  const uint64_t too_much = chip.space().bytes > (uint64_t{1} << 60) ? chip.space().bytes : chip.space().bytes * 4 + 4096;
+  const uint64_t too_much =
+      chip.space().bytes > (uint64_t{1} << 60) ? chip.space().bytes : chip.space().bytes * 4 + 4096;
   const int32_t code = chip.bank().chunk_alloc(chip.device(), chip.space().id, too_much, 0, &mem, chip.error());
   if (code == TRM_OK) chip.free(mem);  // promised more than it said: no harm
   else if (code != TRM_OUT_OF_MEMORY) wrong(cat("an allocation of ", too_much, " bytes gives code ", code));
@@ -263,8 +262,8 @@ std::string launches_leave_nothing(const Subject& subject) {
   const uint64_t free_before = told ? free_bytes(chip) : 0, resident_before = resident_bytes();
   launch(1500);
   if (told && free_bytes(chip) < free_before) {
-    throw Finding(Verdict::kLeak, cat("3000 launches leave ", free_before - free_bytes(chip),
-                                      " bytes of device memory allocated"));
+    throw Finding(Verdict::kLeak,
+                  cat("3000 launches leave ", free_before - free_bytes(chip), " bytes of device memory allocated"));
   }
   const uint64_t resident_after = resident_bytes();
   if (resident_after > resident_before + (4u << 20)) {
@@ -334,7 +333,8 @@ std::string happens_before(const Subject& subject, uint64_t number) {
   }
   for (size_t b = 0; b < kBuffers; ++b) {
     expect_bytes(chip, buffers[b], truth[b],
-                 cat("buffer ", b, " after ", kSteps, " copies on ", kStreams, " streams ordered by events"), Verdict::kRace);
+                 cat("buffer ", b, " after ", kSteps, " copies on ", kStreams, " streams ordered by events"),
+                 Verdict::kRace);
     chip.free(buffers[b]);
   }
   return "";
@@ -399,7 +399,8 @@ std::string many_streams(const Subject& subject) {
   for (Stream& stream : streams) {
     chip.check(stream.sync(), "stream_sync");
     if (chip.bank().stream_query != nullptr) {
-      chip.check(chip.bank().stream_query(chip.device(), stream.stream, chip.error()), "stream_query after stream_sync");
+      chip.check(chip.bank().stream_query(chip.device(), stream.stream, chip.error()),
+                 "stream_query after stream_sync");
     }
   }
   expect_bytes(chip, mem, bytes, "8 streams, 8 pieces");
@@ -487,7 +488,8 @@ std::string a_fault_comes_late(const Subject& subject) {
   const uint64_t tag = OpenChip::next_tag();
   f.inject(TRM_FAULT_LATE, tag);
   f.copy(f.b, f.a, nullptr, tag);
-  if (f.chip.bank().sync(f.chip.device(), f.chip.error()) != TRM_FAULT) wrong("a late fault is not told at the next sync");
+  if (f.chip.bank().sync(f.chip.device(), f.chip.error()) != TRM_FAULT)
+    wrong("a late fault is not told at the next sync");
   return "";
 }
 

@@ -83,9 +83,13 @@ std::string roofline(const Subject& subject) {
   OpenChip& chip = subject.open();
   const TrmProps& p = chip.props();
   nlohmann::json out = nlohmann::json::object();
-  for (const auto& [op, text] : {std::pair{"add", "[262144] [262144]"}, {"exp", "[262144]"}, {"strided_copy", "[262144]"},
-                                 {"reduce_sum", "[512,512] axes=[1]"}, {"gather", "[4096,64] i32[2048]:0..4095"},
-                                 {"dot_general", "[1,192,192] [1,192,192]"}, {"softmax", "[512,256]"},
+  for (const auto& [op, text] : {std::pair{"add", "[262144] [262144]"},
+                                 {"exp", "[262144]"},
+                                 {"strided_copy", "[262144]"},
+                                 {"reduce_sum", "[512,512] axes=[1]"},
+                                 {"gather", "[4096,64] i32[2048]:0..4095"},
+                                 {"dot_general", "[1,192,192] [1,192,192]"},
+                                 {"softmax", "[512,256]"},
                                  {"layer_norm", "[512,256] [256] [256]"}}) {
     const Instance instance = instantiate(parse_case(get_op(op), text, f32));
     const Graph graph = instance.graph();

@@ -12,7 +12,8 @@
 // else the first type its input allows of f32, i32, i64, bool, u32, ...
 //
 // Values are uniform in the range written behind the operand, else in the input's domain; a function of the op's name,
-// the case and the seed alone. Floats are rounded to the type, integers rounded and clipped to its range, booleans are random.
+// the case and the seed alone. Floats are rounded to the type, integers rounded and clipped to its range, booleans are
+// random.
 #pragma once
 
 #include <cstdint>

@@ -168,10 +168,10 @@ std::vector<Literal> OpenChip::run(const runtime::ProgramRef& program, const Trm
   std::vector<TrmMem> given;
   for (size_t i = 0; i < inputs.size(); ++i) given.push_back(memory_of(operands[i]));
   for (const size_t k : home) given.push_back(memory_of(operands[k]));
-  check(compute().enqueue(dev_, kernel, given.data(), static_cast<uint32_t>(given.size()),
-                          answer.workspace_bytes > 0 ? &cleanup.workspace : nullptr, launch.stream, next_tag(),
-                          error()),
-        "query said native, prepare worked, and enqueue fails", broken);
+  check(
+      compute().enqueue(dev_, kernel, given.data(), static_cast<uint32_t>(given.size()),
+                        answer.workspace_bytes > 0 ? &cleanup.workspace : nullptr, launch.stream, next_tag(), error()),
+      "query said native, prepare worked, and enqueue fails", broken);
   check(bank().sync(dev_, error()), "query said native, and the kernel fails", broken);
 
   std::vector<std::vector<char>> after;

@@ -1,6 +1,6 @@
 // OpenChip: one device of a chip driven through the C ABI alone, with nothing of the runtime between: what the
-// certifier and tests/op_chip_test.cc hold a chip with. Every operand lies between guards, inputs are read back, and the
-// workspace is filled with noise before each launch.
+// certifier and tests/op_chip_test.cc hold a chip with. Every operand lies between guards, inputs are read back, and
+// the workspace is filled with noise before each launch.
 #pragma once
 
 #include <functional>
@@ -74,8 +74,8 @@ class OpenChip {
   int32_t prepare(const runtime::ProgramRef& program, TrmKernel** kernel);
 
   struct Launch {
-    uint64_t noise = 1;           // of guards, outputs and workspace before the launch
-    bool in_place = false;        // outputs take the inputs that the answer offers
+    uint64_t noise = 1;     // of guards, outputs and workspace before the launch
+    bool in_place = false;  // outputs take the inputs that the answer offers
     TrmStream* stream = nullptr;
     bool prepared_is_promised = true;  // a failure is then a lie
   };

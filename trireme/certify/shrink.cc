@@ -48,9 +48,8 @@ std::vector<Program> smaller(const Program& program) {
     values.push_back(reference::evaluate(Graph(graph.inputs(), {first}), program.inputs)[0]);
     out.push_back(pruned(parameters, values, outputs));
   }
-  std::stable_sort(out.begin(), out.end(), [](const Program& a, const Program& b) {
-    return a.graph.nodes().size() < b.graph.nodes().size();
-  });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const Program& a, const Program& b) { return a.graph.nodes().size() < b.graph.nodes().size(); });
   std::erase_if(out, [&](const Program& p) { return p.graph.nodes().size() >= graph.nodes().size(); });
   return out;
 }
