@@ -123,6 +123,9 @@ Verified verify(OpenChip& chip, const Graph& graph, const std::vector<Literal>& 
   for (const Literal& literal : inputs) {
     laid.push_back(layout.lay_out(literal));
     values.push_back(laid.back().values);
+    // Memory without offsets never holds a view that begins inside a chunk: the host copies it first.
+    if (chip.space().addressing == TRM_WHOLE && laid.back().origin > 0)
+      return verify(chip, graph, inputs, all_layouts()[0]);
   }
   const runtime::ProgramRef program = program_of(graph, laid);
   const TrmAnswer answer = chip.query(program);
@@ -140,11 +143,8 @@ Verified verify(OpenChip& chip, const Graph& graph, const std::vector<Literal>& 
   const reference::Expectation expectation = expect(graph, values);
   const bool signs = signs_matter(graph);
   if (answer.verdict == TRM_NATIVE_AFTER_CONVERSION) {
-    try {
-      compare_all(expectation, run_through_runtime(chip, graph, values, true), cat(where, ", converted as asked"));
-    } catch (const Error& failure) {
-      throw Finding(Verdict::kLie, cat("query says native after conversion, and after it: ", failure.what()));
-    }
+    // The host converts; the chip need not have the conversion itself.
+    compare_all(expectation, run_through_runtime(chip, graph, values, false), cat(where, ", converted as asked"));
     return out;
   }
   const auto& outputs = graph.outputs();
