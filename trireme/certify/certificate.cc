@@ -78,6 +78,9 @@ Outcome outcome_of(const std::function<std::string()>& work) {
   } catch (const Finding& finding) {
     out.verdict = finding.verdict();
     out.detail = finding.what();
+  } catch (const Error& failure) {  // a small device is no wrong one
+    out.verdict = failure.code() == Code::kOutOfMemory ? Verdict::kUnsupported : Verdict::kWrong;
+    out.detail = failure.what();
   } catch (const std::exception& failure) {
     out.verdict = Verdict::kWrong;
     out.detail = failure.what();
