@@ -30,5 +30,6 @@ void add_train(CLI::App& app);
 void add_conformance(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_quantize(CLI::App& app);
+void add_certify(CLI::App& app);
 
 }  // namespace trireme::cli

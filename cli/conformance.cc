@@ -59,7 +59,8 @@ void run_suite(const Options& options) {
     for (const auto& [verdict, count] : totals) std::printf("%s %d  ", std::string(name(verdict)).c_str(), count);
     std::printf("of %zu on %s\n", result.cases.size(), options.device.chip.c_str());
   }
-  if (totals.at(certify::Verdict::kWrong) + totals.at(certify::Verdict::kCrash) > 0) {
+  if (totals.at(certify::Verdict::kWrong) + totals.at(certify::Verdict::kCrash) + totals.at(certify::Verdict::kHang) >
+      0) {
     throw CLI::RuntimeError(1);
   }
 }

@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   trireme::cli::add_conformance(app);
   trireme::cli::add_convert(app);
   trireme::cli::add_quantize(app);
+  trireme::cli::add_certify(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& failure) {  // a command's own verdict

@@ -4,30 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
-#include <numbers>
 
 #include "op_case.h"
 #include "trireme/base/strings.h"
+#include "trireme/certify/special_values.h"
 #include "trireme/reference/accuracy.h"
 #include "trireme/reference/evaluator.h"
 
 namespace trireme::testing {
 namespace {
 
-std::vector<double> special_values(DType type, bool sums) {
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  std::vector<double> out = {
-      std::numeric_limits<double>::quiet_NaN(), infinity, -infinity, 0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 2.5};
-  if (sums) return out;  // of finite numbers only the order of additions decides whether a sum overflows
-  const double least = type == f64 ? 0x1p-1022 : type == f16 ? 0x1p-14 : 0x1p-126;
-  for (double v : {highest(type), least, 6.0, 1e-3, 100.0, 3.0, 0.99, std::numbers::sqrt2 - 1.0}) {
-    out.push_back(v);
-    out.push_back(-v);
-  }
-  for (double& v : out) v = round_real(type, v);
-  return out;
-}
+using certify::special_values;
 
 // The case's inputs with special values in place of all floating ones.
 std::vector<Evaluated> special_inputs(const Instance& instance, bool sums, uint64_t seed) {

@@ -130,7 +130,7 @@ void scatter(const AxisView& view, T* y, const std::vector<int64_t>& indices, co
       }
     }
   };
-  if (view.outer > 1) {
+  if (view.outer != 1) {
     parallel_for(view.outer, grain_for(count * view.inner), [&](int64_t b, int64_t e) { band(b, e, 0, view.size); });
   } else if (view.inner >= 8) {
     const int64_t work = count * view.inner / std::max<int64_t>(1, view.size);

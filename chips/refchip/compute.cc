@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "broken.h"
 #include "trireme/base/strings.h"
 
 namespace trireme::refchip {
@@ -189,32 +190,34 @@ void scribble(const Place& workspace, uint64_t bytes) {
   if (bytes) std::memset(Access(workspace).data(), 0xDB, bytes);
 }
 
-void run(const Kernel& kernel, const TrmHost* host, const std::vector<Place>& places, const Place& workspace) {
+void run(const Kernel& kernel, const TrmHost* host, const Defect* defect, const std::vector<Place>& places,
+         const Place& workspace) {
   const uint32_t inputs = kernel.program.input_count();
-  scribble(workspace, kernel.answer.workspace_bytes);
-  std::vector<std::vector<std::byte>> copies;
-  std::vector<const void*> in;
-  std::vector<void*> out;
+  if (!defect || !defect->keeps_workspace) scribble(workspace, kernel.answer.workspace_bytes);
+  KernelRun one{kernel, host, places, workspace};
   for (uint32_t k = 0; k < places.size(); ++k) {
     const Extent extent = extent_in(kernel.operands[k]);
     const auto bytes = static_cast<size_t>(extent.high - extent.low);
-    copies.emplace_back(bytes, std::byte{0xFF});
-    if (k < inputs && bytes) std::memcpy(copies[k].data(), Access(places[k]).data() + extent.low, bytes);
-    std::byte* origin = copies[k].data() - extent.low;
-    if (k < inputs) in.push_back(origin);
-    else out.push_back(origin);
+    one.copies.emplace_back(bytes, std::byte{0xFF});
+    if (k < inputs && bytes) std::memcpy(one.copies[k].data(), Access(places[k]).data() + extent.low, bytes);
+    one.origins.push_back(one.copies[k].data() - extent.low);
   }
+  if (defect && defect->before) defect->before(one);
+  const std::vector<const void*> in(one.origins.begin(), one.origins.begin() + inputs);
+  const std::vector<void*> out(one.origins.begin() + inputs, one.origins.end());
   TrmErr err = chip::sized<TrmErr>();
   if (evaluator(host)->run(kernel.program.get(), in.data(), out.data(), &err) != TRM_OK) {
     throw chip::Failure(TRM_FAULT, err.text);
   }
+  if (defect && defect->after) defect->after(one);
   for (uint32_t k = inputs; k < places.size(); ++k) {
     const TrmValue& v = kernel.operands[k];
     if (extent_in(v).high == 0) continue;
     const Access access(places[k]);
     copy_elements(v.rank, v.dims, static_cast<uint32_t>(chip::size_of(v.dtype)), access.data(), v.strides,
-                  static_cast<const std::byte*>(out[k - inputs]), v.strides);
+                  one.origins[k], v.strides);
   }
+  if (defect && defect->written) defect->written(one);
   scribble(workspace, kernel.answer.workspace_bytes);
 }
 
@@ -229,7 +232,9 @@ TrmAnswer answer_for(const Persona& persona, const TrmHost* host, const chip::Pr
     if (!persona.compute) throw Refusal{TRM_REASON_OTHER, "this persona computes nothing"};
     const TrmEvaluate* evaluate = evaluator(host);
     if (!evaluate) throw Refusal{TRM_REASON_OTHER, "the host offers no evaluator"};
-    return Query(persona, program, *evaluate).run();
+    TrmAnswer answer = Query(persona, program, *evaluate).run();
+    if (persona.defect && persona.defect->answer) persona.defect->answer(program, answer);
+    return answer;
   } catch (const Refusal& refusal) {
     TrmAnswer answer = chip::sized<TrmAnswer>();
     answer.verdict = TRM_NO;
@@ -285,9 +290,8 @@ void enqueue(Device& device, const Kernel& kernel, std::span<const TrmMem> opera
     command.uses.push_back(work.chunk);
   }
   // The kernel may be released while the command waits: the command keeps its own copy.
-  command.work = [own = std::make_shared<Kernel>(kernel), host = device.host(), places, work] {
-    run(*own, host, places, work);
-  };
+  command.work = [own = std::make_shared<Kernel>(kernel), host = device.host(), defect = device.persona().defect,
+                  places, work] { run(*own, host, defect, places, work); };
   device.submit(stream, std::move(command));
 }
 

@@ -21,6 +21,16 @@ struct Kernel {
   std::vector<TrmValue> operands;  // inputs, then outputs
 };
 
+// One run of a kernel over private copies of its operands. Defects reach in here.
+struct KernelRun {
+  const Kernel& kernel;
+  const TrmHost* host;
+  const std::vector<Place>& places;
+  Place workspace;
+  std::vector<std::vector<std::byte>> copies{};  // of operands, as far as their elements reach
+  std::vector<std::byte*> origins{};             // element [0, 0, ...] of each copy
+};
+
 // Null when the host does not offer it; refchip then answers NO to everything.
 const TrmEvaluate* evaluator(const TrmHost* host);
 

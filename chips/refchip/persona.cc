@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "broken.h"
 #include "trireme/base/error.h"
 #include "trireme/base/strings.h"
 
@@ -185,7 +186,7 @@ Persona parse_persona(std::string_view json, const std::string& origin) {
   }
   const Section root(document, cat("persona ", origin),
                      {"name", "description", "devices", "units", "seed", "max_delay_us", "synchronous",
-                      "error_precision", "withhold", "memory", "compute", "rates", "faults"});
+                      "error_precision", "withhold", "memory", "compute", "rates", "faults", "broken"});
   Persona p;
   root.read("name", p.name);
   const auto legal = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
@@ -221,6 +222,11 @@ Persona parse_persona(std::string_view json, const std::string& origin) {
     if (!root.at("faults").is_array()) refuse(cat(root.place("faults"), ": expected a list"));
     for (const Json& fault : root.at("faults")) p.faults.push_back(read_fault(fault, root.place("faults")));
   }
+  if (root.has("broken")) {
+    std::string defect;
+    root.read("broken", defect);
+    p.defect = &find_defect(defect);
+  }
   for (const char c : json) p.hash = (p.hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
   return p;
 }
@@ -235,6 +241,14 @@ Persona load_persona(const std::string& name_or_path) {
                                        "or the name of a built-in persona"));
     }
     return parse_persona(text.str(), name_or_path);
+  }
+  constexpr std::string_view kBroken = "broken-";
+  if (name_or_path.starts_with(kBroken)) {
+    const std::string defect = name_or_path.substr(kBroken.size());
+    const int delay_us = find_defect(defect).slots ? 50 : 0;  // a wrong kernel needs no race to show
+    return parse_persona(cat(R"({"name": ")", name_or_path, R"(", "max_delay_us": )", delay_us,
+                             R"(, "compute": {"workspace_bytes": 256}, "broken": ")", defect, R"("})"),
+                         name_or_path);
   }
   std::vector<std::string> names;
   for (const BuiltinPersona& persona : builtin_personas()) {

@@ -56,7 +56,8 @@ struct Persona {
   double link_latency_ns = 2000, launch_latency_ns = 1000;
 
   std::vector<PlannedFault> faults;
-  uint64_t hash = 0;  // of the JSON text
+  const struct Defect* defect = nullptr;  // of a chip that is wrong on purpose (broken.h)
+  uint64_t hash = 0;                      // of the JSON text
 
   bool has_op(std::string_view op) const;
   bool withholds(std::string_view slot) const;
@@ -64,7 +65,8 @@ struct Persona {
   std::string chip_name() const;
 };
 
-// The name of a built-in persona, or the path of a JSON file (anything with a '/' or ending in ".json").
+// The name of a built-in persona, "broken-" and the name of a defect (the persona full with it), or the path of a JSON
+// file (anything with a '/' or ending in ".json").
 Persona load_persona(const std::string& name_or_path);
 Persona parse_persona(std::string_view json, const std::string& origin);
 

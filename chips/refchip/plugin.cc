@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "broken.h"
 #include "trireme/base/error.h"
 #include "trireme/base/strings.h"
 
@@ -141,9 +142,15 @@ int32_t entry_of_persona(const char* persona, const TrmHost* host, TrmChip* chip
   return make_plugin(persona, "", host, chip);
 }
 
+// The extension "refchip.defects": names of the broken chips; null behind the last.
+const char* defect_name(uint32_t index) { return index < defects().size() ? defects()[index].name : nullptr; }
+
 const void* get_ext(const char* name, uint32_t min_version) {
-  const bool known = std::string_view(name) == "refchip.entry" && min_version <= 1;
-  return known ? reinterpret_cast<const void*>(&entry_of_persona) : nullptr;
+  const std::string_view wanted = name;
+  if (min_version > 1) return nullptr;
+  if (wanted == "refchip.entry") return reinterpret_cast<const void*>(&entry_of_persona);
+  if (wanted == "refchip.defects") return reinterpret_cast<const void*>(&defect_name);
+  return nullptr;
 }
 
 }  // namespace
@@ -182,6 +189,7 @@ Plugin::Plugin(const Door& door, const TrmHost* host, Persona persona, std::stri
   device_.open = door.open;
   compute_.list_ops = door.list_ops;
   withhold(persona_, device_, compute_);
+  if (persona_.defect && persona_.defect->slots) persona_.defect->slots(device_, compute_);
   chip_.abi_minor = TRM_ABI_MINOR;
   chip_.vendor = "Trireme";
   chip_.name = chip_name_.c_str();

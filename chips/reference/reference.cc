@@ -28,7 +28,8 @@ int32_t enumerate(uint32_t* count, TrmErr*) {
   return TRM_OK;
 }
 
-int32_t props(uint32_t, TrmProps* out, TrmErr*) {
+int32_t props(uint32_t index, TrmProps* out, TrmErr* err) {
+  if (index != 0) return chip::fail(err, TRM_INVALID, "there is one device, reference:0");
   TrmProps p = chip::sized<TrmProps>();
   p.flags = TRM_SYNC_ONLY | TRM_DETERMINISTIC;
   chip::put_text(p.name, "reference evaluator");

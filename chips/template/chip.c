@@ -2,7 +2,7 @@
  *
  * Two stages, each complete:
  *   STAGE 1  eight device functions: the chip boots; memory lives here and the CPU computes.
- *   STAGE 2  five compute functions and the 19 bring-up primitives: the chip trains.
+ *   STAGE 2  five compute functions and the 37 primitives of the level "Trains", bring-up ones first.
  * As it stands "device memory" is malloc and the kernels are plain loops in f32, i32 and bool. Replace, in this order:
  * memory and copies by your driver's, kernels by your library's, then add streams, types and whole ops (softmax, ...).
  * C11; needs chip.h and the C library only.
@@ -19,7 +19,7 @@
 static const TrmHost* host;
 
 static int32_t fail(TrmErr* err, TrmCode code, const char* text) {
-  if (err) {
+  if (err && err->struct_size >= sizeof *err) { /* a shorter one has no room for the text */
     err->code = code;
     snprintf(err->text, sizeof err->text, "%s", text);
   }
@@ -118,11 +118,12 @@ static const TrmDeviceBank device_bank = {
 
 /* ==== STAGE 2: trains ============================================================================================ */
 
-typedef enum Family { FILL, COPY, CONVERT, SELECT, GATHER, SCATTER, UNARY, BINARY, COMPARE, REDUCE, DOT } Family;
+typedef enum Family { FILL, IOTA, COPY, CONVERT, SELECT, GATHER, SCATTER, UNARY, BINARY, COMPARE, REDUCE, DOT } Family;
 
 #define F32 (1u << TRM_F32)
 #define I32 (1u << TRM_I32)
-#define ANY (F32 | I32 | 1u << TRM_BOOL)
+#define BOOL (1u << TRM_BOOL)
+#define ANY (F32 | I32 | BOOL)
 
 /* The kernels, with the types of the values they work on. */
 static const struct Op {
@@ -149,6 +150,25 @@ static const struct Op {
     {"reduce_sum", REDUCE, F32 | I32},
     {"reduce_max", REDUCE, F32 | I32},
     {"dot_general", DOT, F32},
+    /* with the 19 above, enough for any model by its parts; with these 18 the parts stay on the chip */
+    {"iota", IOTA, F32 | I32},
+    {"scatter_set", SCATTER, ANY},
+    {"neg", UNARY, F32 | I32},
+    {"abs", UNARY, F32 | I32},
+    {"sign", UNARY, F32 | I32},
+    {"not", UNARY, I32 | BOOL},
+    {"floor", UNARY, F32},
+    {"ceil", UNARY, F32},
+    {"round_even", UNARY, F32},
+    {"sqrt", UNARY, F32},
+    {"sin", UNARY, F32},
+    {"cos", UNARY, F32},
+    {"min", BINARY, F32 | I32},
+    {"rem", BINARY, F32 | I32},
+    {"pow", BINARY, F32},
+    {"and", BINARY, I32 | BOOL},
+    {"or", BINARY, I32 | BOOL},
+    {"reduce_min", REDUCE, F32 | I32},
 };
 enum { kOps = sizeof ops / sizeof ops[0] };
 
@@ -210,30 +230,50 @@ static void copy_element(const Tensor* to, const int64_t* i, const Tensor* from,
   else set_int(to, i, get_int(from, j));
 }
 
-static float unary(const char* op, float x) {
+static float unary_float(const char* op, float x) {
   if (!strcmp(op, "exp")) return expf(x);
   if (!strcmp(op, "log")) return logf(x);
   if (!strcmp(op, "tanh")) return tanhf(x);
+  if (!strcmp(op, "neg")) return -x;
+  if (!strcmp(op, "abs")) return fabsf(x);
+  if (!strcmp(op, "sign")) return x > 0 ? 1.0f : x < 0 ? -1.0f : x; /* NaN and -0 stay */
+  if (!strcmp(op, "floor")) return floorf(x);
+  if (!strcmp(op, "ceil")) return ceilf(x);
+  if (!strcmp(op, "round_even")) return rintf(x);
+  if (!strcmp(op, "sqrt")) return sqrtf(x);
+  if (!strcmp(op, "sin")) return sinf(x);
+  if (!strcmp(op, "cos")) return cosf(x);
   return (float)(1.0 / sqrt((double)x)); /* rsqrt */
 }
 
+static int64_t unary_int(const char* op, int64_t x, int is_bool) {
+  if (!strcmp(op, "not")) return is_bool ? !x : ~x;
+  if (!strcmp(op, "sign")) return (x > 0) - (x < 0);
+  return !strcmp(op, "neg") || x < 0 ? -x : x; /* neg, abs */
+}
+
 static float max_float(float a, float b) { return isnan(a) ? a : isnan(b) ? b : a > b ? a : b; } /* NaN wins */
+static float min_float(float a, float b) { return isnan(a) ? a : isnan(b) ? b : a < b ? a : b; }
 
 static float binary_float(const char* op, float a, float b) {
   switch (op[0]) {
     case 'a': return a + b;
     case 's': return a - b;
     case 'd': return a / b;
-    default: return op[1] == 'u' ? a * b : max_float(a, b); /* mul, max */
+    case 'r': return fmodf(a, b);
+    case 'p': return powf(a, b);
+    default: return op[1] == 'u' ? a * b : op[1] == 'i' ? min_float(a, b) : max_float(a, b);
   }
 }
 
 static int64_t binary_int(const char* op, int64_t a, int64_t b) {
   switch (op[0]) {
-    case 'a': return a + b;
+    case 'a': return op[1] == 'n' ? (a & b) : a + b;
     case 's': return a - b;
     case 'd': return b == 0 ? 0 : a / b; /* toward zero; x / 0 is 0 */
-    default: return op[1] == 'u' ? a * b : a > b ? a : b;
+    case 'r': return b == 0 ? 0 : a % b;
+    case 'o': return a | b;
+    default: return op[1] == 'u' ? a * b : (op[1] == 'i') == (a < b) ? a : b;
   }
 }
 
@@ -264,7 +304,14 @@ static void run_elementwise(const TrmKernel* k, const Tensor* x, const Tensor* y
         break;
       case COPY: copy_element(y, i, &x[0], i); break;
       case SELECT: copy_element(y, i, get_int(&x[0], i) ? &x[1] : &x[2], i); break;
-      case UNARY: set_float(y, i, unary(op, get_float(&x[0], i))); break;
+      case IOTA:
+        if (is_float(y)) set_float(y, i, (float)i[k->axis]);
+        else set_int(y, i, i[k->axis]);
+        break;
+      case UNARY:
+        if (is_float(y)) set_float(y, i, unary_float(op, get_float(&x[0], i)));
+        else set_int(y, i, unary_int(op, get_int(&x[0], i), y->type.dtype == TRM_BOOL));
+        break;
       case CONVERT:
         if (is_float(&x[0]) && is_float(y)) set_float(y, i, get_float(&x[0], i));
         else if (is_float(y)) set_float(y, i, (float)get_int(&x[0], i));
@@ -291,9 +338,10 @@ static void run_elementwise(const TrmKernel* k, const Tensor* x, const Tensor* y
   } while (next(i, &y->type, ~0u));
 }
 
-/* y[kept axes] = sum or max over the reduced axes of x; sums in double. */
+/* y[kept axes] = sum, max or min over the reduced axes of x; sums in double. */
 static void run_reduce(const TrmKernel* k, const Tensor* x, const Tensor* y) {
-  const int sum = !strcmp(k->op->name, "reduce_sum");
+  const char* op = k->op->name + 7; /* behind "reduce_" */
+  const int sum = !strcmp(op, "sum"), least = !strcmp(op, "min");
   int64_t i[TRM_MAX_RANK] = {0}, j[TRM_MAX_RANK] = {0}; /* of y, of x */
   do {
     uint32_t from = 0;
@@ -302,13 +350,13 @@ static void run_reduce(const TrmKernel* k, const Tensor* x, const Tensor* y) {
       j[a] = reduced ? 0 : i[from];
       if (!reduced || k->keepdims) ++from;
     }
-    double real = sum ? 0.0 : -INFINITY;
-    int64_t whole = sum ? 0 : INT32_MIN;
+    double real = sum ? 0.0 : least ? INFINITY : -INFINITY;
+    int64_t whole = sum ? 0 : least ? INT32_MAX : INT32_MIN;
     if (elements(&x->type) > 0) {
       do {
-        if (!is_float(x)) whole = sum ? whole + get_int(x, j) : binary_int("max", whole, get_int(x, j));
+        if (!is_float(x)) whole = sum ? whole + get_int(x, j) : binary_int(op, whole, get_int(x, j));
         else if (sum) real += get_float(x, j);
-        else real = max_float((float)real, get_float(x, j));
+        else real = binary_float(op, (float)real, get_float(x, j));
       } while (next(j, &x->type, k->axes));
     }
     if (is_float(y)) set_float(y, i, (float)real);
@@ -316,8 +364,11 @@ static void run_reduce(const TrmKernel* k, const Tensor* x, const Tensor* y) {
   } while (next(i, &y->type, ~0u));
 }
 
-/* Reads or adds rows: `rows` has the axes of the table before `axis`, those of the indices, then the table's others. */
-static void run_index(const TrmKernel* k, const Tensor* table, const Tensor* indices, const Tensor* rows, int add) {
+typedef enum Rows { READ, ADD, SET } Rows;
+
+/* Reads, adds or sets rows: `rows` has the axes of the table before `axis`, those of the indices, then the table's
+ * others. */
+static void run_index(const TrmKernel* k, const Tensor* table, const Tensor* indices, const Tensor* rows, Rows how) {
   const uint32_t axis = (uint32_t)k->axis, width = indices->type.rank;
   const int64_t size = table->type.dims[axis];
   int64_t i[TRM_MAX_RANK] = {0}, j[TRM_MAX_RANK] = {0};
@@ -325,10 +376,11 @@ static void run_index(const TrmKernel* k, const Tensor* table, const Tensor* ind
   do {
     int64_t row = get_int(indices, i + axis);
     for (uint32_t a = 0; a < table->type.rank; ++a) j[a] = a < axis ? i[a] : a > axis ? i[a + width - 1] : 0;
-    if (!add) row = row < 0 ? 0 : row >= size ? size - 1 : row; /* gather clamps */
-    else if (row < 0 || row >= size) continue;                  /* scatter_add ignores */
+    if (how == READ) row = row < 0 ? 0 : row >= size ? size - 1 : row; /* gather clamps */
+    else if (row < 0 || row >= size) continue;                         /* scatters ignore */
     j[axis] = row;
-    if (!add) copy_element(rows, i, table, j);
+    if (how == READ) copy_element(rows, i, table, j);
+    else if (how == SET) copy_element(table, j, rows, i);
     else if (is_float(table)) set_float(table, j, get_float(table, j) + get_float(rows, i));
     else set_int(table, j, get_int(table, j) + get_int(rows, i));
   } while (next(i, &rows->type, ~0u));
@@ -352,12 +404,12 @@ static void run(const TrmKernel* k) {
   if (elements(&y->type) == 0) return;
   switch (k->op->family) {
     case REDUCE: run_reduce(k, x, y); break;
-    case GATHER: run_index(k, &x[0], &x[1], y, 0); break;
+    case GATHER: run_index(k, &x[0], &x[1], y, READ); break;
     case SCATTER: {
       int64_t i[TRM_MAX_RANK] = {0};
       do copy_element(y, i, &x[0], i);
       while (next(i, &y->type, ~0u));
-      run_index(k, y, &x[1], &x[2], 1);
+      run_index(k, y, &x[1], &x[2], strcmp(k->op->name, "scatter_set") ? ADD : SET);
       break;
     }
     case DOT: run_dot(&x[0], &x[1], y); break;
@@ -405,7 +457,8 @@ static const char* read_program(const TrmProgram* program, TrmKernel* k, uint32_
     if (a == node.input_count) k->operand[k->arguments] = k->inputs;
     ++k->arguments;
   }
-  const int last_speaks = k->op->family == FILL || k->op->family == SELECT || k->op->family == CONVERT;
+  const int last_speaks =
+      k->op->family == FILL || k->op->family == IOTA || k->op->family == SELECT || k->op->family == CONVERT;
   const uint32_t type = k->argument[last_speaks ? k->arguments - 1 : 0].type.dtype;
   if (!(k->op->types >> type & 1)) return "not in this type";
 
@@ -414,7 +467,7 @@ static const char* read_program(const TrmProgram* program, TrmKernel* k, uint32_
   if (read->attr(program, 0, "kind", &attr) == TRM_OK) k->kind = attr.s;
   if (read->attr(program, 0, "keepdims", &attr) == TRM_OK) k->keepdims = (int)attr.i;
   if (read->attr(program, 0, "axis", &attr) == TRM_OK)
-    k->axis = attr.i < 0 ? attr.i + k->argument[0].type.rank : attr.i;
+    k->axis = attr.i < 0 ? attr.i + k->argument[0].type.rank : attr.i; /* of iota, argument 0 is the output */
   if (read->attr(program, 0, "axes", &attr) == TRM_OK) {
     for (uint64_t i = 0; i < attr.count; ++i) {
       k->axes |= 1u << (attr.ints[i] < 0 ? attr.ints[i] + k->argument[0].type.rank : attr.ints[i]);
@@ -430,12 +483,13 @@ static int32_t query(TrmDev* dev, const TrmProgram* program, TrmAnswer* answer, 
   TrmKernel k = {0};
   uint32_t reason;
   const char* refusal = read_program(program, &k, &reason);
-  answer->verdict = refusal ? TRM_NO : TRM_NATIVE;
-  answer->reason = reason;
-  answer->estimated_ns = 0; /* unknown: the host estimates from props */
-  answer->workspace_bytes = 0;
-  answer->conversion_count = 0;
-  snprintf(answer->text, sizeof answer->text, "%s", refusal ? refusal : "");
+  TrmAnswer a = {0}; /* estimated_ns 0: unknown, the host estimates from props */
+  a.struct_size = answer->struct_size < sizeof a ? answer->struct_size : (uint32_t)sizeof a;
+  a.verdict = refusal ? TRM_NO : TRM_NATIVE;
+  a.reason = reason;
+  memset(a.in_place, -1, sizeof a.in_place); /* no output takes the memory of an input */
+  snprintf(a.text, sizeof a.text, "%s", refusal ? refusal : "");
+  memcpy(answer, &a, a.struct_size);
   return TRM_OK;
 }
 

@@ -1,5 +1,6 @@
 /* A plug-in that breaks one rule, named by -DMISFIT_..., or none. Memory is the host's, and every command finishes
- * inside its call. chip_loader_test.cc compiles it once per rule. */
+ * inside its call. chip_loader_test.cc and certify_test.cc compile it once per rule. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,6 +85,10 @@ TRM_EXPORT int32_t TRIREME_CHIP_ENTRY(const TrmHost* host, TrmChip* chip) {
   (void)host;
 #if defined(MISFIT_EXIT)
   exit(3);
+#elif defined(MISFIT_HANG_ENTRY)
+  for (;;) sleep(1);
+#elif defined(MISFIT_PRINTS)
+  printf("Nobody's driver 1.0\n");
 #elif defined(MISFIT_REFUSES)
   return TRM_UNSUPPORTED;
 #endif

@@ -8,7 +8,7 @@ namespace trireme::certify {
 
 std::map<Verdict, int> SuiteResult::totals() const {
   std::map<Verdict, int> out = {
-      {Verdict::kPass, 0}, {Verdict::kWrong, 0}, {Verdict::kUnsupported, 0}, {Verdict::kCrash, 0}};
+      {Verdict::kPass, 0}, {Verdict::kWrong, 0}, {Verdict::kUnsupported, 0}, {Verdict::kCrash, 0}, {Verdict::kHang, 0}};
   for (const SuiteCase& each : cases) ++out[each.outcome.verdict];
   return out;
 }
@@ -37,9 +37,9 @@ Outcome judged(const std::function<Outcome()>& work) {
     return work();
   } catch (const Error& error) {
     const bool refused = error.code() == Code::kUnsupported;
-    return {refused ? Verdict::kUnsupported : Verdict::kWrong, cat(refused ? "" : "error: ", error.what()), 0.0};
+    return {refused ? Verdict::kUnsupported : Verdict::kWrong, cat(refused ? "" : "error: ", error.what()), 0.0, {}};
   } catch (const std::exception& error) {
-    return {Verdict::kWrong, cat("error: ", error.what()), 0.0};
+    return {Verdict::kWrong, cat("error: ", error.what()), 0.0, {}};
   }
 }
 

@@ -1,9 +1,8 @@
-#include "op_case.h"
+#include "trireme/certify/op_case.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <ostream>
 #include <stdexcept>
 
 #include "trireme/base/strings.h"
@@ -11,7 +10,7 @@
 #include "trireme/ir/registry.h"
 #include "trireme/ops/value.h"
 
-namespace trireme::testing {
+namespace trireme::certify {
 
 namespace {
 
@@ -224,11 +223,11 @@ Reject parse_reject(const OpDecl& op, std::string_view text) {
   return {rule, std::move(cases.at(0))};
 }
 
-Instance instantiate(const OpCase& given) {
+Instance instantiate(const OpCase& given, uint64_t seed) {
   Instance out;
   out.op = given.op;
   out.attributes = given.attributes;
-  const uint64_t seed = seed_of(cat(given.op->id(), " ", given.text));
+  const uint64_t stream = seed_of(cat(given.op->id(), " ", given.text)) + seed * 0x9e3779b97f4a7c15ull;
   for (size_t i = 0; i < given.operands.size(); ++i) {
     const Operand& operand = given.operands[i];
     if (operand.absent) {
@@ -237,7 +236,7 @@ Instance instantiate(const OpCase& given) {
     }
     out.parameters.push_back(parameter(operand.type.dtype, operand.type.shape));
     out.operands.push_back(out.parameters.back());
-    out.inputs.push_back(draw(operand, seed + i));
+    out.inputs.push_back(draw(operand, stream + i));
   }
   return out;
 }
@@ -258,8 +257,4 @@ double uniform(uint64_t seed, uint64_t index, double low, double high) {
 
 uint64_t seed_of(std::string_view text) { return hash_bytes(text.data(), text.size(), 1); }
 
-}  // namespace trireme::testing
-
-namespace trireme {
-void PrintTo(const OpDecl* op, std::ostream* out) { *out << op->id(); }
-}  // namespace trireme
+}  // namespace trireme::certify
