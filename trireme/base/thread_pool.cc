@@ -45,24 +45,51 @@ uint32_t usable_cores() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-// Worker `number` (from 1) stays on a core of its own, so that the system does not put it beside the caller. The caller
-// itself is not bound, since it is not ours; and nobody is where the pool has not all the cores that the process may
-// use, because another process may have chosen the same ones.
-void bind_worker(std::thread& worker, uint32_t number, uint32_t threads) {
+// Cores of a pool that has all those the process may use: one for the caller, then one for each worker, which is bound
+// to it. The caller is not bound, since it is not ours; where the system has moved it onto a worker's core, these two
+// trade places, else they would share that core until the system notices. A pool with fewer threads binds none, because
+// another process may have chosen the same cores.
+class Cores {
+ public:
+  void bind(std::vector<std::thread>& workers) {
 #if defined(__linux__)
-  cpu_set_t usable;
-  if (sched_getaffinity(0, sizeof(usable), &usable) != 0 || CPU_COUNT(&usable) != static_cast<int>(threads)) return;
-  uint32_t found = 0;
-  for (int core = 0; core < CPU_SETSIZE; ++core) {
-    if (!CPU_ISSET(core, &usable) || found++ != number) continue;
+    cpu_set_t usable;
+    if (sched_getaffinity(0, sizeof(usable), &usable) != 0) return;
+    if (CPU_COUNT(&usable) != static_cast<int>(workers.size()) + 1) return;
+    for (int core = 0; core < CPU_SETSIZE; ++core) {
+      if (CPU_ISSET(core, &usable)) cores_.push_back(core);
+    }
+    for (size_t i = 0; i < workers.size(); ++i) bind(workers[i], cores_[i + 1]);
+#else
+    (void)workers;
+#endif
+  }
+  // Before a job of the calling thread.
+  void make_room(std::vector<std::thread>& workers) {
+#if defined(__linux__)
+    if (cores_.empty()) return;
+    const int here = sched_getcpu();
+    if (here == cores_[0]) return;
+    const auto taken = std::find(cores_.begin() + 1, cores_.end(), here);
+    if (taken == cores_.end()) return;
+    std::swap(cores_[0], *taken);
+    bind(workers[static_cast<size_t>(taken - cores_.begin()) - 1], *taken);
+#else
+    (void)workers;
+#endif
+  }
+
+ private:
+#if defined(__linux__)
+  static void bind(std::thread& worker, int core) {
     cpu_set_t own;
     CPU_ZERO(&own);
     CPU_SET(core, &own);
     pthread_setaffinity_np(worker.native_handle(), sizeof(own), &own);  // where refused, it floats
-    return;
   }
 #endif
-}
+  std::vector<int> cores_;
+};
 
 }  // namespace
 
@@ -82,6 +109,7 @@ struct ThreadPool::Shared {
   std::mutex failure_guard;
   std::exception_ptr failure;
   std::vector<std::thread> workers;
+  Cores cores;  // read and changed by who holds `busy`
 
   void work() {
     inside_piece = true;
@@ -118,9 +146,8 @@ struct ThreadPool::Shared {
 };
 
 ThreadPool::ThreadPool(uint32_t threads) : threads_(std::max(1u, threads)), shared_(std::make_unique<Shared>()) {
-  for (uint32_t i = 1; i < threads_; ++i) {
-    bind_worker(shared_->workers.emplace_back([this] { shared_->serve(); }), i, threads_);
-  }
+  for (uint32_t i = 1; i < threads_; ++i) shared_->workers.emplace_back([this] { shared_->serve(); });
+  shared_->cores.bind(shared_->workers);
 }
 
 ThreadPool::~ThreadPool() {
@@ -142,6 +169,7 @@ void ThreadPool::parallel_for(uint64_t count, uint64_t grain, Body body, void* c
   Shared& s = *shared_;
   const std::unique_lock lock(s.busy, std::try_to_lock);
   if (!lock.owns_lock()) return body(context, 0, count);
+  s.cores.make_room(s.workers);
 
   s.body = body;
   s.context = context;
