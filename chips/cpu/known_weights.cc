@@ -359,6 +359,8 @@ class KnownWeights {
 
   void pack(const TrmValue& w) {
     const IndirectKernel& kernel = indirect_kernel();
+    w_ = w;
+    factors_ = chain_.scale;
     const DenseInput dense(w, w.constant_data);
     std::vector<float> values(static_cast<size_t>(g_.outputs * g_.inner()));
     load_row(values.data(), static_cast<const std::byte*>(dense.data()), g_.type, 1, g_.outputs * g_.inner());
@@ -654,8 +656,10 @@ class KnownWeights {
               to[i] = sums + at;
               others[i] = added + at;
             }
-            transforms.result(products + t * kernel.columns, size * kernel.columns, panel.columns, to,
-                              added ? others : nullptr, finish);
+            if (!transforms.result(products + t * kernel.columns, size * kernel.columns, panel.columns, to,
+                                   added ? others : nullptr, finish)) {
+              sum_directly(tile, panel, image, to, added ? others : nullptr);
+            }
           }
         }
       }
@@ -669,6 +673,37 @@ class KnownWeights {
   struct Tile {
     int64_t image, y, x;  // of its first pixel
   };
+  // A tile as the op defines it, for images that are not finite everywhere.
+  void sum_directly(const Tile& tile, const Panel& panel, const float* image, float* const* to,
+                    const float* const* added) const {
+    for (int64_t i = 0; i < 4; ++i) {
+      if (!to[i]) continue;
+      for (int64_t s = 0; s < panel.columns; ++s) {
+        const int64_t output = panel.column + s;
+        double sum = 0.0;
+        for (int64_t position = 0; position < 9; ++position) {
+          const int64_t y = tile.y + i / 2 - g_.low[1] + position / 3, x = tile.x + i % 2 - g_.low[2] + position % 3;
+          if (y < 0 || y >= g_.size[1] || x < 0 || x >= g_.size[2]) continue;
+          const float* pixel = image + ((tile.image * g_.size[1] + y) * g_.size[2] + x) * g_.channels;
+          const int64_t first = output * w_.strides[0] + position / 3 * w_.strides[2] + position % 3 * w_.strides[3];
+          for (int64_t c = 0; c < g_.channels; ++c) {
+            float weight;
+            load_row(&weight,
+                     static_cast<const std::byte*>(w_.constant_data) +
+                         (first + c * w_.strides[1]) * static_cast<int64_t>(size_of(g_.type)),
+                     g_.type, 1, 1);
+            sum += static_cast<double>(weight) * static_cast<double>(pixel[c]);
+          }
+        }
+        float result =
+            static_cast<float>(sum) * factors_[static_cast<size_t>(output)] + chain_.bias[static_cast<size_t>(output)];
+        if (added) result += added[i][s];
+        if (result < finish_.low) result = finish_.low;
+        if (result > finish_.high) result = finish_.high;
+        to[i][s] = result;
+      }
+    }
+  }
   static Tile tile_of(int64_t number, int64_t across, int64_t down) {
     return {number / across / down, number / across % down * kWinogradTile, number % across * kWinogradTile};
   }
@@ -701,7 +736,9 @@ class KnownWeights {
   }
 
   Geometry g_;
-  Chain chain_;
+  TrmValue w_{};
+  Chain chain_;                 // its scale as far as the weights could not take it
+  std::vector<float> factors_;  // its whole scale
   Rest rest_;
   bool depthwise_, framed_, winograd_;
   bool direct_ = false;        // the sums are computed in the memory of `out_`

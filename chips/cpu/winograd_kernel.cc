@@ -51,10 +51,11 @@ void image(const float* const* from, int64_t channels, float* to, int64_t step) 
                [&](int64_t i, V v) { hn::BlendedStore(v, mask, d, to + i * step + c); });
 }
 
-void result(const float* from, int64_t step, int64_t columns, float* const* to, const float* const* added,
+bool result(const float* from, int64_t step, int64_t columns, float* const* to, const float* const* added,
             const Finish& finish) {
   const FloatTag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  bool finite = true;
   for (int64_t v = 0; v * lanes < columns; ++v) {
     V m[kWinogradPositions];
 #pragma GCC unroll 16
@@ -74,11 +75,13 @@ void result(const float* from, int64_t step, int64_t columns, float* const* to, 
 #pragma GCC unroll 2
       for (int64_t c = 0; c < 2; ++c) {
         const int64_t i = 2 * r + c;
+        finite &= hn::AllTrue(d, hn::IsFinite(sums[c]));
         if (!to[i]) continue;
         store_finished(d, hn::MulAdd(sums[c], scale, bias), v, columns, to[i], added ? added[i] : nullptr, finish);
       }
     }
   }
+  return finite;
 }
 
 WinogradKernel kernel() { return {image, result}; }

@@ -17,7 +17,8 @@ struct WinogradKernel {
   void (*image)(const float* const* from, int64_t channels, float* to, int64_t step);
   // The way back for `columns` outputs; from[i step + s] is position i. Result i of the 2 x 2 goes to to[i], where that
   // is not null, as IndirectKernel::block writes its sums. scale and bias as there; `from` is padded to whole vectors.
-  void (*result)(const float* from, int64_t step, int64_t columns, float* const* to, const float* const* added,
+  // False when a sum is not finite: an infinity, a NaN or an overflow then reaches results that it is no part of.
+  bool (*result)(const float* from, int64_t step, int64_t columns, float* const* to, const float* const* added,
                  const Finish& finish);
 };
 // The best one this machine runs.
