@@ -302,7 +302,7 @@ class OpChip : public ::testing::TestWithParam<const OpDecl*> {
     const Graph graph = instance.graph();
     std::map<std::string, Layout (*)(const Literal&)> layouts = {
         {"dense", dense}, {"column-major", column_major}, {"broadcast", broadcast}};
-    std::map<std::string, reference::Expectation> expected;
+    std::map<std::pair<std::string, uint32_t>, reference::Expectation> expected;  // by layout and arithmetic
     for (const auto& [kind, lay_out] : layouts) {
       std::vector<Layout> inputs;
       std::vector<Evaluated> values;
@@ -327,9 +327,10 @@ class OpChip : public ::testing::TestWithParam<const OpDecl*> {
             if (kind == "dense") refuse(*device, graph, answer, count);
             continue;
           }
-          if (!expected.contains(kind)) expected[kind] = reference::expect(graph, values);
+          const std::pair key(kind, answer.fixed_point_bits);
+          if (!expected.contains(key)) expected[key] = reference::expect(graph, values, 4, key.second);
           ++(kind == "dense" ? count.cases : count.strided);
-          compare(expected[kind], run_on(*device, program, answer, inputs, graph), count);
+          compare(expected[key], run_on(*device, program, answer, inputs, graph), count);
         } catch (const std::exception& failure) {
           ++count.failed;
           ADD_FAILURE() << failure.what();

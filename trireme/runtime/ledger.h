@@ -31,6 +31,7 @@ struct Ledger {
   double copy_ns = 0.0;
   uint64_t arena_bytes = 0;  // on the target
   int launches = 0, copies = 0;
+  uint32_t fixed_point_bits = 0;  // the least of any product's fixed point (TrmAnswer); 0: none
 
   double total_ns() const;
   // Share of estimated time that does not run on the target: fallback and the copies it causes. 0 to 1.
