@@ -20,6 +20,8 @@ void by_product(Builder& b, uint32_t dtype, F&& f) {
 // it is not given.
 uint32_t as_floats(Builder& b, uint32_t index);
 
-inline const float* floats_at(const Run& run, uint32_t slot) { return slot == TRM_ABSENT ? nullptr : run.at<float>(slot); }
+inline const float* floats_at(const Run& run, uint32_t slot) {
+  return slot == TRM_ABSENT ? nullptr : run.at<float>(slot);
+}
 
 }  // namespace trireme::kunlun

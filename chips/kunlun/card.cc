@@ -12,7 +12,7 @@ struct Rates {
   double products, memory, link;
 };
 constexpr Rates kRates[] = {
-    {K200, K100, 32e12, 256e9, 12e9},            // of each of the two devices of a K200
+    {K200, K100, 32e12, 256e9, 12e9},  // of each of the two devices of a K200
     {R100, R100, 64e12, 384e9, 24e9},
     {KL2_BEGIN, KL2_END, 128e12, 512e9, 24e9},
     {KL3_BEGIN, KL3_END, 345e12, 4000e9, 48e9},

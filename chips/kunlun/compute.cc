@@ -46,9 +46,8 @@ Kernel build(const Program& program, const Card& card) {
       throw Refusal{TRM_REASON_DTYPE, std::string(card.name) + " has no " + std::string(name(dtype))};
     }
   }
-  const auto [first, last] =
-      std::equal_range(table().begin(), table().end(), KernelEntry{node.op(), {}, nullptr},
-                       [](const KernelEntry& a, const KernelEntry& b) { return a.op < b.op; });
+  const auto [first, last] = std::equal_range(table().begin(), table().end(), KernelEntry{node.op(), {}, nullptr},
+                                              [](const KernelEntry& a, const KernelEntry& b) { return a.op < b.op; });
   if (first == last) throw Refusal{TRM_REASON_OP, "no kernel"};
   const DType typed = dtype_of(program.value(node.inputs().empty() ? node.outputs()[0] : node.inputs()[0]));
   Refusal refused{TRM_REASON_DTYPE, "no kernel for " + std::string(name(typed))};
@@ -191,7 +190,7 @@ int32_t release(TrmDev* dev, TrmKernel* kernel) {
         std::any_of(gone->known.begin(), gone->known.end(), [](const std::byte* memory) { return memory != nullptr; });
     if (!constants) return;
     try {
-      device.wait_all();  // what is queued may still read them
+      device.wait_all();        // what is queued may still read them
     } catch (const Failure&) {  // nothing will read them any more
     }
     free_known(device, *gone);

@@ -1,5 +1,6 @@
-// Convolutions on the SDNN units: the fused form with a bias, and the primitive in its three uses, which are the result,
-// the gradient of the weight (the same with other axes) and the gradient of the input, a transposed convolution.
+// Convolutions on the SDNN units: the fused form with a bias, and the primitive in its three uses, which are the
+// result, the gradient of the weight (the same with other axes) and the gradient of the input, a transposed
+// convolution.
 #include <algorithm>
 
 #include "chips/kunlun/arithmetic.h"
@@ -13,9 +14,8 @@ struct Window {
 };
 
 std::vector<int64_t> spread(std::span<const int64_t> given, size_t spatial) {
-  std::vector<int64_t> out(given.begin(), given.end());
-  if (out.size() == 1) out.resize(spatial, out[0]);
-  return out;
+  if (given.size() == 1) return std::vector<int64_t>(spatial, given[0]);
+  return {given.begin(), given.end()};
 }
 
 // x [N, C, L] as [N, C, 1, L].
@@ -68,10 +68,10 @@ void forward(Builder& b, const Window& window, int64_t groups, uint32_t bias) {
       return;
     }
     b.step("conv2d_fusion", traffic(b), [=](const Run& run) {
-      return api::conv2d_fusion<T, T, T, TGEMM>(
-          run.context, run.at<T>(xs), run.at<T>(ws), run.at<T>(y), x.dims[0], x.dims[1], x.dims[2], x.dims[3],
-          w.dims[0], kernel, window.stride, pad, window.dilation, groups, nullptr, nullptr, nullptr, true,
-          floats_at(run, bias), nullptr, api::Activation_t::LINEAR);
+      return api::conv2d_fusion<T, T, T, TGEMM>(run.context, run.at<T>(xs), run.at<T>(ws), run.at<T>(y), x.dims[0],
+                                                x.dims[1], x.dims[2], x.dims[3], w.dims[0], kernel, window.stride, pad,
+                                                window.dilation, groups, nullptr, nullptr, nullptr, true,
+                                                floats_at(run, bias), nullptr, api::Activation_t::LINEAR);
     });
   });
 }
@@ -88,7 +88,8 @@ void transposed(Builder& b, const Window& window, int64_t groups) {
     want(window.stride[i] == 1, TRM_REASON_ATTRIBUTE, "steps and input dilation together");
     const int64_t reach = (kernel[i] - 1) * window.dilation[i];
     want(window.low[i] <= reach, TRM_REASON_ATTRIBUTE, "more padding than the kernel reaches");
-    want(window.high[i] - reach < window.input_dilation[i], TRM_REASON_ATTRIBUTE, "more padding than the kernel reaches");
+    want(window.high[i] - reach < window.input_dilation[i], TRM_REASON_ATTRIBUTE,
+         "more padding than the kernel reaches");
     pad.push_back(reach - window.low[i]);
     pad.push_back(std::max<int64_t>(0, reach - window.high[i]));  // what is left grows the output
   }
@@ -131,16 +132,19 @@ void convolution(Builder& b) {
   lift(window.input_dilation, 1);
   const int64_t groups = b.node().integer("groups");
   want(b.input(1).dims[1] > 0 && b.input(0).dims[0] > 0, TRM_REASON_SHAPE, "nothing to sum over");
-  const bool plain = std::all_of(window.input_dilation.begin(), window.input_dilation.end(),
-                                 [](int64_t step) { return step == 1; });
+  const bool plain =
+      std::all_of(window.input_dilation.begin(), window.input_dilation.end(), [](int64_t step) { return step == 1; });
   if (plain) forward(b, window, groups, TRM_ABSENT);
   else transposed(b, window, groups);
 }
 
 void conv(Builder& b) {
   const size_t spatial = b.input(0).rank - 2;
-  Window window{spread(b.node().integers("stride"), spatial), spread(b.node().integers("padding"), spatial),
-                spread(b.node().integers("padding"), spatial), spread(b.node().integers("dilation"), spatial), {}};
+  Window window{spread(b.node().integers("stride"), spatial),
+                spread(b.node().integers("padding"), spatial),
+                spread(b.node().integers("padding"), spatial),
+                spread(b.node().integers("dilation"), spatial),
+                {}};
   lift(window.stride, 1), lift(window.low, 0), lift(window.high, 0), lift(window.dilation, 1);
   forward(b, window, b.node().integer("groups"), as_floats(b, 2));
 }

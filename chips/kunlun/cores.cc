@@ -304,12 +304,12 @@ void scatter_op(Builder& b) {
   const uint32_t from = b.dense(0), index = b.dense(1), updates = b.dense(2), y = b.result();
   // Rows are shared out among cores as far as columns leave them idle and there are indices to pay for the search.
   const int64_t cores = static_cast<int64_t>(b.card().clusters) * b.card().cores();
-  const int64_t parts = std::clamp<int64_t>(std::min(cores / std::max<int64_t>(1, outer * ((inner + kSlice - 1) / kSlice)), n / 32), 1,
-                                            std::max<int64_t>(1, size));
+  const int64_t parts =
+      std::clamp<int64_t>(std::min(cores / std::max<int64_t>(1, outer * ((inner + kSlice - 1) / kSlice)), n / 32), 1,
+                          std::max<int64_t>(1, size));
   const auto call = [&]<class T, class TID>(T, TID) {
-    b.step("copy", 2.0 * static_cast<double>(bytes_of(x)), [=](const Run& run) {
-      return api::copy<T>(run.context, run.at<T>(from), run.at<T>(y), total);
-    });
+    b.step("copy", 2.0 * static_cast<double>(bytes_of(x)),
+           [=](const Run& run) { return api::copy<T>(run.context, run.at<T>(from), run.at<T>(y), total); });
     if (n == 0 || size == 0) return;
     b.step("scatter", 3.0 * static_cast<double>(bytes_of(b.input(2))), [=](const Run& run) {
       return launched(XTDK_LAUNCH((scatter<T, TID>), static_cast<int>(run.card->clusters), run.card->cores(),

@@ -43,8 +43,8 @@ void Device::release(Queue& queue) {
 
 TrmMem Device::allocate(uint32_t space, uint64_t bytes) {
   if (space != kDeviceSpace && space != kPinnedSpace) {
-    throw Failure(TRM_INVALID, "the xpu has the memory spaces 1 (device) and 2 (pinned); given " +
-                                   std::to_string(space));
+    throw Failure(TRM_INVALID,
+                  "the xpu has the memory spaces 1 (device) and 2 (pinned); given " + std::to_string(space));
   }
   select();
   const uint64_t rounded = (std::max<uint64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;

@@ -49,33 +49,39 @@ void binary_call(Builder& b, const char* name, F call) {
   b.step(name, traffic(b, {0, 1}), [=](const Run& run) { return call(run, xs, w.slot, y, x_shape, w_shape); });
 }
 
-#define UNARY(op_name, function, types, dispatch)                                      \
-  {op_name, types, [](Builder& b) {                                                    \
-     dispatch(b.input(0).dtype, [&]<class T>(T) {                                      \
-       unary_call(b, #function, [](const Run& run, uint32_t x, uint32_t y, int64_t n) { \
-         return api::function<T>(run.context, run.at<T>(x), run.at<T>(y), n);          \
-       });                                                                             \
-     });                                                                               \
-   }}
+#define UNARY(op_name, function, types, dispatch)                                        \
+  {                                                                                      \
+    op_name, types, [](Builder& b) {                                                     \
+      dispatch(b.input(0).dtype, [&]<class T>(T) {                                       \
+        unary_call(b, #function, [](const Run& run, uint32_t x, uint32_t y, int64_t n) { \
+          return api::function<T>(run.context, run.at<T>(x), run.at<T>(y), n);           \
+        });                                                                              \
+      });                                                                                \
+    }                                                                                    \
+  }
 #define FLOAT(op_name, function) UNARY(op_name, function, chip_floats, by_float)
-#define TEST(op_name, function)                                                           \
-  {op_name, chip_floats, [](Builder& b) {                                                 \
-     by_float(b.input(0).dtype, [&]<class T>(T) {                                         \
-       unary_call(b, #function, [](const Run& run, uint32_t x, uint32_t y, int64_t n) {    \
-         return api::function<T>(run.context, run.at<T>(x), run.at<bool>(y), n);          \
-       });                                                                                \
-     });                                                                                  \
-   }}
-#define BINARY(op_name, function, types, dispatch)                                                                    \
-  {op_name, types, [](Builder& b) {                                                                                   \
-     dispatch(b.input(0).dtype, [&]<class T>(T) {                                                                     \
-       binary_call(b, #function,                                                                                      \
-                   [](const Run& run, uint32_t x, uint32_t w, uint32_t y, const api::Shape& xs, const api::Shape& ws) { \
-                     return api::broadcast_##function<T>(run.context, run.at<T>(x), run.at<T>(w), run.at<T>(y), xs,   \
-                                                         ws);                                                         \
-                   });                                                                                                \
-     });                                                                                                              \
-   }}
+#define TEST(op_name, function)                                                          \
+  {                                                                                      \
+    op_name, chip_floats, [](Builder& b) {                                               \
+      by_float(b.input(0).dtype, [&]<class T>(T) {                                       \
+        unary_call(b, #function, [](const Run& run, uint32_t x, uint32_t y, int64_t n) { \
+          return api::function<T>(run.context, run.at<T>(x), run.at<bool>(y), n);        \
+        });                                                                              \
+      });                                                                                \
+    }                                                                                    \
+  }
+#define BINARY(op_name, function, types, dispatch)                                                                \
+  {                                                                                                               \
+    op_name, types, [](Builder& b) {                                                                              \
+      dispatch(b.input(0).dtype, [&]<class T>(T) {                                                                \
+        binary_call(                                                                                              \
+            b, #function,                                                                                         \
+            [](const Run& run, uint32_t x, uint32_t w, uint32_t y, const api::Shape& xs, const api::Shape& ws) {  \
+              return api::broadcast_##function<T>(run.context, run.at<T>(x), run.at<T>(w), run.at<T>(y), xs, ws); \
+            });                                                                                                   \
+      });                                                                                                         \
+    }                                                                                                             \
+  }
 
 template <class T, class F>
 void compare_call(Builder& b, F f) {

@@ -122,9 +122,7 @@ inline constexpr DTypeSet chip_floats = only(f32) | only(f16) | only(bf16);
 inline constexpr DTypeSet wide_ints = only(i32) | only(i64);
 inline constexpr DTypeSet bit_types = wide_ints | only(i16) | only(i8) | only(u8);
 
-inline size_t bytes_of(const TrmValue& v) {
-  return static_cast<size_t>(chip::elements(v)) * chip::size_of(v.dtype);
-}
+inline size_t bytes_of(const TrmValue& v) { return static_cast<size_t>(chip::elements(v)) * chip::size_of(v.dtype); }
 // An axis attribute, counted from the back when negative.
 inline int64_t axis_of(const NodeView& node, const char* name, uint32_t rank) {
   const int64_t axis = node.integer(name);

@@ -15,9 +15,8 @@ void strided_copy(Builder& b) {
   by_size(x.dtype, [&]<class T>(T) {
     if (chip::is_dense(x) && chip::is_dense(y)) {
       const int64_t count = chip::elements(x);
-      b.step("copy", bytes, [=](const Run& run) {
-        return api::copy<T>(run.context, run.at<T>(from), run.at<T>(to), count);
-      });
+      b.step("copy", bytes,
+             [=](const Run& run) { return api::copy<T>(run.context, run.at<T>(from), run.at<T>(to), count); });
       return;
     }
     b.step("strided_copy", bytes, [=](const Run& run) {
@@ -60,9 +59,8 @@ void iota(Builder& b) {
   const bool line = chip::elements(y) == size;
   const uint32_t numbers = line ? b.result() : b.temporary(static_cast<size_t>(size) * chip::size_of(y.dtype));
   by_number(y.dtype, [&]<class T>(T) {
-    b.step("range", static_cast<double>(size) * sizeof(T), [=](const Run& run) {
-      return api::range<T>(run.context, run.at<T>(numbers), T(0.0f), T(1.0f), size);
-    });
+    b.step("range", static_cast<double>(size) * sizeof(T),
+           [=](const Run& run) { return api::range<T>(run.context, run.at<T>(numbers), T(0.0f), T(1.0f), size); });
     if (line) return;
     const uint32_t to = b.result();
     const api::Shape shape = shape_of(y);

@@ -124,12 +124,9 @@ void group_norm(Builder& b) {
 }
 
 constexpr KernelEntry kEntries[] = {
-    {"softmax", chip_floats, softmax<false>},
-    {"log_softmax", chip_floats, softmax<true>},
-    {"layer_norm", chip_floats, layer_norm},
-    {"rms_norm", chip_floats, rms_norm},
-    {"batch_norm", chip_floats, batch_norm},
-    {"batch_norm_inference", chip_floats, batch_norm_inference},
+    {"softmax", chip_floats, softmax<false>}, {"log_softmax", chip_floats, softmax<true>},
+    {"layer_norm", chip_floats, layer_norm},  {"rms_norm", chip_floats, rms_norm},
+    {"batch_norm", chip_floats, batch_norm},  {"batch_norm_inference", chip_floats, batch_norm_inference},
     {"group_norm", chip_floats, group_norm},
 };
 

@@ -13,9 +13,8 @@ struct Pool {
 double traffic(const Builder& b) { return static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.output())); }
 
 std::vector<int64_t> pair(std::span<const int64_t> given) {
-  std::vector<int64_t> out(given.begin(), given.end());
-  if (out.size() == 1) out.push_back(out[0]);
-  return out;
+  if (given.size() == 1) return {given[0], given[0]};
+  return {given.begin(), given.end()};
 }
 
 Pool attributes_of(const Builder& b) {

@@ -11,9 +11,8 @@ uint32_t as_floats(Builder& b, uint32_t index) {
   const int64_t count = chip::elements(b.input(index));
   const uint32_t to = b.temporary(static_cast<size_t>(count) * sizeof(float));
   by_float(dtype, [&]<class T>(T) {
-    b.step("cast", static_cast<double>(count) * sizeof(float), [=](const Run& run) {
-      return api::cast<T, float>(run.context, run.at<T>(from), run.at<float>(to), count);
-    });
+    b.step("cast", static_cast<double>(count) * sizeof(float),
+           [=](const Run& run) { return api::cast<T, float>(run.context, run.at<T>(from), run.at<float>(to), count); });
   });
   return to;
 }

@@ -24,11 +24,16 @@ void reduce_call(Builder& b, const char* name, F call) {
          [=](const Run& run) { return call(run.context, run.at<T>(x), run.at<T>(y), shape, axes); });
 }
 
-#define REDUCE(op_name, function, types, dispatch) \
-  {op_name, types, [](Builder& b) {                \
-     dispatch(b.input(0).dtype, [&]<class T>(T) { reduce_call<T>(b, #function, api::function<T>); }); }}
-#define REDUCE_BOOL(op_name, function) \
-  {op_name, bools, [](Builder& b) { reduce_call<bool>(b, #function, api::function<bool>); }}
+#define REDUCE(op_name, function, types, dispatch)                                                     \
+  {                                                                                                    \
+    op_name, types, [](Builder& b) {                                                                   \
+      dispatch(b.input(0).dtype, [&]<class T>(T) { reduce_call<T>(b, #function, api::function<T>); }); \
+    }                                                                                                  \
+  }
+#define REDUCE_BOOL(op_name, function)                                                       \
+  {                                                                                          \
+    op_name, bools, [](Builder& b) { reduce_call<bool>(b, #function, api::function<bool>); } \
+  }
 
 void cumsum(Builder& b) {
   const uint32_t x = b.dense(0), y = b.result();

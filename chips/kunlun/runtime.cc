@@ -36,8 +36,8 @@ bool is_fatal(int code) {
 }
 
 RuntimeFailure::RuntimeFailure(int code, const std::string& doing)
-    : Failure(code_for(std::abs(code)),
-              "the runtime could not " + doing + ": " + xpu_strerror(code) + " (" + std::to_string(std::abs(code)) + ")"),
+    : Failure(code_for(std::abs(code)), "the runtime could not " + doing + ": " + xpu_strerror(code) + " (" +
+                                            std::to_string(std::abs(code)) + ")"),
       code_(std::abs(code)) {}
 
 }  // namespace trireme::kunlun

@@ -131,8 +131,7 @@ class Run {
   }
 
   std::vector<Evaluated> call(const Graph& graph, const std::vector<Evaluated>& inputs) {
-    return run_graph(graph, inputs, perturbation_ == 0 ? 0 : perturbation_ + ++calls_, rounded_,
-                     fixed_point_bits_);
+    return run_graph(graph, inputs, perturbation_ == 0 ? 0 : perturbation_ + ++calls_, rounded_, fixed_point_bits_);
   }
 
   // x (1 + d u) with d uniform in [-ulp, ulp] and u the roundoff of the type.
@@ -152,8 +151,8 @@ class Run {
   }
   // Uniform in [-1, 1).
   double draw() {
-    const uint32_t word = philox_word(
-        {static_cast<uint32_t>(perturbation_), static_cast<uint32_t>(perturbation_ >> 32), 0, 0}, draws_++);
+    const uint32_t word =
+        philox_word({static_cast<uint32_t>(perturbation_), static_cast<uint32_t>(perturbation_ >> 32), 0, 0}, draws_++);
     return static_cast<double>(word) * 0x1p-31 - 1.0;
   }
 
@@ -183,8 +182,8 @@ std::vector<Evaluated> run_graph(const Graph& graph, std::span<const Evaluated> 
 
 }  // namespace
 
-std::vector<Evaluated> evaluate_unrounded(const Graph& graph, std::span<const Evaluated> inputs,
-                                          uint64_t perturbation, uint32_t fixed_point_bits) {
+std::vector<Evaluated> evaluate_unrounded(const Graph& graph, std::span<const Evaluated> inputs, uint64_t perturbation,
+                                          uint32_t fixed_point_bits) {
   return run_graph(graph, inputs, perturbation, false, fixed_point_bits);
 }
 
