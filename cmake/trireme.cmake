@@ -119,6 +119,7 @@ endfunction()
 function(trireme_chip name)
   cmake_parse_arguments(ARG "" "" "PRIVATE;SOURCES" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  list(FILTER sources EXCLUDE REGEX "^${CMAKE_CURRENT_SOURCE_DIR}/virtual/")  # a device of software, not its plug-in
   if(NOT sources)
     return()
   endif()

@@ -136,7 +136,7 @@ class OpChip : public ::testing::TestWithParam<const OpDecl*> {
   void run_case(const OpCase& given) {
     const Instance instance = instantiate(given);
     const Graph graph = instance.graph();
-    std::map<std::string_view, reference::Expectation> expected;
+    std::map<std::pair<std::string_view, uint32_t>, reference::Expectation> expected;  // by layout and arithmetic
     for (const auto& [kind, lay_out] : all_layouts()) {
       std::vector<Layout> inputs;
       std::vector<Evaluated> values;
@@ -161,9 +161,10 @@ class OpChip : public ::testing::TestWithParam<const OpDecl*> {
             if (kind == "dense") refuse(*device, graph, answer, count);
             continue;
           }
-          if (!expected.contains(kind)) expected[kind] = reference::expect(graph, values);
+          const std::pair key(kind, answer.fixed_point_bits);
+          if (!expected.contains(key)) expected[key] = reference::expect(graph, values, 4, key.second);
           ++(kind == "dense" ? count.cases : count.strided);
-          compare(expected[kind], device->run(program, answer, inputs, graph.outputs()), count);
+          compare(expected[key], device->run(program, answer, inputs, graph.outputs()), count);
         } catch (const std::exception& failure) {
           ++count.failed;
           ADD_FAILURE() << failure.what();

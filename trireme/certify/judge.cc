@@ -80,8 +80,8 @@ bool is_host_work(const OpDecl& op) {
   return op.kind.value == Kind::kView || op.kind.value == Kind::kControl || op.tier.value == Tier::kHost;
 }
 
-reference::Expectation expect(const Graph& graph, const std::vector<Literal>& inputs) {
-  reference::Expectation out = reference::expect(graph, evaluated(inputs), kEvaluations);
+reference::Expectation expect(const Graph& graph, const std::vector<Literal>& inputs, uint32_t fixed_point_bits) {
+  reference::Expectation out = reference::expect(graph, evaluated(inputs), kEvaluations, fixed_point_bits);
   allow_any_order(out, graph, evaluated(inputs));
   return out;
 }
@@ -140,7 +140,7 @@ Verified verify(OpenChip& chip, const Graph& graph, const std::vector<Literal>& 
     return out;
   }
   const std::string where = layout.lay_out == dense ? std::string() : cat(" of inputs that lie ", layout.name);
-  const reference::Expectation expectation = expect(graph, values);
+  const reference::Expectation expectation = expect(graph, values, answer.fixed_point_bits);
   const bool signs = signs_matter(graph);
   if (answer.verdict == TRM_NATIVE_AFTER_CONVERSION) {
     // The host converts; the chip need not have the conversion itself.

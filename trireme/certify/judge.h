@@ -28,7 +28,7 @@ Verified verify(OpenChip& chip, const Graph& graph, const std::vector<Literal>& 
 Verified verify(OpenChip& chip, const Graph& graph, const std::vector<Literal>& inputs);
 
 // What the graph gives and how exactly a correct chip must give it.
-reference::Expectation expect(const Graph& graph, const std::vector<Literal>& inputs);
+reference::Expectation expect(const Graph& graph, const std::vector<Literal>& inputs, uint32_t fixed_point_bits = 0);
 
 // Throws Finding kWrong when a result is out of bounds; with `signs`, also when a zero has the wrong sign.
 void compare_all(const reference::Expectation& expectation, const std::vector<Literal>& got, std::string_view where,

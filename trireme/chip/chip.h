@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 #define TRM_ABI_MAJOR 1
-#define TRM_ABI_MINOR 0
+#define TRM_ABI_MINOR 1
 #define TRM_MAX_RANK 8
 #define TRM_MAX_OPERANDS 64 /* inputs + outputs of one program */
 #define TRM_ABSENT UINT32_MAX /* an optional input that is not given */
@@ -330,6 +330,11 @@ typedef struct TrmAnswer {
   TrmConversion conversions[TRM_MAX_OPERANDS];
   int32_t in_place[TRM_MAX_OPERANDS]; /* output k may be given the memory of input in_place[k]; -1: no. Host sets -1. */
   char text[128];                     /* one phrase for the ledger: "no i64 kernel" */
+  /* 0: floating products (of matrices and convolutions) are as exact as their type. Else each floating operand of such
+   * a product is first rounded to a whole multiple of its largest magnitude / (2^(bits-1) - 1), one step for the whole
+   * tensor, and sums lose nothing more: 16 is int16 fixed point. Tests and certificates derive their bounds from it. */
+  uint32_t fixed_point_bits;
+  uint32_t reserved2;
 } TrmAnswer;
 
 typedef struct TrmPart { /* one region a chip chose: a set of node numbers */

@@ -54,13 +54,13 @@ bool is_exact(const Graph& graph) {
   return true;
 }
 
-Expectation expect(const Graph& graph, std::span<const Evaluated> inputs, int evaluations) {
+Expectation expect(const Graph& graph, std::span<const Evaluated> inputs, int evaluations, uint32_t fixed_point_bits) {
   Expectation out;
   out.values = evaluate_unrounded(graph, inputs);
   std::vector<std::vector<Evaluated>> disturbed;
   const bool exact = is_exact(graph);
   for (int k = 1; k <= evaluations && !exact; ++k) {
-    disturbed.push_back(evaluate_unrounded(graph, inputs, static_cast<uint64_t>(k) << 32));
+    disturbed.push_back(evaluate_unrounded(graph, inputs, static_cast<uint64_t>(k) << 32, fixed_point_bits));
   }
   for (size_t i = 0; i < out.values.size(); ++i) {
     const Evaluated& value = out.values[i];

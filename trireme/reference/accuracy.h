@@ -37,7 +37,10 @@ struct Expectation {
   std::vector<Evaluated> values;  // y_0, not rounded
   std::vector<Bound> bounds;
 };
-Expectation expect(const Graph& graph, std::span<const Evaluated> inputs, int evaluations = 4);
+// `fixed_point_bits`: of the chip's products (TrmAnswer in chip.h); their inputs are then disturbed by half a step of
+// fixed point as well.
+Expectation expect(const Graph& graph, std::span<const Evaluated> inputs, int evaluations = 4,
+                   uint32_t fixed_point_bits = 0);
 
 // True when every operation behind the outputs is exact.
 bool is_exact(const Graph& graph);

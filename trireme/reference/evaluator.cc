@@ -1,5 +1,7 @@
 #include "trireme/reference/evaluator.h"
 
+#include <algorithm>
+#include <cmath>
 #include <memory>
 #include <unordered_map>
 
@@ -29,11 +31,12 @@ Literal to_literal(const Evaluated& value) {
 namespace {
 
 std::vector<Evaluated> run_graph(const Graph& graph, std::span<const Evaluated> inputs, uint64_t perturbation,
-                                 bool rounded);
+                                 bool rounded, uint32_t fixed_point_bits = 0);
 
 class Run {
  public:
-  Run(uint64_t perturbation, bool rounded) : perturbation_(perturbation), rounded_(rounded) {}
+  Run(uint64_t perturbation, bool rounded, uint32_t fixed_point_bits)
+      : perturbation_(perturbation), rounded_(rounded), fixed_point_bits_(fixed_point_bits) {}
 
   void bind(const Value& parameter, Evaluated value) {
     results_[&parameter.node()] = {std::make_shared<const Evaluated>(std::move(value))};
@@ -91,6 +94,7 @@ class Run {
       if (perturbation_ != 0 && accuracy.accumulates && held.back() && held.back()->floating()) {
         auto changed = std::make_shared<Evaluated>(*held.back());
         perturb(*changed, 1.0);
+        if (fixed_point_bits_ != 0 && node.op().kind.value == Kind::kContraction) perturb_fixed(*changed);
         held.back() = std::move(changed);
       }
       inputs.push_back(held.back().get());
@@ -127,22 +131,34 @@ class Run {
   }
 
   std::vector<Evaluated> call(const Graph& graph, const std::vector<Evaluated>& inputs) {
-    return run_graph(graph, inputs, perturbation_ == 0 ? 0 : perturbation_ + ++calls_, rounded_);
+    return run_graph(graph, inputs, perturbation_ == 0 ? 0 : perturbation_ + ++calls_, rounded_, fixed_point_bits_);
   }
 
   // x (1 + d u) with d uniform in [-ulp, ulp] and u the roundoff of the type.
   void perturb(Evaluated& x, double ulp) {
     // In double the evaluation itself rounds as coarsely as the chip; a disturbance of that size would often vanish.
     const double size = ulp * unit_roundoff(x.type.dtype) * (x.type.dtype == f64 ? 4.0 : 1.0);
-    const auto seed = static_cast<uint32_t>(perturbation_);
-    for (double& v : x.real) {
-      const uint32_t word = philox_word({seed, static_cast<uint32_t>(perturbation_ >> 32), 0, 0}, draws_++);
-      v *= 1.0 + size * (static_cast<double>(word) * 0x1p-31 - 1.0);
+    for (double& v : x.real) v *= 1.0 + size * draw();
+  }
+  // x + d s with d uniform in [-1/2, 1/2] and s the step of fixed point: the largest magnitude over 2^(bits-1) - 1.
+  void perturb_fixed(Evaluated& x) {
+    double largest = 0.0;
+    for (const double v : x.real) {
+      if (std::isfinite(v)) largest = std::max(largest, std::fabs(v));
     }
+    const double half_step = 0.5 * largest / (std::ldexp(1.0, static_cast<int>(fixed_point_bits_) - 1) - 1.0);
+    for (double& v : x.real) v += half_step * draw();
+  }
+  // Uniform in [-1, 1).
+  double draw() {
+    const uint32_t word =
+        philox_word({static_cast<uint32_t>(perturbation_), static_cast<uint32_t>(perturbation_ >> 32), 0, 0}, draws_++);
+    return static_cast<double>(word) * 0x1p-31 - 1.0;
   }
 
   uint64_t perturbation_;
   bool rounded_;
+  uint32_t fixed_point_bits_;
   uint64_t draws_ = 0, calls_ = 0;
   std::unordered_map<const Node*, Results> results_;
   std::unordered_map<const Node*, Values> bodies_;
@@ -150,10 +166,10 @@ class Run {
 };
 
 std::vector<Evaluated> run_graph(const Graph& graph, std::span<const Evaluated> inputs, uint64_t perturbation,
-                                 bool rounded) {
+                                 bool rounded, uint32_t fixed_point_bits) {
   TRIREME_CHECK(inputs.size() == graph.inputs().size(),
                 cat("the graph has ", graph.inputs().size(), " inputs; given ", inputs.size()));
-  Run run(perturbation, rounded);
+  Run run(perturbation, rounded, fixed_point_bits);
   for (size_t i = 0; i < inputs.size(); ++i) {
     TRIREME_CHECK(inputs[i].type == graph.inputs()[i].type(),
                   cat("input ", i, " is ", inputs[i].type, ", expected ", graph.inputs()[i].type()));
@@ -166,9 +182,9 @@ std::vector<Evaluated> run_graph(const Graph& graph, std::span<const Evaluated> 
 
 }  // namespace
 
-std::vector<Evaluated> evaluate_unrounded(const Graph& graph, std::span<const Evaluated> inputs,
-                                          uint64_t perturbation) {
-  return run_graph(graph, inputs, perturbation, false);
+std::vector<Evaluated> evaluate_unrounded(const Graph& graph, std::span<const Evaluated> inputs, uint64_t perturbation,
+                                          uint32_t fixed_point_bits) {
+  return run_graph(graph, inputs, perturbation, false, fixed_point_bits);
 }
 
 std::vector<Evaluated> evaluate_rounded(const Graph& graph, std::span<const Evaluated> inputs) {

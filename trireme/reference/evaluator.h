@@ -25,8 +25,10 @@ std::vector<Literal> evaluate(const Graph& graph, std::span<const Literal> input
 // The same without the final rounding. With a `perturbation` other than 0, every node's result (and, for sums of many
 // terms, every input) is changed at random by as much as the op's declared accuracy allows a chip: Monte Carlo
 // arithmetic (Parker 1997). The spread over several perturbations is the error a correct chip may show; see accuracy.h.
+// `fixed_point_bits` other than 0: inputs of contractions change by up to half a step of fixed point with so many bits,
+// as TrmAnswer.fixed_point_bits says.
 std::vector<Evaluated> evaluate_unrounded(const Graph& graph, std::span<const Evaluated> inputs,
-                                          uint64_t perturbation = 0);
+                                          uint64_t perturbation = 0, uint32_t fixed_point_bits = 0);
 
 // The graph computed in the types of its nodes: every node's result is rounded to its type, as on a chip that works in
 // f16. What a decomposition gives in narrow types.

@@ -242,7 +242,7 @@ void Plan::execute(const Step& step, uint64_t tag) {
 
 void Plan::launch_shadowed(const Step& step, uint64_t tag) {
   const TrmMem* memory = memory_.data() + step.first;
-  const ShadowCheck check(*step.device, *step.kernel->program.get(), memory);
+  const ShadowCheck check(*step.device, step.kernel->program, memory);
   step.device->launch(step.kernel->handle, memory, step.count, step.workspace ? memory + step.count : nullptr,
                       step.lane, tag);
   check.compare((*texts_)[static_cast<size_t>(&step - steps_.data())], tag);

@@ -603,6 +603,9 @@ bool Lowering::lower_kernel(const Region& region, const RegionGraph& parts) {
     writes.push_back(workspace);
   }
   const auto kernel = prepare(device, program);
+  if (uint32_t& least = plan_->ledger_.fixed_point_bits; answer.fixed_point_bits != 0) {
+    least = least == 0 ? answer.fixed_point_bits : std::min(least, answer.fixed_point_bits);
+  }
   Plan::Step& step = emit(Plan::StepKind::kLaunch, device, Lane::kCompute, operands, reads, writes, text);
   if (workspace >= 0) {
     plan_->operands_.push_back({workspace, 0});

@@ -116,6 +116,7 @@ Answer query(Device& device, const ProgramRef& program) {
   out.verdict = static_cast<TrmVerdict>(answer.verdict);
   out.runs_on_host = answer.runs_on_host != 0;
   out.workspace = answer.workspace_bytes;
+  out.fixed_point_bits = answer.fixed_point_bits;
   out.reason = answer.text[0] != '\0' ? std::string(answer.text) : std::string(reason_text(answer.reason));
   if (out.verdict == TRM_NO) return out;
   out.ns = answer.estimated_ns > 0 ? answer.estimated_ns : roofline_ns(device, region);

@@ -29,6 +29,7 @@ struct Answer {
   std::vector<Conversion> conversions;
   std::vector<int32_t> in_place;  // per output: the input whose memory it may take, or -1
   std::string reason;             // of a refusal, or of running on the host
+  uint32_t fixed_point_bits = 0;  // as in TrmAnswer
 
   bool native() const { return verdict == TRM_NATIVE; }
   // Some operand must have another element type.

@@ -7,6 +7,7 @@
 #include "trireme/base/error.h"
 #include "trireme/base/strings.h"
 #include "trireme/reference/evaluator.h"
+#include "trireme/runtime/offer.h"
 
 namespace trireme::runtime {
 
@@ -74,17 +75,21 @@ bool shadow_is_due() {
   return n != 0 && launches.fetch_add(1, std::memory_order_relaxed) % n == 0;
 }
 
-ShadowCheck::ShadowCheck(Device& device, const TrmProgram& program, const TrmMem* operands)
-    : device_(device), program_(program), operands_(operands), possible_(reference::can_evaluate(graph_of(program))) {
+ShadowCheck::ShadowCheck(Device& device, const ProgramRef& given, const TrmMem* operands)
+    : device_(device),
+      program_(*given.get()),
+      operands_(operands),
+      possible_(reference::can_evaluate(graph_of(program_))) {
   if (!possible_) return;
   device.synchronize();
+  const TrmProgram& program = program_;
   const Graph& graph = graph_of(program);
   std::vector<Evaluated> inputs;
   for (uint32_t i = 0; i < graph.inputs().size(); ++i) {
     const TrmValue value = value_of(program, program_reader().input(&program, i));
     inputs.push_back(reference::to_evaluated(read(device, operands[i], graph.inputs()[i].type(), value.strides)));
   }
-  expected_ = reference::expect(graph, inputs);
+  expected_ = reference::expect(graph, inputs, 4, ask(device, given).fixed_point_bits);
 }
 
 void ShadowCheck::compare(const std::string& what, uint64_t tag) const {

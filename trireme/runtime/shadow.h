@@ -21,7 +21,7 @@ bool shadow_is_due();
 class ShadowCheck {
  public:
   // Before the launch: the operands are the program's inputs, then its outputs.
-  ShadowCheck(Device& device, const TrmProgram& program, const TrmMem* operands);
+  ShadowCheck(Device& device, const ProgramRef& program, const TrmMem* operands);
   // After it: throws kDeviceFault naming `what` and the element that is farthest off.
   void compare(const std::string& what, uint64_t tag) const;
 

@@ -131,6 +131,9 @@ constexpr Costs kCosts = {
     .scalar_cycles = assumed(1),
     .vector_cycles = assumed(1),
     .barrier_cycles = assumed(100),
+    .weight_factor = derived(1.83),     // both of the same fit
+    .operation_factor = derived(0.39),  // below 1: what a small operator computes is mostly hidden
+    .vector_lanes = derived(4),         // a unit of 512 bits for a group of four cores
 };
 
 }  // namespace

@@ -51,6 +51,10 @@ struct Costs {
   Figure scalar_cycles;  // of reading or writing an element of LM or SM
   Figure vector_cycles;  // of a SIMD instruction
   Figure barrier_cycles;
+  // Of the operator library: a product or convolution takes the launch + weight_factor * weight bytes / memory rate +
+  // operation_factor * operations / SDNN rate, at least operations / SDNN rate.
+  Figure weight_factor, operation_factor;
+  Figure vector_lanes;  // float lanes of a cluster for each of its cores
 };
 
 std::span<const Generation> generations();

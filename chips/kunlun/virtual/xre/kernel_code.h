@@ -1,4 +1,5 @@
-// Where the runtime meets the kernel language: what stands behind the code address of xpu_create_cl_func.
+// Where the runtime meets the kernel language and the operator library: what stands behind the code address of
+// xpu_create_cl_func, and kernels that are closures of the host.
 #pragma once
 
 #include <cstddef>
@@ -6,8 +7,10 @@
 #include <functional>
 #include <span>
 #include <stdexcept>
+#include <string>
 
 #include "chips/kunlun/virtual/generation.h"
+#include "chips/kunlun/virtual/xre/occupancy.h"
 
 namespace trireme::xpu {
 
@@ -20,6 +23,7 @@ struct Launch {
   std::span<const std::byte> parameters;
   // The bytes behind an address of device memory, null unless all lie inside one block.
   std::function<std::byte*(uint64_t address, uint64_t bytes)> memory;
+  std::function<bool(uint64_t address)> in_l3;
 };
 
 // What a kernel throws when it does something illegal (XPUERR_KEXCEPTION).
@@ -34,5 +38,25 @@ struct KernelCode {
   double (*run)(const Launch&, const void* context);
   const void* context;
 };
+
+// What a kernel took.
+struct Effort {
+  double setup_ns = 0;  // occupies nothing; the launch
+  double busy_ns = 0;   // after it, alone on the device
+  Share share;          // of the device, while busy
+  double work_ns = 0;   // as xpu_last_kernel_exec_time says it
+};
+
+struct Span {
+  uint64_t address, bytes;
+};
+
+// Queues work as a kernel on a stream of the current device. All spans must be memory of the device, or it is
+// XPUERR_INVALID_PARAM and `*wrong` the first that is not. Returns 0 or a negative code.
+int launch_work(const std::string& name, void* stream, std::span<const Span> memory,
+                std::function<Effort(const Launch&)> work, size_t* wrong);
+
+// What the virtual machine is at present; null without devices.
+const Generation* current_generation();
 
 }  // namespace trireme::xpu

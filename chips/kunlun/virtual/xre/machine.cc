@@ -94,20 +94,20 @@ void Machine::step(Stream& stream) {
     command.record->done = true;
     command.record->time_ns = stream.now_ns;
   } else if (!device.failure) {
-    double cost_ns = 0;
-    const int code = perform(device, command.work, &cost_ns);
+    Effort effort;
+    const int code = perform(device, command.work, &effort);
     if (code && !device.failure && !stream.error) stream.error = code;
-    stream.now_ns += cost_ns;
+    stream.now_ns = device.occupancy.place(stream.now_ns + effort.setup_ns, effort.busy_ns, effort.share);
   }
 }
 
-int Machine::perform(Device& device, const std::function<int(double*)>& work, double* cost_ns) {
+int Machine::perform(Device& device, const std::function<int(Effort*)>& work, Effort* effort) {
   int code = device.fail_next;
   if (code) {
     device.fail_next = 0;
     device.text = "provoked";
   } else {
-    code = work(cost_ns);
+    code = work(effort);
   }
   if (sticky(code)) {
     device.failure = code;

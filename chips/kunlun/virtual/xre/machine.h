@@ -16,6 +16,7 @@
 #include "chips/kunlun/virtual/generation.h"
 #include "chips/kunlun/virtual/xre/kernel_code.h"
 #include "chips/kunlun/virtual/xre/memory.h"
+#include "chips/kunlun/virtual/xre/occupancy.h"
 
 namespace trireme::xpu {
 
@@ -30,8 +31,8 @@ struct Mark {
 };
 
 struct Command {
-  std::function<int(double* cost_ns)> work;  // returns 0 or a code
-  std::shared_ptr<Mark> record, wait;        // instead of work
+  std::function<int(Effort*)> work;    // returns 0 or a code
+  std::shared_ptr<Mark> record, wait;  // instead of work
   double issued_ns = 0;
 };
 
@@ -45,6 +46,7 @@ struct Stream {
 struct Device {
   int physical;  // N of /dev/xpuN
   Stream own;    // the default stream
+  Occupancy occupancy;
   int failure = 0;
   bool reported = false;
   std::string text;  // of the last failure
@@ -94,7 +96,7 @@ class Machine {
   void run(const Mark& mark);
   void step(Stream& stream);
   // Does one piece of work for a device and keeps its failure. Returns 0 or the code.
-  int perform(Device& device, const std::function<int(double*)>& work, double* cost_ns);
+  int perform(Device& device, const std::function<int(Effort*)>& work, Effort* effort);
   // What a launch or wait has to say about the device; 0 when it is well.
   static int report(Device& device);
 

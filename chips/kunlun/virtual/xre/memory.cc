@@ -61,11 +61,18 @@ std::byte* Memory::find(int device, uint64_t address, uint64_t bytes) const {
   return block.store() + offset;
 }
 
-bool Memory::covers(uint64_t address) const {
+const Block* Memory::block_at(uint64_t address) const {
   auto found = blocks_.upper_bound(address);
-  if (found == blocks_.begin()) return false;
+  if (found == blocks_.begin()) return nullptr;
   const Block& block = *(--found)->second;
-  return address - block.address() <= block.bytes();
+  return address - block.address() <= block.bytes() ? &block : nullptr;
+}
+
+bool Memory::covers(uint64_t address) const { return block_at(address) != nullptr; }
+
+int Memory::kind(uint64_t address) const {
+  const Block* block = block_at(address);
+  return block ? block->kind() : -1;
 }
 
 Memory::Usage Memory::usage(int device, int kind) const {

@@ -41,6 +41,8 @@ class Memory {
 
   // Whether the address is device memory, of any device.
   bool covers(uint64_t address) const;
+  // XPUMemoryKind of what lies at an address, -1 for what is no device memory.
+  int kind(uint64_t address) const;
 
   struct Usage {
     uint64_t blocks = 0, bytes = 0;
@@ -67,6 +69,8 @@ class Memory {
   Memory& operator=(const Memory&) = delete;
 
  private:
+  const Block* block_at(uint64_t address) const;
+
   std::map<uint64_t, std::unique_ptr<Block>> blocks_;
   std::map<uint64_t, Pinned> pinned_;
 };

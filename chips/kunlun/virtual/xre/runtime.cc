@@ -137,12 +137,12 @@ double copy_ns(const Machine& machine, const Copy& copy) {
   return machine.costs.copy_setup + static_cast<double>(copy.bytes) / gbps;
 }
 
-int do_copy(const Machine& machine, int device, const Copy& copy, double* cost_ns) {
+int do_copy(const Machine& machine, int device, const Copy& copy, Effort* effort) {
   std::byte* to = nullptr;
   const std::byte* from = nullptr;
   if (!resolve(machine, device, copy, &to, &from)) return XPUERR_DMAABORT;  // freed since it was queued
   std::memmove(to, from, copy.bytes);
-  *cost_ns = copy_ns(machine, copy);
+  effort->setup_ns = copy_ns(machine, copy);
   return 0;
 }
 
@@ -170,7 +170,62 @@ void submit(Machine& machine, Thread& thread, Stream& stream, Command command) {
   machine.submit(stream, std::move(command));
 }
 
+struct Shape {
+  int clusters, cores;
+  std::vector<std::byte> arguments;
+};
+
+// Queues a kernel.
+void launch(Machine& machine, Thread& thread, Device& device, Stream& stream, const std::string& name, Shape shape,
+            std::function<Effort(const Launch&)> work) {
+  Command command;
+  command.work = [&machine, &device, name, shape = std::move(shape), work = std::move(work),
+                  number = thread.device](Effort* effort) -> int {
+    const auto memory = [&](uint64_t address, uint64_t bytes) { return machine.memory.find(number, address, bytes); };
+    const auto in_l3 = [&](uint64_t address) { return machine.memory.kind(address) == XPU_MEM_L3; };
+    const Launch launch{name.c_str(), *machine.generation, machine.costs, shape.clusters,
+                        shape.cores,  shape.arguments,     memory,        in_l3};
+    try {
+      *effort = work(launch);
+    } catch (const KernelFault& fault) {
+      device.text = name + ": " + fault.what();
+      return XPUERR_KEXCEPTION;
+    }
+    device.last_kernel_ns = effort->work_ns;
+    return 0;
+  };
+  submit(machine, thread, stream, std::move(command));
+}
+
 }  // namespace
+
+int launch_work(const std::string& name, void* stream, std::span<const Span> memory,
+                std::function<Effort(const Launch&)> work, size_t* wrong) {
+  return call_device([&](Machine& machine, Thread& thread, Device& device) -> int {
+    *wrong = memory.size();
+    Stream* queue = nullptr;
+    if (const int code = find_stream(machine, thread, stream, &queue)) return code;
+    if (const int code = Machine::report(device)) return code;
+    for (size_t i = 0; i < memory.size(); ++i) {
+      if (machine.memory.find(thread.device, memory[i].address, memory[i].bytes)) continue;
+      *wrong = i;
+      return XPUERR_INVALID_PARAM;
+    }
+    const Generation& generation = *machine.generation;
+    launch(machine, thread, device, *queue, name, {generation.clusters, generation.cores, {}}, std::move(work));
+    return 0;
+  });
+}
+
+const Generation* current_generation() {
+  const Generation* generation = nullptr;
+  call_device([&](Machine& machine, Thread&, Device&) {
+    generation = machine.generation;
+    return 0;
+  });
+  return generation;
+}
+
 }  // namespace trireme::xpu
 
 using namespace trireme::xpu;  // the functions of C stand outside of it
@@ -321,10 +376,10 @@ int xpu_memcpy(void* to, const void* from, uint64_t bytes, XPUMemcpyKind kind) {
     }
     if (bytes == 0) return 0;
     if (!valid(machine, thread.device, copy)) return XPUERR_INVALID_PARAM;
-    double cost_ns = 0;
+    Effort effort;
     const int code = machine.perform(
-        device, [&](double* cost) { return do_copy(machine, thread.device, copy, cost); }, &cost_ns);
-    thread.now_ns += cost_ns;
+        device, [&](Effort* cost) { return do_copy(machine, thread.device, copy, cost); }, &effort);
+    thread.now_ns += effort.setup_ns;
     return code && device.failure ? Machine::report(device) : code;
   });
 }
@@ -338,7 +393,7 @@ int xpu_memcpy_async(void* to, const void* from, uint64_t bytes, XPUMemcpyKind k
     if (bytes == 0 && known(kind)) return 0;
     if (!valid(machine, thread.device, copy)) return XPUERR_INVALID_PARAM;
     Command command;
-    command.work = [&machine, copy, number = thread.device](double* cost) {
+    command.work = [&machine, copy, number = thread.device](Effort* cost) {
       return do_copy(machine, number, copy, cost);
     };
     submit(machine, thread, *queue, std::move(command));
@@ -525,21 +580,12 @@ int xpu_launch_async(XPUFunc function) {
     if (const int code = find_stream(machine, thread, thread.stream, &queue)) return code;
     if (const int code = Machine::report(device)) return code;
     if (clusters == 0 || arguments.size() != kernel.parameter_bytes) return XPUERR_INVALID_PARAM;
-    Command command;
-    command.work = [&machine, &device, &kernel, arguments, clusters, cores = thread.cores,
-                    number = thread.device](double* cost) -> int {
-      const auto memory = [&](uint64_t address, uint64_t bytes) { return machine.memory.find(number, address, bytes); };
-      const Launch launch{kernel.name.c_str(), *machine.generation, machine.costs, clusters, cores, arguments, memory};
-      try {
-        device.last_kernel_ns = kernel.code->run(launch, kernel.code->context);
-      } catch (const KernelFault& fault) {
-        device.text = kernel.name + ": " + fault.what();
-        return XPUERR_KEXCEPTION;
-      }
-      *cost = machine.costs.launch + device.last_kernel_ns;
-      return 0;
+    const auto work = [&machine, &kernel](const Launch& launch) {
+      const double ns = kernel.code->run(launch, kernel.code->context);
+      const double clusters = std::min(1.0, static_cast<double>(launch.clusters) / machine.generation->clusters);
+      return Effort{machine.costs.launch, ns, {.clusters = clusters}, ns};
     };
-    submit(machine, thread, *queue, std::move(command));
+    launch(machine, thread, device, *queue, kernel.name, {clusters, thread.cores, arguments}, work);
     return 0;
   });
 }

@@ -66,9 +66,9 @@ struct Cluster {
   std::vector<std::unique_ptr<Core>> cores;
   Memory sm;
   std::map<const void*, Array> shared;
-  std::vector<Touch> touches;     // of the bytes of SM
-  std::vector<uint32_t> touched;  // which of them, since the last barrier
-  double gm_bytes = 0;            // of all clusters so far
+  std::vector<Touch> touches;         // of the bytes of SM
+  std::vector<uint32_t> touched;      // which of them, since the last barrier
+  double gm_bytes = 0, l3_bytes = 0;  // of all clusters so far
   std::string fault;
 };
 
@@ -292,8 +292,9 @@ double run_cores(const Launch& launch, const std::function<void()>& body) {
   }
   cluster = nullptr;
   if (!run.fault.empty()) throw KernelFault(run.fault);
-  // As slow as the slowest cores, or as GM.
-  return std::max(cycles / generation.clock_ghz, run.gm_bytes / generation.memory_gbps);
+  // As slow as the slowest cores, or as GM, or as L3.
+  return std::max(
+      {cycles / generation.clock_ghz, run.gm_bytes / generation.memory_gbps, run.l3_bytes / generation.l3_gbps});
 }
 
 Array allocate_local(size_t bytes) { return allocate(self().lm, false, bytes); }
@@ -357,7 +358,7 @@ void copy(Direction direction, const void* gm, const Array& array, int64_t at, s
   }
   const auto& costs = cluster->launch.costs;
   const double cycles = (in ? costs.read_cycles : costs.write_cycles) + transfer_cycles(bytes);
-  cluster->gm_bytes += static_cast<double>(bytes);
+  (cluster->launch.in_l3(address) ? cluster->l3_bytes : cluster->gm_bytes) += static_cast<double>(bytes);
   if (async) {
     one.pending.push_back({array, begin, static_cast<uint32_t>(bytes)});
     one.pending_until = std::max(one.pending_until, one.cycles + cycles);

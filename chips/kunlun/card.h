@@ -1,0 +1,37 @@
+// What the plug-in knows of a card: what the driver says of it, and the published rates of its model.
+#pragma once
+
+#include <cstdint>
+
+#include "trireme/core/dtype.h"
+
+namespace trireme::kunlun {
+
+struct Card {
+  const char* name;  // "R200"
+  int architecture;  // 1, 2, 3: xpu1, xpu2, xpu3
+  uint64_t model, clusters, sdnn, memory_bytes, l3_bytes;
+  double products_per_second;  // int16 and float16 on the SDNN units, a multiplication and an addition as two
+  double memory_bandwidth;     // bytes per second
+  double link_bandwidth;       // to and from the host
+
+  int cores() const { return architecture == 1 ? 16 : 64; }
+  // Types with arithmetic of the chip: float16 from the second generation on, bfloat16 from the third. Doubles are
+  // emulated by its compiler and 16 times slower than the host, so they are not among them.
+  DTypeSet dtypes() const {
+    DTypeSet set = only(f32) | ints | bools;
+    if (architecture >= 2) set = set | only(f16);
+    if (architecture >= 3) set = set | only(bf16);
+    return set;
+  }
+};
+
+// Throws Failure when the runtime does not answer.
+Card card_of(int device);
+
+// Of each kernel, from the first instruction: what published latencies of eleven networks on an R200 give.
+inline constexpr double kLaunchNs = 13300.0;
+// Of a copy between host and device.
+inline constexpr double kLinkNs = 5000.0;
+
+}  // namespace trireme::kunlun

@@ -1,0 +1,142 @@
+#include "chips/kunlun/device.h"
+
+#include <algorithm>
+
+namespace trireme::kunlun {
+
+Device::Device(uint32_t index) : index_(index), card_(card_of(static_cast<int>(index))) {
+  select();
+  default_ = make_queue(true);
+}
+
+Device::~Device() {
+  xpu_set_device(static_cast<int>(index_));
+  for (const auto& queue : queues_) release(*queue);
+  release(*default_);
+  for (XPUEvent event : events_) xpu_event_destroy(event);
+  for (const auto& [address, chunk] : chunks_) {
+    void* memory = reinterpret_cast<void*>(address);
+    if (chunk.space == kPinnedSpace) xpu_host_free(memory);
+    else xpu_free(memory);
+  }
+}
+
+void Device::select() const { check(xpu_set_device(static_cast<int>(index_)), "choose the device"); }
+
+std::unique_ptr<Queue> Device::make_queue(bool is_default) {
+  auto queue = std::make_unique<Queue>();
+  if (!is_default) check(xpu_stream_create(&queue->stream), "create a stream");
+  check(xpu_event_create(&queue->probe), "create an event");
+  queue->context = api::create_context();
+  if (!queue->context) throw Failure(TRM_INTERNAL, "the operator library made no context for the device");
+  queue->context->set_stream(queue->stream);
+  return queue;
+}
+
+// Codes do not matter any more: the device may have failed long ago.
+void Device::release(Queue& queue) {
+  xpu_wait(queue.stream);
+  api::destroy_context(queue.context);
+  xpu_event_destroy(queue.probe);
+  if (queue.stream) xpu_stream_destroy(queue.stream);
+}
+
+TrmMem Device::allocate(uint32_t space, uint64_t bytes) {
+  if (space != kDeviceSpace && space != kPinnedSpace) {
+    throw Failure(TRM_INVALID,
+                  "the xpu has the memory spaces 1 (device) and 2 (pinned); given " + std::to_string(space));
+  }
+  select();
+  const uint64_t rounded = (std::max<uint64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+  if (rounded < bytes) throw Failure(TRM_OUT_OF_MEMORY, std::to_string(bytes) + " bytes are more than any memory has");
+  void* memory = nullptr;
+  check(space == kPinnedSpace ? xpu_host_alloc(&memory, rounded, 0) : xpu_malloc(&memory, rounded, XPU_MEM_MAIN),
+        "allocate memory");
+  const std::lock_guard lock(mutex_);
+  chunks_[reinterpret_cast<uint64_t>(memory)] = {space, rounded};
+  return {reinterpret_cast<uint64_t>(memory), 0, bytes, space, 0};
+}
+
+void Device::free(const TrmMem& mem) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = chunks_.find(mem.handle);
+    if (found == chunks_.end()) throw Failure(TRM_INVALID, "not a chunk of this device, or freed before");
+    chunks_.erase(found);
+  }
+  select();
+  void* memory = reinterpret_cast<void*>(mem.handle);
+  check(mem.space == kPinnedSpace ? xpu_host_free(memory) : xpu_free(memory), "free memory");
+}
+
+uint64_t Device::allocated(uint32_t space) {
+  const std::lock_guard lock(mutex_);
+  uint64_t bytes = 0;
+  for (const auto& [address, chunk] : chunks_) bytes += chunk.space == space ? chunk.bytes : 0;
+  return bytes;
+}
+
+Queue* Device::create_queue() {
+  check_alive();
+  select();
+  auto queue = make_queue(false);
+  const std::lock_guard lock(mutex_);
+  queues_.push_back(std::move(queue));
+  return queues_.back().get();
+}
+
+void Device::destroy_queue(Queue* queue) {
+  std::unique_ptr<Queue> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(queues_.begin(), queues_.end(), [&](const auto& q) { return q.get() == queue; });
+    if (found == queues_.end()) throw Failure(TRM_INVALID, "not a stream of this device, or destroyed before");
+    gone = std::move(*found);
+    queues_.erase(found);
+  }
+  select();
+  release(*gone);
+}
+
+void Device::wait(Queue& queue) {
+  select();
+  watch(queue, [&] { check(xpu_wait(queue.stream), "finish the commands of a stream"); });
+}
+
+void Device::wait_all() {
+  check_alive();
+  wait(*default_);
+  std::vector<Queue*> queues;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& queue : queues_) queues.push_back(queue.get());
+  }
+  for (Queue* queue : queues) wait(*queue);
+}
+
+void Device::lose(const RuntimeFailure& failure, uint64_t tag) {
+  const std::lock_guard lock(mutex_);
+  if (!lost_) lost_ = Lost{failure.code(), tag, failure.what()};
+}
+
+std::optional<Lost> Device::lost() {
+  const std::lock_guard lock(mutex_);
+  return lost_;
+}
+
+void Device::check_alive() {
+  if (const auto lost_device = lost()) throw RuntimeFailure(lost_device->code, "go on after an earlier failure");
+}
+
+void Device::own_event(XPUEvent event) {
+  const std::lock_guard lock(mutex_);
+  events_.push_back(event);
+}
+void Device::disown_event(XPUEvent event) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find(events_.begin(), events_.end(), event);
+  if (found == events_.end()) throw Failure(TRM_INVALID, "not an event of this device, or destroyed before");
+  events_.erase(found);
+}
+
+}  // namespace trireme::kunlun
