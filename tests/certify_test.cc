@@ -1,5 +1,7 @@
 // The command `trireme certify` as a chip maker meets it: honest chips pass, broken ones are found, a planted bug is
-// shrunk, and plug-ins that hang, crash or print end in a verdict and not in the host. ctest: command timeout=600
+// shrunk, and plug-ins that hang, crash or print end in a verdict and not in the host.
+//
+// ctest: slow command timeout=600
 #include <gtest/gtest.h>
 
 #include <cstdlib>

@@ -3,7 +3,9 @@
 //
 // Inputs lie dense, then in every other layout of trireme/certify/layout.h that the chip takes. An op that a chip
 // refuses must be taken by its decomposition, on the chips that promise everything. The table of cases per op, element
-// type and chip goes to op_chip_cases.csv in the build folder. ctest: timeout=900
+// type and chip goes to op_chip_cases.csv in the build folder.
+//
+// ctest: timeout=900
 #include <gtest/gtest.h>
 
 #include <cstdlib>
