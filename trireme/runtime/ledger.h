@@ -32,7 +32,7 @@ struct Ledger {
   uint64_t arena_bytes = 0;  // of values between the regions, on the target
   uint64_t live_bytes = 0;   // the largest number of these that are needed at once: no arena can be smaller
   int launches = 0, copies = 0;
-  int rearranged = 0;  // values copied on one device into another layout, or out of a view
+  int rearranged = 0;             // values copied on one device into another layout, or out of a view
   uint32_t fixed_point_bits = 0;  // the least of any product's fixed point (TrmAnswer); 0: none
 
   double total_ns() const;

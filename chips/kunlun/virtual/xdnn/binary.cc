@@ -252,40 +252,60 @@ int masked_fill_scalar(Context* ctx, const bool* condition, const T* x, T value,
 
 #define XDNN_TWO(name, T, TZ)                                       \
   template int name<T>(Context*, const T*, const T*, TZ*, int64_t); \
-  template int broadcast_##name<T>(Context*, const T*, const T*, TZ*, const Shape&, const Shape&);
-#define XDNN_NUMBERS(T)                                                                               \
-  XDNN_TWO(add, T, T)                                                                                 \
-  XDNN_TWO(sub, T, T) XDNN_TWO(mul, T, T) XDNN_TWO(div, T, T) XDNN_TWO(max, T, T) XDNN_TWO(min, T, T) \
-      XDNN_TWO(pow, T, T) XDNN_TWO(mod, T, T) XDNN_TWO(fmod, T, T) XDNN_TWO(floordiv, T, T)
+  template int broadcast_##name<T>(Context*, const T*, const T*, TZ*, const Shape&, const Shape&)
+#define XDNN_NUMBERS(T) \
+  XDNN_TWO(add, T, T);  \
+  XDNN_TWO(sub, T, T);  \
+  XDNN_TWO(mul, T, T);  \
+  XDNN_TWO(div, T, T);  \
+  XDNN_TWO(max, T, T);  \
+  XDNN_TWO(min, T, T);  \
+  XDNN_TWO(pow, T, T);  \
+  XDNN_TWO(mod, T, T);  \
+  XDNN_TWO(fmod, T, T); \
+  XDNN_TWO(floordiv, T, T);
 XDNN_FOR_NUMBERS(XDNN_NUMBERS)
 
-#define XDNN_COMPARES(T)                                                                  \
-  XDNN_TWO(equal, T, bool)                                                                \
-  XDNN_TWO(not_equal, T, bool) XDNN_TWO(less_than, T, bool) XDNN_TWO(less_equal, T, bool) \
-      XDNN_TWO(greater_than, T, bool) XDNN_TWO(greater_equal, T, bool)
+#define XDNN_COMPARES(T)           \
+  XDNN_TWO(equal, T, bool);        \
+  XDNN_TWO(not_equal, T, bool);    \
+  XDNN_TWO(less_than, T, bool);    \
+  XDNN_TWO(less_equal, T, bool);   \
+  XDNN_TWO(greater_than, T, bool); \
+  XDNN_TWO(greater_equal, T, bool);
 XDNN_FOR_FLOATS(XDNN_COMPARES)
 XDNN_FOR_INTEGERS(XDNN_COMPARES)
 XDNN_COMPARES(bool)
 
-XDNN_TWO(logical_and, bool, bool)
-XDNN_TWO(logical_or, bool, bool)
-XDNN_TWO(logical_xor, bool, bool)
+XDNN_TWO(logical_and, bool, bool);
+XDNN_TWO(logical_or, bool, bool);
+XDNN_TWO(logical_xor, bool, bool);
 
-#define XDNN_BITS(T) XDNN_TWO(bitwise_and, T, T) XDNN_TWO(bitwise_or, T, T) XDNN_TWO(bitwise_xor, T, T)
+#define XDNN_BITS(T)           \
+  XDNN_TWO(bitwise_and, T, T); \
+  XDNN_TWO(bitwise_or, T, T);  \
+  XDNN_TWO(bitwise_xor, T, T);
 XDNN_FOR_INTEGERS(XDNN_BITS)
 XDNN_BITS(bool)
-#define XDNN_SHIFTS(T) XDNN_TWO(left_shift, T, T) XDNN_TWO(right_shift, T, T) XDNN_TWO(right_shift_logical, T, T)
+#define XDNN_SHIFTS(T)         \
+  XDNN_TWO(left_shift, T, T);  \
+  XDNN_TWO(right_shift, T, T); \
+  XDNN_TWO(right_shift_logical, T, T);
 XDNN_FOR_INTEGERS(XDNN_SHIFTS)
 
 #define XDNN_GRAD(name, T)                                                                                        \
   template int name##_grad<T>(Context*, const T*, const T*, const T*, const T*, T*, T*, int64_t);                 \
   template int broadcast_##name##_grad<T>(Context*, const T*, const T*, const T*, const T*, T*, T*, const Shape&, \
-                                          const Shape&);
-#define XDNN_GRADS(T)                                                                                    \
-  XDNN_TWO(arctan2, T, T)                                                                                \
-  XDNN_GRAD(add, T)                                                                                      \
-  XDNN_GRAD(sub, T) XDNN_GRAD(mul, T) XDNN_GRAD(div, T) XDNN_GRAD(max, T) XDNN_GRAD(min, T) template int \
-  select_grad<T>(Context*, const bool*, const T*, T*, T*, const Shape&, const Shape&);
+                                          const Shape&)
+#define XDNN_GRADS(T)      \
+  XDNN_TWO(arctan2, T, T); \
+  XDNN_GRAD(add, T);       \
+  XDNN_GRAD(sub, T);       \
+  XDNN_GRAD(mul, T);       \
+  XDNN_GRAD(div, T);       \
+  XDNN_GRAD(max, T);       \
+  XDNN_GRAD(min, T);       \
+  template int select_grad<T>(Context*, const bool*, const T*, T*, T*, const Shape&, const Shape&);
 XDNN_FOR_FLOATS(XDNN_GRADS)
 
 #define XDNN_SELECT(T)                                                                               \

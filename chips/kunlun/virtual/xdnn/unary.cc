@@ -214,48 +214,79 @@ int addcdiv(Context* ctx, const T* w, const T* x, const T* y, T* z, float scalar
 
 // ---- instantiations
 
-#define XDNN_ONE(name, T) template int name<T>(Context*, const T*, T*, int64_t);
-#define XDNN_FLOATS(T)                                                                                          \
-  XDNN_ONE(exp, T)                                                                                              \
-  XDNN_ONE(exp2, T) XDNN_ONE(expm1, T) XDNN_ONE(log, T) XDNN_ONE(log2, T) XDNN_ONE(log10, T) XDNN_ONE(log1p, T) \
-      XDNN_ONE(sqrt, T) XDNN_ONE(rsqrt, T) XDNN_ONE(cbrt, T) XDNN_ONE(reciprocal, T) XDNN_ONE(erf, T)           \
-          XDNN_ONE(floor, T) XDNN_ONE(ceil, T) XDNN_ONE(trunc, T) XDNN_ONE(round_half_even, T) XDNN_ONE(sin, T) \
-              XDNN_ONE(cos, T) XDNN_ONE(tan, T) XDNN_ONE(arcsin, T) XDNN_ONE(arccos, T) XDNN_ONE(arctan, T)     \
-                  XDNN_ONE(sinh, T) XDNN_ONE(cosh, T) XDNN_ONE(asinh, T) XDNN_ONE(acosh, T)                     \
-                      XDNN_ONE(atanh, T) template int                                                           \
-                      round<T>(Context*, const T*, T*, int64_t, int64_t);                                       \
-  template int pow<T>(Context*, const T*, T*, int64_t, float);                                                  \
-  template int pow_grad<T>(Context*, const T*, const T*, T*, int64_t, float);                                   \
-  template int isnan<T>(Context*, const T*, bool*, int64_t);                                                    \
-  template int isinf<T>(Context*, const T*, bool*, int64_t);                                                    \
-  template int isfinite<T>(Context*, const T*, bool*, int64_t);                                                 \
-  template int addcmul<T>(Context*, const T*, const T*, const T*, T*, float, int64_t);                          \
+#define XDNN_ONE(name, T) template int name<T>(Context*, const T*, T*, int64_t)
+#define XDNN_FLOATS(T)                                                                 \
+  XDNN_ONE(exp, T);                                                                    \
+  XDNN_ONE(exp2, T);                                                                   \
+  XDNN_ONE(expm1, T);                                                                  \
+  XDNN_ONE(log, T);                                                                    \
+  XDNN_ONE(log2, T);                                                                   \
+  XDNN_ONE(log10, T);                                                                  \
+  XDNN_ONE(log1p, T);                                                                  \
+  XDNN_ONE(sqrt, T);                                                                   \
+  XDNN_ONE(rsqrt, T);                                                                  \
+  XDNN_ONE(cbrt, T);                                                                   \
+  XDNN_ONE(reciprocal, T);                                                             \
+  XDNN_ONE(erf, T);                                                                    \
+  XDNN_ONE(floor, T);                                                                  \
+  XDNN_ONE(ceil, T);                                                                   \
+  XDNN_ONE(trunc, T);                                                                  \
+  XDNN_ONE(round_half_even, T);                                                        \
+  XDNN_ONE(sin, T);                                                                    \
+  XDNN_ONE(cos, T);                                                                    \
+  XDNN_ONE(tan, T);                                                                    \
+  XDNN_ONE(arcsin, T);                                                                 \
+  XDNN_ONE(arccos, T);                                                                 \
+  XDNN_ONE(arctan, T);                                                                 \
+  XDNN_ONE(sinh, T);                                                                   \
+  XDNN_ONE(cosh, T);                                                                   \
+  XDNN_ONE(asinh, T);                                                                  \
+  XDNN_ONE(acosh, T);                                                                  \
+  XDNN_ONE(atanh, T);                                                                  \
+  template int round<T>(Context*, const T*, T*, int64_t, int64_t);                     \
+  template int pow<T>(Context*, const T*, T*, int64_t, float);                         \
+  template int pow_grad<T>(Context*, const T*, const T*, T*, int64_t, float);          \
+  template int isnan<T>(Context*, const T*, bool*, int64_t);                           \
+  template int isinf<T>(Context*, const T*, bool*, int64_t);                           \
+  template int isfinite<T>(Context*, const T*, bool*, int64_t);                        \
+  template int addcmul<T>(Context*, const T*, const T*, const T*, T*, float, int64_t); \
   template int addcdiv<T>(Context*, const T*, const T*, const T*, T*, float, int64_t);
 XDNN_FOR_FLOATS(XDNN_FLOATS)
 
-#define XDNN_NUMBERS(T)                                                                                               \
-  XDNN_ONE(abs, T)                                                                                                    \
-  XDNN_ONE(neg, T) XDNN_ONE(sign, T) XDNN_ONE(square, T) template int scale<T>(Context*, const T*, T*, int64_t, bool, \
-                                                                               float, float);                         \
-  template int clip<T>(Context*, const T*, T*, int64_t, T, T);                                                        \
-  template int clip_grad<T>(Context*, const T*, const T*, T*, int64_t, T, T);                                         \
-  template int range<T>(Context*, T*, T, T, int64_t);                                                                 \
-  template int linspace<T>(Context*, T*, T, T, int64_t);                                                              \
+#define XDNN_NUMBERS(T)                                                       \
+  XDNN_ONE(abs, T);                                                           \
+  XDNN_ONE(neg, T);                                                           \
+  XDNN_ONE(sign, T);                                                          \
+  XDNN_ONE(square, T);                                                        \
+  template int scale<T>(Context*, const T*, T*, int64_t, bool, float, float); \
+  template int clip<T>(Context*, const T*, T*, int64_t, T, T);                \
+  template int clip_grad<T>(Context*, const T*, const T*, T*, int64_t, T, T); \
+  template int range<T>(Context*, T*, T, T, int64_t);                         \
+  template int linspace<T>(Context*, T*, T, T, int64_t);                      \
   template int sum<T>(Context*, const std::vector<const T*>&, T*, int64_t);
 XDNN_FOR_NUMBERS(XDNN_NUMBERS)
 
-#define XDNN_NOT(T) XDNN_ONE(bitwise_not, T)
+#define XDNN_NOT(T) XDNN_ONE(bitwise_not, T);
 XDNN_FOR_INTEGERS(XDNN_NOT)
 XDNN_NOT(bool)
-XDNN_ONE(logical_not, bool)
+XDNN_ONE(logical_not, bool);
 
-#define XDNN_GRAD(name, T) template int name<T>(Context*, const T*, const T*, const T*, T*, int64_t);
-#define XDNN_GRAD_X(name, T) template int name<T>(Context*, const T*, const T*, T*, int64_t);
-#define XDNN_GRADS(T)                                                                                      \
-  XDNN_GRAD(exp_grad, T)                                                                                   \
-  XDNN_GRAD(sqrt_grad, T) XDNN_GRAD(rsqrt_grad, T) XDNN_GRAD(reciprocal_grad, T) XDNN_GRAD(square_grad, T) \
-      XDNN_GRAD(abs_grad, T) XDNN_GRAD(log_grad, T) XDNN_GRAD_X(sin_grad, T) XDNN_GRAD_X(cos_grad, T)      \
-          XDNN_GRAD_X(tan_grad, T) XDNN_GRAD_X(arcsin_grad, T) XDNN_GRAD_X(arccos_grad, T) XDNN_GRAD_X(arctan_grad, T)
+#define XDNN_GRAD(name, T) template int name<T>(Context*, const T*, const T*, const T*, T*, int64_t)
+#define XDNN_GRAD_X(name, T) template int name<T>(Context*, const T*, const T*, T*, int64_t)
+#define XDNN_GRADS(T)            \
+  XDNN_GRAD(exp_grad, T);        \
+  XDNN_GRAD(sqrt_grad, T);       \
+  XDNN_GRAD(rsqrt_grad, T);      \
+  XDNN_GRAD(reciprocal_grad, T); \
+  XDNN_GRAD(square_grad, T);     \
+  XDNN_GRAD(abs_grad, T);        \
+  XDNN_GRAD(log_grad, T);        \
+  XDNN_GRAD_X(sin_grad, T);      \
+  XDNN_GRAD_X(cos_grad, T);      \
+  XDNN_GRAD_X(tan_grad, T);      \
+  XDNN_GRAD_X(arcsin_grad, T);   \
+  XDNN_GRAD_X(arccos_grad, T);   \
+  XDNN_GRAD_X(arctan_grad, T);
 XDNN_FOR_FLOATS(XDNN_GRADS)
 
 #define XDNN_CASTS(TX)                                                      \
