@@ -123,11 +123,12 @@ void add_pass(Work* work, const float* maxptr, int64_t count) {
 
 }  // namespace baidu::xpu::api::detail
 
-// Explicit instantiations for all <TX, TW, TY, TGEMM> of xpu/refactor/fusion.h.
+// Explicit instantiations for the <TX, TW, TY, TGEMM> of xpu/refactor/fusion.h, but for int_with_ll_t.
 #define XDNN_FOR_ARITHMETICS_OF(M, T) \
   M(T, T, T, int16_t)                 \
   M(T, T, T, int8_t)                  \
-  M(T, T, T, int32_t) M(T, T, T, int_with_ll_t) M(T, T, T, float16) M(T, T, T, tfloat32) M(T, T, T, float)
+  M(T, T, T, int32_t)                 \
+  M(T, T, T, float16) M(T, T, T, tfloat32) M(T, T, T, float)
 #define XDNN_FOR_QUANTIZED_WEIGHTS_OF(M, T) M(T, int16_t, T, int16_t) M(T, int8_t, T, int8_t)
 #define XDNN_FOR_SAME_TYPES(M)      \
   XDNN_FOR_ARITHMETICS_OF(M, float) \
