@@ -1,25 +1,18 @@
 // Kernels of our own, in the vendor's kernel language, for what the operator library lacks: integers of every width,
 // conversions to and from unsigned types, random words, and scattering that ignores an index out of range.
-//
-// They are written for the second generation on; the first one's copies want 32-byte alignment.
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <type_traits>
 
-#include "chips/kunlun/kernel.h"
+#include "chips/kunlun/cores.h"
 #include "trireme/core/philox.h"
-#include "xpu/kernel/xtdk.h"
 
 namespace trireme::kunlun {
 namespace {
 
 constexpr int kChunk = 64;  // elements in LM at a time
-
-void want_cores(const Builder& b) {
-  want(b.card().architecture >= 2, TRM_REASON_OTHER, "own kernels are for the second generation on");
-}
 
 // ---- integers, element by element
 
@@ -144,9 +137,6 @@ double traffic(const Builder& b) {
   for (uint32_t i = 0; i < b.node().inputs().size(); ++i) bytes += static_cast<double>(bytes_of(b.input(i)));
   return bytes;
 }
-
-// The library has no name for the last argument of a launch; runtime codes become RUNTIME_ERROR.
-int launched(int code) { return code == 0 ? api::SUCCESS : api::RUNTIME_ERROR; }
 
 template <class F>
 void by_integer(uint32_t dtype, F&& f) {

@@ -90,6 +90,19 @@ int64_t maximum_at(const Pool& pool, const T* plane, int64_t row, int64_t row_en
   return found;
 }
 
+// The place of the first element of a window that equals `value`; -1 where there is none.
+template <class T>
+int64_t place_of(const Pool& pool, const T* plane, T value, int64_t row, int64_t row_end, int64_t column,
+                 int64_t column_end) {
+  for (int64_t i = row; i < row_end; ++i) {
+    for (int64_t j = column; j < column_end; ++j) {
+      const int64_t at = i * pool.w + j;
+      if (static_cast<float>(plane[at * pool.step()]) == static_cast<float>(value)) return at;
+    }
+  }
+  return -1;
+}
+
 double work_of(const Pool& pool) {
   return static_cast<double>(pool.y_count()) * static_cast<double>(pool.kh * pool.kw);
 }
@@ -118,15 +131,15 @@ int max_pool2d(Context* ctx, const T* x, T* y, TID* indices, int64_t n, int64_t 
 }
 
 template <class T, class TID>
-int max_pool2d_grad(Context* ctx, const T* x, const T*, const TID* indices, const T* dy, T* dx, int64_t n, int64_t c,
+int max_pool2d_grad(Context* ctx, const T* x, const T* y, const TID* indices, const T* dy, T* dx, int64_t n, int64_t c,
                     int64_t h, int64_t w, const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride,
                     const std::vector<int64_t>& pad, bool is_nchw) {
   const char* op = "max_pool2d_grad";
   Pool pool;
   const int code = make_pool(op, n, c, h, w, ksize, stride, pad, is_nchw, &pool);
   if (code != SUCCESS) return code;
-  XDNN_CHECK(x || indices, "either x or the indices must be given");
-  const auto run = [=](const T* x, const TID* indices, const T* dy, T* dx) {
+  XDNN_CHECK((x && y) || indices, "either x and y or the indices must be given");
+  const auto run = [=](const T* x, const T* y, const TID* indices, const T* dy, T* dx) {
     std::vector<float> sums(static_cast<size_t>(pool.x_count()));
     for_windows(pool, [&](int64_t plane, int64_t at, int64_t row, int64_t row_end, int64_t column, int64_t column_end) {
       const int64_t first = pool.x_plane(plane);
@@ -135,14 +148,15 @@ int max_pool2d_grad(Context* ctx, const T* x, const T*, const TID* indices, cons
         place = static_cast<int64_t>(indices[at]);
         if (place < 0 || place >= pool.h * pool.w) throw Fault(cat("max_pool2d_grad: index ", place, " is no place"));
       } else {
-        place = maximum_at(pool, x + first, row, row_end, column, column_end);
+        place = place_of(pool, x + first, y[at], row, row_end, column, column_end);
       }
-      sums[first + place * pool.step()] += static_cast<float>(dy[at]);
+      if (place >= 0) sums[first + place * pool.step()] += static_cast<float>(dy[at]);
     });
     for (size_t i = 0; i < sums.size(); ++i) dx[i] = T(sums[i]);
   };
   return launch(ctx, op, {.vector_ops = 2 * work_of(pool)}, run, In<T>{x, indices ? 0 : pool.x_count()},
-                In<TID>{indices, pool.y_count(), true}, In<T>{dy, pool.y_count()}, Out<T>{dx, pool.x_count()});
+                In<T>{y, indices ? 0 : pool.y_count()}, In<TID>{indices, pool.y_count(), true},
+                In<T>{dy, pool.y_count()}, Out<T>{dx, pool.x_count()});
 }
 
 template <class T>

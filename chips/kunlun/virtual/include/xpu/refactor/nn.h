@@ -79,8 +79,8 @@ int group_norm(Context* ctx, const T* x, T* y, int64_t n, int64_t c, int64_t h, 
 // ---- pooling; x is n x c x h x w or n x h x w x c. pad: {height, width} or {top, bottom, left, right};
 // extents round down: (h + pads - k) / stride + 1. Windows must hold at least one element of x.
 
-// indices (may be null): the place of the maximum in its h x w plane. The gradient needs them or x; y may
-// be null.
+// indices (may be null): the place of the maximum in its h x w plane. The gradient needs them, or x and y, and goes
+// to the first element of a window that equals y.
 template <class T, class TID = int>
 int max_pool2d(Context* ctx, const T* x, T* y, TID* indices, int64_t n, int64_t c, int64_t h, int64_t w,
                const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride, const std::vector<int64_t>& pad,
@@ -98,7 +98,7 @@ template <class T>
 int adaptive_avg_pool2d(Context* ctx, const T* x, T* y, int64_t n, int64_t c, int64_t xh, int64_t xw, int64_t yh,
                         int64_t yw, bool is_nchw, const float* x_maxptr = nullptr, float* y_maxptr = nullptr);
 
-// ---- optimizer steps; n elements, outputs may be the inputs. lr, beta1_pow, beta2_pow are one float on the device.
+// ---- optimizer steps; n elements, outputs may be the inputs. lr is one float on the device.
 
 template <class T>
 int sgd(Context* ctx, const T* grad, const T* param, const float* lr, T* param_out, int64_t n);
@@ -107,17 +107,6 @@ int sgd(Context* ctx, const T* grad, const T* param, const float* lr, T* param_o
 template <class T>
 int momentum(Context* ctx, const T* param, const T* velocity, const T* grad, T* param_out, T* velocity_out, int64_t len,
              const float* lr, int use_nesterov, float mu, float l2_weight_decay = 0.0f);
-// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; param -= lr sqrt(1 - beta2_pow) / (1 - beta1_pow) * m /
-// (sqrt(v) + epsilon * sqrt(1 - beta2_pow)).
-template <class T>
-int adam(Context* ctx, const T* g, const float* mom1, const float* mom2, const T* param, const float* beta1_pow,
-         const float* beta2_pow, const float* lr, float* mom1_out, float* mom2_out, T* param_out, float beta1,
-         float beta2, float epsilon, int64_t n);
-// First param *= 1 - lr * lr_ratio * coeff; lr_ratio scales the rate of the step too.
-template <class T>
-int adamw(Context* ctx, const T* g, const float* mom1, const float* mom2, const T* param, const float* beta1_pow,
-          const float* beta2_pow, const float* lr, float* mom1_out, float* mom2_out, T* param_out, float beta1,
-          float beta2, float epsilon, float coeff, int64_t n, float lr_ratio = 1.0f);
 
 // NOLINTEND(readability-identifier-naming)
 
