@@ -29,9 +29,11 @@ struct Card {
 // Throws Failure when the runtime does not answer.
 Card card_of(int device);
 
+inline constexpr double kClockGhz = 1.2;  // of a core
+
 // Of each kernel, from the first instruction: what published latencies of eleven networks on an R200 give.
 inline constexpr double kLaunchNs = 13300.0;
-// Of a copy between host and device.
-inline constexpr double kLinkNs = 5000.0;
+// Of a copy between host and device: a command as any other. Nothing about it is published.
+inline constexpr double kLinkNs = kLaunchNs;
 
 }  // namespace trireme::kunlun

@@ -23,8 +23,8 @@ Step strided(const char* name, const TrmValue& from, uint32_t from_slot, int64_t
 Builder::Builder(const Program& program, const NodeView& node, const Card& card)
     : program_(program), node_(node), card_(card) {}
 
-TrmValue Builder::input(uint32_t index) const {
-  const TrmValue v = program_.value(node_.inputs()[index]);
+TrmValue Builder::view(uint32_t value) const {
+  const TrmValue v = program_.value(value);
   return v.known ? dense_value(v.dtype, shape_of(v)) : v;  // constants are packed when they are uploaded
 }
 
@@ -47,12 +47,11 @@ uint32_t Builder::dense(uint32_t slot, const TrmValue& view, int64_t first) {
   return copy;
 }
 
-uint32_t Builder::result(uint32_t index) {
-  const uint32_t number = node_.outputs()[index];
-  const TrmValue v = output(index);
-  if (chip::is_dense(v)) return number;
+uint32_t Builder::result_of(uint32_t value) {
+  const TrmValue v = program_.value(value);
+  if (chip::is_dense(v)) return value;
   const uint32_t slot = temporary(bytes_of(v));
-  copies_out_.push_back(strided("strided_copy", dense_value(v.dtype, shape_of(v)), slot, 0, v, number));
+  copies_out_.push_back(strided("strided_copy", dense_value(v.dtype, shape_of(v)), slot, 0, v, value));
   kernel_.ns += 2e9 * static_cast<double>(bytes_of(v)) / card_.memory_bandwidth;
   return slot;
 }
@@ -62,10 +61,22 @@ uint32_t Builder::temporary(size_t bytes) {
   return program_.value_count() + static_cast<uint32_t>(kernel_.temporaries.size()) - 1;
 }
 
+uint32_t Builder::table(std::span<const std::byte> bytes) {
+  kernel_.tables.emplace_back(bytes.begin(), bytes.end());
+  return static_cast<uint32_t>(kernel_.tables.size()) - 1;
+}
+
 void Builder::step(const char* name, double bytes, std::function<int(const Run&)> call) {
   kernel_.steps.push_back({name, std::move(call)});
   // Data streams while the launch is prepared: only what takes longer counts.
   kernel_.ns += std::max(0.0, 1e9 * bytes / card_.memory_bandwidth - kLaunchNs);
+}
+
+void Builder::own_step(const char* name, const Grid& grid, double cycles, double bytes,
+                       std::function<int(const Run&)> call) {
+  kernel_.steps.push_back({name, std::move(call)});
+  const double share = static_cast<double>(grid.clusters) / static_cast<double>(card_.clusters);
+  kernel_.ns += std::max(cycles / kClockGhz, 1e9 * bytes / (card_.memory_bandwidth * share));
 }
 
 Kernel Builder::finish() && {

@@ -5,7 +5,9 @@
 // Adding an op is one row in its family's table.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -35,6 +37,7 @@ struct Run {
   api::Context* context;
   const Card* card;
   std::vector<std::byte*> slots;
+  std::span<std::byte* const> tables;  // of the kernel, on the device
   template <class T>
   T* at(uint32_t slot) const {
     return reinterpret_cast<T*>(slots[slot]);
@@ -48,10 +51,22 @@ struct Step {
 
 struct Kernel {
   std::vector<Step> steps;
-  std::vector<size_t> temporaries;  // bytes of the slots behind the values
-  double ns = 0;                    // beyond the launches
-  uint32_t fixed_point_bits = 0;    // TrmAnswer
+  std::vector<size_t> temporaries;             // bytes of the slots behind the values
+  std::vector<std::vector<std::byte>> tables;  // what the steps read from the device's memory
+  std::vector<uint32_t> inlined;               // constants that became part of the steps
+  double ns = 0;                               // beyond the launches
+  uint32_t fixed_point_bits = 0;               // TrmAnswer
 };
+
+// As many clusters as have something to do for `units` pieces of work, one for each core at a time. All cores of a
+// cluster start: the runtime takes no fewer.
+struct Grid {
+  int clusters, cores;
+};
+inline Grid grid_for(const Card& card, int64_t units) {
+  const int64_t all = card.cores(), clusters = static_cast<int64_t>(card.clusters);
+  return {static_cast<int>(std::clamp<int64_t>((units + all - 1) / all, 1, clusters)), card.cores()};
+}
 
 class Builder {
  public:
@@ -63,7 +78,8 @@ class Builder {
 
   bool has(uint32_t input) const { return node_.has(input); }
   // As the operand lies; constants are dense.
-  TrmValue input(uint32_t index) const;
+  TrmValue input(uint32_t index) const { return view(node_.inputs()[index]); }
+  TrmValue view(uint32_t value) const;
   TrmValue output(uint32_t index = 0) const { return program_.value(node_.outputs()[index]); }
   // A slot with the operand, row-major and dense; TRM_ABSENT where it is not given.
   uint32_t dense(uint32_t index);
@@ -73,12 +89,19 @@ class Builder {
   // [0, 0, ...] lies in the slot, in elements.
   uint32_t dense(uint32_t slot, const TrmValue& view, int64_t first = 0);
   // A slot for a result, row-major and dense.
-  uint32_t result(uint32_t index = 0);
+  uint32_t result(uint32_t index = 0) { return result_of(node_.outputs()[index]); }
+  uint32_t result_of(uint32_t value);
   // A slot that is memory of this kernel only.
   uint32_t temporary(size_t bytes);
+  // Memory with these bytes, made once; its number among Run::tables.
+  uint32_t table(std::span<const std::byte> bytes);
+  // The steps know this constant: it needs no memory.
+  void inline_constant(uint32_t value) { kernel_.inlined.push_back(value); }
 
   // One more call; `bytes` it reads and writes.
   void step(const char* name, double bytes, std::function<int(const Run&)> call);
+  // A launch of a kernel of ours, on whose cores it takes `cycles`; it cannot end before its `bytes` have moved.
+  void own_step(const char* name, const Grid& grid, double cycles, double bytes, std::function<int(const Run&)> call);
   // Operations on the SDNN units.
   void products(double operations) { kernel_.ns += 1e9 * operations / card_.products_per_second; }
   void fixed_point(uint32_t bits) { kernel_.fixed_point_bits = bits; }

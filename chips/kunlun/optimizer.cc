@@ -113,11 +113,11 @@ void adam(Builder& b) {
                  rate = b.dense(5);
   const uint32_t param_out = b.result(0), m_out = b.result(1), v_out = b.result(2);
   const int64_t count = chip::elements(b.output());
+  const Grid grid = grid_for(b.card(), (count + kChunk - 1) / kChunk);
   b.step("adam_step", traffic(b), [=](const Run& run) {
-    return launched(
-        XTDK_LAUNCH(adam_step, static_cast<int>(run.card->clusters), run.card->cores(), run.context->xpu_stream)(
-            d, run.at<float>(param), run.at<float>(grad), run.at<float>(m), run.at<float>(v), run.at<float>(step),
-            run.at<float>(rate), run.at<float>(param_out), run.at<float>(m_out), run.at<float>(v_out), count));
+    return launched(XTDK_LAUNCH(adam_step, grid.clusters, grid.cores, run.context->xpu_stream)(
+        d, run.at<float>(param), run.at<float>(grad), run.at<float>(m), run.at<float>(v), run.at<float>(step),
+        run.at<float>(rate), run.at<float>(param_out), run.at<float>(m_out), run.at<float>(v_out), count));
   });
 }
 

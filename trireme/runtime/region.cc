@@ -152,7 +152,7 @@ class Former {
       accepted.push_back(std::move(region));
       return;
     }
-    // Without the contraction at its head or the reduction at its end; then one by one.
+    // Without the contraction at its head or the reduction at its end; then in halves, which are in run order.
     const bool head = !is_elementwise(*region.nodes.front());
     const bool tail = !is_elementwise(*region.nodes.back());
     if (head || tail) {
@@ -161,7 +161,9 @@ class Former {
       offer(std::move(rest), uses, accepted);
       return;
     }
-    for (const Node* node : region.nodes) accepted.push_back({region.device, {node}});
+    const auto middle = region.nodes.begin() + static_cast<std::ptrdiff_t>(region.nodes.size() / 2);
+    offer({region.device, {region.nodes.begin(), middle}}, uses, accepted);
+    offer({region.device, {middle, region.nodes.end()}}, uses, accepted);
   }
 
   // Producers before consumers; among the ready ones the earliest in the graph's own order, which keeps lifetimes
