@@ -7,6 +7,7 @@
 #include "chips/kunlun/device_bank.h"
 #include "chips/kunlun/kernel.h"
 #include "chips/kunlun/region.h"
+#include "chips/kunlun/tail.h"
 
 namespace trireme::kunlun {
 namespace {
@@ -48,7 +49,10 @@ Kernel build(const Program& program, const Card& card) {
       throw Refusal{TRM_REASON_DTYPE, std::string(card.name) + " has no " + std::string(name(dtype))};
     }
   }
-  if (program.node_count() > 1) return build_region(program, card);
+  Tail tail;
+  if (program.node_count() > 1) {
+    if (program.node(0).outputs().size() != 1 || !has_tail(program, &tail)) return build_region(program, card);
+  }
   const NodeView node = program.node(0);
   const auto [first, last] = std::equal_range(table().begin(), table().end(), KernelEntry{node.op(), {}, nullptr},
                                               [](const KernelEntry& a, const KernelEntry& b) { return a.op < b.op; });
@@ -58,7 +62,7 @@ Kernel build(const Program& program, const Card& card) {
   for (auto entry = first; entry != last; ++entry) {
     if (!entry->dtypes.has(typed)) continue;
     try {
-      Builder builder(program, node, card);
+      Builder builder(program, node, card, tail);
       const bool empty = [&] {
         for (uint32_t output : node.outputs()) {
           if (chip::elements(program.value(output)) > 0) return false;
@@ -119,24 +123,6 @@ std::byte* upload(Device& device, std::span<const std::byte> bytes) {
     throw;
   }
   return memory;
-}
-
-// A constant, packed row-major.
-std::vector<std::byte> packed(const TrmValue& v) {
-  const size_t item = chip::size_of(v.dtype);
-  std::vector<std::byte> bytes(bytes_of(v));
-  int64_t index[TRM_MAX_RANK] = {}, at = 0;
-  const auto* from = static_cast<const std::byte*>(v.constant_data);
-  for (size_t to = 0; to < bytes.size(); to += item) {
-    std::memcpy(bytes.data() + to, from + at * static_cast<int64_t>(item), item);
-    for (uint32_t axis = v.rank; axis-- > 0;) {
-      at += v.strides[axis];
-      if (++index[axis] < v.dims[axis]) break;
-      at -= v.strides[axis] * v.dims[axis];
-      index[axis] = 0;
-    }
-  }
-  return bytes;
 }
 
 void free_uploads(Device& device, const Prepared& kernel) {

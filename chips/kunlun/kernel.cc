@@ -1,6 +1,7 @@
 #include "chips/kunlun/kernel.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace trireme::kunlun {
 namespace {
@@ -20,21 +21,38 @@ Step strided(const char* name, const TrmValue& from, uint32_t from_slot, int64_t
 
 }  // namespace
 
-Builder::Builder(const Program& program, const NodeView& node, const Card& card)
-    : program_(program), node_(node), card_(card) {}
+std::vector<std::byte> packed(const TrmValue& v) {
+  const size_t item = chip::size_of(v.dtype);
+  std::vector<std::byte> bytes(bytes_of(v));
+  int64_t index[TRM_MAX_RANK] = {}, at = 0;
+  const auto* from = static_cast<const std::byte*>(v.constant_data);
+  for (size_t to = 0; to < bytes.size(); to += item) {
+    std::memcpy(bytes.data() + to, from + at * static_cast<int64_t>(item), item);
+    for (uint32_t axis = v.rank; axis-- > 0;) {
+      at += v.strides[axis];
+      if (++index[axis] < v.dims[axis]) break;
+      at -= v.strides[axis] * v.dims[axis];
+      index[axis] = 0;
+    }
+  }
+  return bytes;
+}
+
+Builder::Builder(const Program& program, const NodeView& node, const Card& card, const Tail& tail)
+    : program_(program), node_(node), card_(card), tail_(tail) {}
 
 TrmValue Builder::view(uint32_t value) const {
   const TrmValue v = program_.value(value);
   return v.known ? dense_value(v.dtype, shape_of(v)) : v;  // constants are packed when they are uploaded
 }
 
-uint32_t Builder::dense(uint32_t index) {
-  if (!has(index)) return TRM_ABSENT;
-  const uint32_t number = node_.inputs()[index];
+uint32_t Builder::dense(uint32_t index) { return has(index) ? dense_value_of(node_.inputs()[index]) : TRM_ABSENT; }
+
+uint32_t Builder::dense_value_of(uint32_t number) {
   for (const auto& [value, slot] : made_dense_) {
     if (value == number) return slot;
   }
-  const uint32_t slot = dense(number, input(index));
+  const uint32_t slot = dense(number, view(number));
   made_dense_.emplace_back(number, slot);
   return slot;
 }
@@ -79,7 +97,17 @@ void Builder::own_step(const char* name, const Grid& grid, double cycles, double
   kernel_.ns += std::max(cycles / kClockGhz, 1e9 * bytes / (card_.memory_bandwidth * share));
 }
 
+// The formula of the operator library (xpu/xdnn.h).
+void Builder::product_step(const char* name, double operations, double weight_bytes, double bytes,
+                           std::function<int(const Run&)> call) {
+  step(name, bytes, std::move(call));
+  const double peak_ns = 1e9 * operations / card_.products_per_second;
+  kernel_.ns += kWeightFactor * 1e9 * weight_bytes / card_.memory_bandwidth +
+                std::max(kOperationFactor * peak_ns, peak_ns - kLaunchNs);
+}
+
 Kernel Builder::finish() && {
+  want(tail_.result == TRM_ABSENT || tail_taken_, TRM_REASON_REGION, "nothing can follow this op in its launch");
   for (Step& copy : copies_out_) kernel_.steps.push_back(std::move(copy));
   return std::move(kernel_);
 }

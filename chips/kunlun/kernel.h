@@ -68,9 +68,16 @@ inline Grid grid_for(const Card& card, int64_t units) {
   return {static_cast<int>(std::clamp<int64_t>((units + all - 1) / all, 1, clusters)), card.cores()};
 }
 
+// What follows a product or convolution in the same launch: its result, plus a tensor of the same shape, activated.
+struct Tail {
+  uint32_t result = TRM_ABSENT;  // the value that it makes; absent: there is no tail
+  uint32_t branch = TRM_ABSENT;
+  api::Activation_t act = api::Activation_t::LINEAR;
+};
+
 class Builder {
  public:
-  Builder(const Program& program, const NodeView& node, const Card& card);
+  Builder(const Program& program, const NodeView& node, const Card& card, const Tail& tail = {});
 
   const Program& program() const { return program_; }
   const NodeView& node() const { return node_; }
@@ -83,13 +90,17 @@ class Builder {
   TrmValue output(uint32_t index = 0) const { return program_.value(node_.outputs()[index]); }
   // A slot with the operand, row-major and dense; TRM_ABSENT where it is not given.
   uint32_t dense(uint32_t index);
+  // The same of any value of the program.
+  uint32_t dense_value_of(uint32_t value);
   // A slot with the operand as it lies.
   uint32_t raw(uint32_t index) const { return node_.inputs()[index]; }
   // A slot with memory laid out as `view`, strides and all, made row-major and dense. `first` is where its element
   // [0, 0, ...] lies in the slot, in elements.
   uint32_t dense(uint32_t slot, const TrmValue& view, int64_t first = 0);
   // A slot for a result, row-major and dense.
-  uint32_t result(uint32_t index = 0) { return result_of(node_.outputs()[index]); }
+  uint32_t result(uint32_t index = 0) {
+    return result_of(tail_.result != TRM_ABSENT ? tail_.result : node_.outputs()[index]);
+  }
   uint32_t result_of(uint32_t value);
   // A slot that is memory of this kernel only.
   uint32_t temporary(size_t bytes);
@@ -102,8 +113,14 @@ class Builder {
   void step(const char* name, double bytes, std::function<int(const Run&)> call);
   // A launch of a kernel of ours, on whose cores it takes `cycles`; it cannot end before its `bytes` have moved.
   void own_step(const char* name, const Grid& grid, double cycles, double bytes, std::function<int(const Run&)> call);
-  // Operations on the SDNN units.
-  void products(double operations) { kernel_.ns += 1e9 * operations / card_.products_per_second; }
+  // A call that multiplies on the SDNN units: so many operations, two for each product and sum.
+  void product_step(const char* name, double operations, double weight_bytes, double bytes,
+                    std::function<int(const Run&)> call);
+  // The tail of the node, for a kernel that can append it; without the call it must not be there.
+  const Tail& take_tail() {
+    tail_taken_ = true;
+    return tail_;
+  }
   void fixed_point(uint32_t bits) { kernel_.fixed_point_bits = bits; }
 
   Kernel finish() &&;
@@ -112,6 +129,8 @@ class Builder {
   const Program& program_;
   const NodeView& node_;
   const Card& card_;
+  const Tail tail_;
+  bool tail_taken_ = false;
   Kernel kernel_;
   std::vector<Step> copies_out_;
   std::vector<std::pair<uint32_t, uint32_t>> made_dense_;  // value, slot
@@ -145,6 +164,8 @@ inline constexpr DTypeSet chip_floats = only(f32) | only(f16) | only(bf16);
 inline constexpr DTypeSet wide_ints = only(i32) | only(i64);
 inline constexpr DTypeSet bit_types = wide_ints | only(i16) | only(i8) | only(u8);
 
+// A constant, packed row-major.
+std::vector<std::byte> packed(const TrmValue& v);
 inline size_t bytes_of(const TrmValue& v) { return static_cast<size_t>(chip::elements(v)) * chip::size_of(v.dtype); }
 // An axis attribute, counted from the back when negative.
 inline int64_t axis_of(const NodeView& node, const char* name, uint32_t rank) {

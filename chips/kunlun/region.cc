@@ -55,7 +55,13 @@ constexpr int kInstructions = 64;
   OP(sinh, std::sinh(x))                                                         \
   OP(tan, std::tan(x))                                                           \
   OP(tanh, std::tanh(x))                                                         \
-  OP(trunc, std::trunc(x))
+  OP(trunc, std::trunc(x))                                                       \
+  OP(relu, x < 0 ? 0.0f : x)                                                     \
+  OP(relu6, x<0 ? 0.0f : x> 6 ? 6.0f : x)                                        \
+  OP(sigmoid, x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)))  \
+  OP(silu, x*(x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)))) \
+  OP(hard_swish, x*(x < -3 ? 0.0f : x > 3 ? 6.0f : x + 3) / 6)                   \
+  OP(softsign, x / (1 + std::fabs(x)))
 #define REGION_BINARY(OP)                              \
   OP(div, x / y)                                       \
   OP(max, std::isnan(x) ? x : x > y || x == y ? x : y) \

@@ -33,8 +33,9 @@ class Bits {
   std::vector<uint64_t> words_;
 };
 
+// Composites too: one that is still whole here is one that its device has a kernel for.
 bool is_elementwise(const Node& node) {
-  return node.op().kind.value == Kind::kElementwise && node.outputs().size() == 1 && !node.op().is_composite();
+  return node.op().kind.value == Kind::kElementwise && node.outputs().size() == 1;
 }
 
 class Former {
@@ -96,7 +97,7 @@ class Former {
     }
     group_of_[&node] = groups_.size();
     Group group{p.device, {&node}, node.outputs()[0].shape, false, needs};
-    group.open = elementwise || (kind == Kind::kContraction && !node.op().is_composite());
+    group.open = elementwise || (kind == Kind::kContraction && node.outputs().size() == 1);
     groups_.push_back(std::move(group));
   }
 
