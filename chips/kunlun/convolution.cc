@@ -52,13 +52,16 @@ void forward(Builder& b, const Window& window, int64_t groups, uint32_t bias) {
   const TrmValue x = lifted(b.input(0)), w = lifted(b.input(1));
   const Tail& tail = b.take_tail();
   want(x.rank == 4 || tail.result == TRM_ABSENT, TRM_REASON_REGION, "nothing can follow three dimensions");
-  const uint32_t xs = b.dense(0), branch = tail.branch == TRM_ABSENT ? TRM_ABSENT : b.dense_value_of(tail.branch);
+  const auto also = [&](uint32_t value) { return value == TRM_ABSENT ? TRM_ABSENT : b.dense_value_of(value); };
+  const uint32_t xs = b.dense(0), branch = also(tail.branch), addend = also(tail.addend);
   const Weight weight = weight_of(b, 1);
   const uint32_t y = b.result();
   const api::Activation_t act = tail.act;
   const std::vector<int64_t> kernel(w.dims + 2, w.dims + w.rank), pad = pads(window);
   double bytes = static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.output()));
-  if (branch != TRM_ABSENT) bytes += static_cast<double>(bytes_of(b.output()));
+  for (const uint32_t added : {branch, addend}) {
+    if (added != TRM_ABSENT) bytes += static_cast<double>(bytes_of(b.output()));
+  }
   by_product(b, x.dtype, weight, [&]<class T, class TW, class TGEMM>(T, TW, TGEMM) {
     if (x.rank == 5) {
       want(bias == TRM_ABSENT, TRM_REASON_ATTRIBUTE, "no bias in three dimensions");
@@ -71,11 +74,11 @@ void forward(Builder& b, const Window& window, int64_t groups, uint32_t bias) {
       return;
     }
     b.product_step("conv2d_fusion", operations(w, b.output()), weight.bytes, bytes, [=](const Run& run) {
-      const T* added = branch == TRM_ABSENT ? nullptr : run.at<T>(branch);
+      const auto at = [&](uint32_t slot) -> const T* { return slot == TRM_ABSENT ? nullptr : run.at<T>(slot); };
       return api::conv2d_fusion<T, TW, T, TGEMM>(
           run.context, run.at<T>(xs), weight.at<TW>(run), run.at<T>(y), x.dims[0], x.dims[1], x.dims[2], x.dims[3],
           w.dims[0], kernel, window.stride, pad, window.dilation, groups, nullptr, weight.maxima_at(run), nullptr, true,
-          floats_at(run, bias), added, act);
+          floats_at(run, bias), at(branch), act, at(addend));
     });
   });
 }

@@ -68,10 +68,11 @@ inline Grid grid_for(const Card& card, int64_t units) {
   return {static_cast<int>(std::clamp<int64_t>((units + all - 1) / all, 1, clusters)), card.cores()};
 }
 
-// What follows a product or convolution in the same launch: its result, plus a tensor of the same shape, activated.
+// What follows a product or convolution in the same launch: its result, plus a tensor of the same shape, activated,
+// plus another.
 struct Tail {
   uint32_t result = TRM_ABSENT;  // the value that it makes; absent: there is no tail
-  uint32_t branch = TRM_ABSENT;
+  uint32_t branch = TRM_ABSENT, addend = TRM_ABSENT;
   api::Activation_t act = api::Activation_t::LINEAR;
 };
 

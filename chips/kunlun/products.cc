@@ -89,7 +89,7 @@ double traffic(const Builder& b) {
 void fully_connected(Builder& b, const Matrix& x, const Weight& w, bool transposed, int64_t m, int64_t n, int64_t k,
                      uint32_t bias, int64_t leading = 0) {
   const Tail& tail = b.take_tail();
-  want(tail.branch == TRM_ABSENT, TRM_REASON_REGION, "a product and a sum with a tensor");
+  want(tail.branch == TRM_ABSENT && tail.addend == TRM_ABSENT, TRM_REASON_REGION, "a product and a sum with a tensor");
   const uint32_t y = b.result();
   const api::Activation_t act = tail.act;
   if (leading == 0) leading = transposed ? k : n;

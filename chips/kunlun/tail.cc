@@ -34,12 +34,16 @@ bool has_tail(const Program& program, Tail* tail) {
   for (uint32_t n = 1; n < program.node_count(); ++n) {
     const NodeView node = program.node(n);
     const auto inputs = node.inputs();
-    if (tail->act.type != api::Activation_t::LINEAR || node.outputs().size() != 1) return false;
+    const bool activated = tail->act.type != api::Activation_t::LINEAR;
+    if (node.outputs().size() != 1) return false;
     if (node.op() == "add") {
-      if (tail->branch != TRM_ABSENT || (inputs[0] == value) == (inputs[1] == value)) return false;
-      tail->branch = inputs[0] == value ? inputs[1] : inputs[0];
-      const TrmValue branch = program.value(tail->branch);
-      if (shape_of(branch) != shape_of(shape) || branch.dtype != shape.dtype) return false;
+      uint32_t& other = activated ? tail->addend : tail->branch;
+      if (other != TRM_ABSENT || (inputs[0] == value) == (inputs[1] == value)) return false;
+      other = inputs[0] == value ? inputs[1] : inputs[0];
+      const TrmValue added = program.value(other);
+      if (shape_of(added) != shape_of(shape) || added.dtype != shape.dtype) return false;
+    } else if (activated) {
+      return false;
     } else {
       const auto* row = std::find_if(std::begin(kActivations), std::end(kActivations),
                                      [&](const Row& each) { return each.op == node.op(); });

@@ -1,4 +1,5 @@
-// Regions that one call of the library does: a product or convolution, a sum with another tensor, an activation.
+// Regions that one call of the library does: a product or convolution, a sum with another tensor, an
+// activation, another sum.
 #pragma once
 
 #include "chips/kunlun/kernel.h"

@@ -15,9 +15,15 @@ namespace trireme::runtime {
 
 namespace {
 
-double movement_ns(const Device& device, const Node& node) {
+// In one kernel where the device has one, else a copy for each part.
+double assembly_ns(Device& device, const Node& node) {
+  if (device.computes()) {
+    const Answer answer = ask(device, single(node));
+    if (answer.native() && !answer.runs_on_host) return answer.ns;
+  }
   const double bandwidth = device.props().memory_bandwidth > 0 ? device.props().memory_bandwidth : 1e10;
-  return device.props().launch_latency_ns + 1e9 * work_of(node).bytes / bandwidth;
+  return device.props().launch_latency_ns * static_cast<double>(node.inputs().size()) +
+         1e9 * work_of(node).bytes / bandwidth;
 }
 
 // What a kernel of the target for this node could take: its peak rates, no overhead beyond the launch.
@@ -148,7 +154,7 @@ class Placing {
     }
     if (is_assembly(node)) {
       const bool whole = target_.space().addressing == TRM_WHOLE || !target_.computes();
-      return {whole ? kImpossible : movement_ns(target_, node), host_cost(movement_ns(host_, node))};
+      return {whole ? kImpossible : assembly_ns(target_, node), host_cost(assembly_ns(host_, node))};
     }
     const Graph region = single(node);
     const Answer chip = ask(target_, region), host = ask(host_, region);

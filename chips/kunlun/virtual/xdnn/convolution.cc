@@ -190,7 +190,7 @@ int make_geometry(const char* op, Geometry* g, const Window& window, size_t axes
 template <class TX, class TW, class TY, class TGEMM>
 int convolution(Context* ctx, const char* op, Geometry g, const Window& window, size_t axes, const TX* x, const TW* w,
                 TY* y, const float* x_maxptr, const float* w_maxptr, float* y_maxptr, const float* bias,
-                const TY* branch, Activation_t act) {
+                const TY* branch, Activation_t act, const TY* addend = nullptr) {
   XDNN_CHECK(ctx, "the context is null");
   if (ctx->dev().type() != kCPU && ctx->dev().type() < first_with<TGEMM>()) {
     return refuse(op, NOT_IMPLEMENT, "the arithmetic is not there on this generation");
@@ -204,7 +204,7 @@ int convolution(Context* ctx, const char* op, Geometry g, const Window& window, 
   add_pass<TGEMM, TX>(&work, x_maxptr, g.x_count());
   add_pass<TGEMM, TW>(&work, w_maxptr, g.weight_count());
   const auto run = [=](const TX* x, const TW* w, TY* y, const float* x_maxptr, const float* w_maxptr, const float* bias,
-                       const TY* branch, float* y_maxptr) {
+                       const TY* branch, const TY* addend, float* y_maxptr) {
     double x_max = 1, w_max = 1;
     if (is_fixed<TGEMM>) {
       x_max = x_maxptr ? maximum_of(x_maxptr, maxima) : absolute_maximum(x, g.x_count());
@@ -224,14 +224,17 @@ int convolution(Context* ctx, const char* op, Geometry g, const Window& window, 
           for (int64_t i = 0; i < count; ++i) {
             float value = static_cast<float>(sums[i] * unit) + (bias ? bias[channel] : 0.0f);
             if (branch) value += static_cast<float>(branch[at + i * step]);
-            y[at + i * step] = TY(activate(act, value));
+            value = activate(act, value);
+            if (addend) value += static_cast<float>(addend[at + i * step]);
+            y[at + i * step] = TY(value);
           }
         });
     write_maximum(y, g.y_count(), y_maxptr, maxima);
   };
   return launch(ctx, op, work, run, In<TX>{x, g.x_count()}, In<TW>{w, g.weight_count(), false, true},
                 Out<TY>{y, g.y_count()}, In<float>{x_maxptr, maxima, true}, In<float>{w_maxptr, maxima, true},
-                In<float>{bias, g.f, true}, In<TY>{branch, g.y_count(), true}, Out<float>{y_maxptr, maxima, true});
+                In<float>{bias, g.f, true}, In<TY>{branch, g.y_count(), true}, In<TY>{addend, g.y_count(), true},
+                Out<float>{y_maxptr, maxima, true});
 }
 
 }  // namespace
@@ -240,10 +243,10 @@ template <class TX, class TW, class TY, class TGEMM>
 int conv2d_fusion(Context* ctx, const TX* x, const TW* weight, TY* y, int64_t n, int64_t c, int64_t h, int64_t w,
                   int64_t f, const Ints& ksize, const Ints& stride, const Ints& pad, const Ints& dilation,
                   int64_t group, const float* x_maxptr, const float* weight_maxptr, float* y_maxptr, bool is_nchw,
-                  const float* bias, const TY* branch, const Activation_t& act) {
+                  const float* bias, const TY* branch, const Activation_t& act, const TY* addend) {
   const Geometry g{.n = n, .c = c, .f = f, .group = group, .in = {1, h, w}, .channels_first = is_nchw};
   return convolution<TX, TW, TY, TGEMM>(ctx, "conv2d_fusion", g, {ksize, stride, pad, dilation}, 2, x, weight, y,
-                                        x_maxptr, weight_maxptr, y_maxptr, bias, branch, act);
+                                        x_maxptr, weight_maxptr, y_maxptr, bias, branch, act, addend);
 }
 
 template <class TX, class TW, class TY, class TGEMM>
@@ -288,7 +291,7 @@ int conv3d(Context* ctx, const TX* x, const TW* weight, TY* y, int64_t n, int64_
   template int conv2d_fusion<TX, TW, TY, TGEMM>(Context*, const TX*, const TW*, TY*, int64_t, int64_t, int64_t,        \
                                                 int64_t, int64_t, const Ints&, const Ints&, const Ints&, const Ints&,  \
                                                 int64_t, const float*, const float*, float*, bool, const float*,       \
-                                                const TY*, const Activation_t&);                                       \
+                                                const TY*, const Activation_t&, const TY*);                            \
   template int conv2d_transpose_v2<TX, TW, TY, TGEMM>(Context*, const TX*, const TW*, TY*, int64_t, int64_t, int64_t,  \
                                                       int64_t, int64_t, const Ints&, const Ints&, const Ints&,         \
                                                       const Ints&, int64_t, const float*, const float*, float*, bool); \

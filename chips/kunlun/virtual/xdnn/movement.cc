@@ -63,6 +63,75 @@ int strided_copy(Context* ctx, const T* x, T* y, const Shape& xshape, const Shap
                 Out<T>{y ? y + write.low : nullptr, write.high - write.low + 1, false, moved});
 }
 
+template <class T>
+int concat(Context* ctx, const std::vector<const T*>& x_list, T* y, const std::vector<Shape>& xshape_list,
+           int64_t axis) {
+  const char* op = "concat";
+  XDNN_CHECK(!x_list.empty() && x_list.size() == xshape_list.size(), x_list.size(), " tensors and ", xshape_list.size(),
+             " shapes: there must be as many, and one at least");
+  Shape yshape = xshape_list[0];
+  XDNN_CHECK(normalize_axis(&axis, yshape.size()), "there is no axis ", axis, " of ", text(yshape));
+  std::vector<Cut> cuts;
+  std::vector<int64_t> counts;
+  yshape[axis] = 0;
+  for (const Shape& shape : xshape_list) {
+    Shape same = shape;
+    if (same.size() == yshape.size()) same[axis] = yshape[axis];
+    XDNN_CHECK(same == yshape && count_of(shape) >= 0, text(shape), " does not go beside ", text(xshape_list[0]),
+               " along axis ", axis);
+    yshape[axis] += shape[axis];
+    cuts.push_back(cut_at(shape, axis));
+    counts.push_back(count_of(shape));
+  }
+  const int64_t total = count_of(yshape);
+  XDNN_CHECK(total >= 0, "the result ", text(yshape), " is too large");
+  const Cut whole = cut_at(yshape, axis);
+  const auto run = [=](const std::vector<const T*>& list, T* y) {
+    parallel(whole.outer, std::max<int64_t>(1, 16384 / std::max<int64_t>(1, whole.extent * whole.inner)),
+             [&](int64_t begin, int64_t end) {
+               for (int64_t row = begin; row < end; ++row) {
+                 T* to = y + row * whole.extent * whole.inner;
+                 for (size_t i = 0; i < list.size(); ++i) {
+                   const int64_t length = cuts[i].extent * cuts[i].inner;
+                   to = std::copy_n(list[i] + row * length, length, to);
+                 }
+               }
+             });
+  };
+  return launch(ctx, op, {.vector_ops = static_cast<double>(total)}, run, Many<const T>{x_list, counts},
+                Out<T>{y, total});
+}
+
+template <class T>
+int pad(Context* ctx, const T* x, T* y, const Shape& xshape, const Shape& pad_left, const Shape& pad_right, T value) {
+  const char* op = "pad";
+  const int64_t count = count_of(xshape);
+  XDNN_CHECK(count >= 0, text(xshape), " is no shape");
+  XDNN_CHECK(pad_left.size() == xshape.size() && pad_right.size() == xshape.size(), "pads ", text(pad_left), " and ",
+             text(pad_right), ": ", text(xshape), " needs one for each axis");
+  Shape yshape = xshape;
+  for (size_t i = 0; i < xshape.size(); ++i) {
+    constexpr int64_t kMost = int64_t{1} << 40;
+    XDNN_CHECK(pad_left[i] >= 0 && pad_right[i] >= 0 && pad_left[i] < kMost && pad_right[i] < kMost, "pads ",
+               text(pad_left), " and ", text(pad_right), " must be from 0 to 2^40");
+    yshape[i] += pad_left[i] + pad_right[i];
+  }
+  const int64_t total = count_of(yshape);
+  XDNN_CHECK(total >= 0, "the result ", text(yshape), " is too large");
+  const Strides to = dense_strides(yshape);
+  int64_t first = 0;
+  for (size_t i = 0; i < to.size(); ++i) first += pad_left[i] * to[i];
+  const Walk<2> walk(xshape, {dense_strides(xshape), to});
+  const auto run = [=](const T* x, T* y) {
+    std::fill_n(y, total, value);
+    if (count == 0) return;
+    walk([&](const auto& at, const auto& step, int64_t length) {
+      for (int64_t i = 0; i < length; ++i) y[first + at[1] + i * step[1]] = x[at[0] + i * step[0]];
+    });
+  };
+  return launch(ctx, op, {.vector_ops = static_cast<double>(total)}, run, In<T>{x, count}, Out<T>{y, total});
+}
+
 template <class T, class TID>
 int gather(Context* ctx, const T* x, const TID* index, T* y, const Shape& xshape, int64_t index_len, int64_t axis) {
   const char* op = "gather";
@@ -91,6 +160,11 @@ int gather(Context* ctx, const T* x, const TID* index, T* y, const Shape& xshape
   return launch(ctx, op, {.vector_ops = moved}, run, In<T>{x, count, false, false, moved}, In<TID>{index, index_len},
                 Out<T>{y, result});
 }
+
+#define XDNN_SHAPES(T)                                                                                    \
+  template int concat<T>(Context*, const std::vector<const T*>&, T*, const std::vector<Shape>&, int64_t); \
+  template int pad<T>(Context*, const T*, T*, const Shape&, const Shape&, const Shape&, T);
+XDNN_FOR_ALL(XDNN_SHAPES)
 
 #define XDNN_MOVES(T)                                                                                           \
   template int strided_copy<T>(Context*, const T*, T*, const Shape&, const Shape&, const Shape&, const Shape&); \

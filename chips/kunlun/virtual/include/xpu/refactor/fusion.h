@@ -57,13 +57,15 @@ int conv2d(Context* ctx, const TX* x, const TW* weight, TY* y, int64_t n, int64_
            const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride, const std::vector<int64_t>& pad,
            const std::vector<int64_t>& dilation, int64_t group, const float* x_maxptr, const float* weight_maxptr,
            float* y_maxptr, bool is_nchw);
-// y = act(conv + bias + branch). bias: f floats; branch: as y; both may be null.
+// y = act(conv + bias + branch) + addend. bias: f floats; branch and addend: as y; all may be null. The addend is a
+// guess: no published header shows it, but the published latency of DarkNet53, whose sums stand behind its activations,
+// leaves no time for a launch for each of them.
 template <class TX, class TW, class TY, class TGEMM>
 int conv2d_fusion(Context* ctx, const TX* x, const TW* weight, TY* y, int64_t n, int64_t c, int64_t h, int64_t w,
                   int64_t f, const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride,
                   const std::vector<int64_t>& pad, const std::vector<int64_t>& dilation, int64_t group,
                   const float* x_maxptr, const float* weight_maxptr, float* y_maxptr, bool is_nchw, const float* bias,
-                  const TY* branch, const Activation_t& act);
+                  const TY* branch, const Activation_t& act, const TY* addend = nullptr);
 // The transposed convolution: y (n x yc x yh x yw) to x (n x xc x xh x xw), where yh is (xh + pads - dilation * (kh -
 // 1) - 1) / stride + 1, rounded down. The weight is yc x xc / group x kh x kw, or yc x kh x kw x xc / group.
 template <class TY, class TW, class TX, class TGEMM>

@@ -193,6 +193,15 @@ template <class T>
 int strided_copy(Context* ctx, const T* x, T* y, const Shape& xshape, const Shape& yshape, const Shape& xstrides,
                  const Shape& ystrides);
 
+// Tensors of one rank side by side along an axis; their other extents are the same.
+template <class T>
+int concat(Context* ctx, const std::vector<const T*>& x_list, T* y, const std::vector<Shape>& xshape_list,
+           int64_t axis);
+// x with `value` around: so many elements before and after each axis.
+template <class T>
+int pad(Context* ctx, const T* x, T* y, const Shape& xshape, const Shape& pad_left, const Shape& pad_right,
+        T value = T(0));
+
 // An index out of range is a fault of the device when the kernel runs (XPUERR_KEXCEPTION); negative ones count from the
 // end.
 
