@@ -638,7 +638,7 @@ class Compiler {
     const int64_t each = (units + grid.clusters * grid.cores - 1) / (grid.clusters * grid.cores);
     double cycles = kReadCycles + kRegisters * kChunk / 16 + static_cast<double>(each) * piece;
     if (d.fold != Fold::kNone && !d.whole)
-      cycles = static_cast<double>(each) * (static_cast<double>(pieces) * (piece + kChunk) + 3 * kChunk);
+      cycles = static_cast<double>(each) * (static_cast<double>(pieces) * (piece + kChunk) + 2 * kChunk);
     return cycles;
   }
   static bool is_vector(Code code) {
@@ -676,7 +676,8 @@ class Compiler {
       want(fold_ == Fold::kNone, TRM_REASON_REGION, "a reduction of nothing");
       return Kernel{};
     }
-    for (size_t i = static_cast<size_t>(d.steady); i < sources_.size() + sinks_.size(); ++i) {
+    const size_t moved = sources_.size() + (fold_ == Fold::kNone ? sinks_.size() : 0);
+    for (size_t i = static_cast<size_t>(d.steady); i < moved; ++i) {
       bytes += static_cast<double>(elements) * static_cast<double>(chip::size_of(d.operands[i].dtype));
     }
     const size_t used = sources_.size() + sinks_.size();
