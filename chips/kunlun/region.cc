@@ -78,6 +78,8 @@ constexpr int kInstructions = 64;
   OP(add, static_cast<int32_t>(static_cast<uint32_t>(x) + static_cast<uint32_t>(y)))                      \
   OP(sub, static_cast<int32_t>(static_cast<uint32_t>(x) - static_cast<uint32_t>(y)))                      \
   OP(mul, static_cast<int32_t>(static_cast<uint32_t>(x) * static_cast<uint32_t>(y)))                      \
+  OP(max, x > y ? x : y)                                                                                  \
+  OP(min, x < y ? x : y)                                                                                  \
   OP(and, x& y)                                                                                           \
   OP(or, x | y)                                                                                           \
   OP(xor, x ^ y)                                                                                          \
@@ -607,6 +609,8 @@ class Compiler {
       const bool floats = kind(0) == Kind::kFloat;
       const bool bits = op == "and" || op == "or" || op == "xor";
       want(floats || bits || kind(0) != Kind::kTruth, TRM_REASON_REGION, "arithmetic of truth values");
+      want(kind(0) != Kind::kUnsigned || (op != "max" && op != "min"), TRM_REASON_REGION,
+           "the order of unsigned integers");
       add(floats ? find(kFloatOps, op) : find(kIntegerOps, op), to, in[0], in.size() > 1 ? in[1] : in[0]);
     }
   }
