@@ -4,6 +4,7 @@
 // ctest: links=trireme_kunlun_virtual
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <random>
 
 #include "make_op.h"
@@ -12,6 +13,7 @@
 #include "trireme/certify/judge.h"
 #include "trireme/reference/evaluator.h"
 #include "trireme/runtime/host.h"
+#include "trireme/runtime/offer.h"
 #include "trireme/runtime/plan.h"
 #include "xpu/runtime.h"
 #include "xpu/simulator.h"
@@ -31,16 +33,16 @@ OpenChip& xpu() {
   return *opened;
 }
 
-Literal random_literal(const Shape& shape, uint32_t seed) {
+Literal random_literal(const Shape& shape, uint32_t seed, double most = 2.0) {
   std::mt19937 random(seed);
-  std::uniform_real_distribution<double> uniform(-2.0, 2.0);
+  std::uniform_real_distribution<double> uniform(-most, most);
   std::vector<double> values(static_cast<size_t>(shape.elements()));
   for (double& value : values) value = uniform(random);
   return Literal::from_doubles(f32, shape, values);
 }
 
-Value known(const Shape& shape, uint32_t seed) {
-  return op("constant", {}, {{"value", std::make_shared<const Literal>(random_literal(shape, seed))}});
+Value known(const Shape& shape, uint32_t seed, double most = 2.0) {
+  return op("constant", {}, {{"value", std::make_shared<const Literal>(random_literal(shape, seed, most))}});
 }
 
 std::shared_ptr<runtime::Plan> plan_of(const Graph& graph) {
@@ -120,6 +122,47 @@ TEST(ChipKunlun, ARegionThatIsTooLargeFallsApart) {
   const int launches = check(Graph(inputs, {z}));
   EXPECT_GT(launches, 1);
   EXPECT_LE(launches, 4);
+}
+
+// ---- a Transformer layer
+
+// One encoder layer of BERT's form on [1, T, C], with known weights.
+Value encoder_layer(const Value& x, int64_t heads, uint32_t seed) {
+  const int64_t time = x.shape()[1], width = x.shape()[2], inner = 4 * width;
+  const auto linear = [&](const Value& from, int64_t out) {
+    const int64_t in = from.shape()[2];
+    return op("linear", {from, known({out, in}, ++seed, 0.1), known({out}, ++seed)});
+  };
+  const auto heads_of = [&](const Value& from) {
+    const Value split = op("reshape", {from}, {{"shape", Ints{1, time, heads, width / heads}}});
+    return op("transpose", {split}, {{"order", Ints{0, 2, 1, 3}}});
+  };
+  const auto norm = [&](const Value& from) {
+    return op("layer_norm", {from, known({width}, ++seed), known({width}, ++seed)});
+  };
+  const Value attended =
+      op("attention", {heads_of(linear(x, width)), heads_of(linear(x, width)), heads_of(linear(x, width))});
+  const Value joined =
+      op("reshape", {op("transpose", {attended}, {{"order", Ints{0, 2, 1, 3}}})}, {{"shape", Ints{1, time, width}}});
+  const Value y = norm(op("add", {x, linear(joined, width)}));
+  return norm(op("add", {y, linear(op("gelu", {linear(y, inner)}), width)}));
+}
+
+TEST(ChipKunlun, ATransformerLayerFusedAndInParts) {
+  const Value x = parameter(f32, {1, 96, 64});
+  const Graph whole({x}, {encoder_layer(x, 4, 10)});
+  runtime::Expansion apart(runtime::Device::host());  // which has hardly a composite
+  const Graph parts = apart(whole);
+  check(whole);
+  check(parts);
+  const runtime::Ledger fused = plan_of(whole)->ledger(), unfused = plan_of(parts)->ledger();
+  std::printf("fused:    %d launches, %.1f us, %.2f MB between kernels\nin parts: %d launches, %.1f us, %.2f MB\n",
+              fused.launches, fused.total_ns() * 1e-3, static_cast<double>(fused.arena_bytes) * 1e-6, unfused.launches,
+              unfused.total_ns() * 1e-3, static_cast<double>(unfused.arena_bytes) * 1e-6);
+  EXPECT_LE(fused.launches, 11);  // 6 linear layers (one with gelu), attention, 2 sums, 2 norms
+  EXPECT_GE(unfused.launches, fused.launches + 4);
+  EXPECT_LT(fused.total_ns(), 0.8 * unfused.total_ns());
+  EXPECT_LT(fused.arena_bytes, unfused.arena_bytes);
 }
 
 // ---- time

@@ -27,8 +27,9 @@ struct Prepared {
 Prepared* prepared(TrmKernel* kernel) { return reinterpret_cast<Prepared*>(kernel); }
 
 constexpr std::span<const KernelEntry> (*kFamilies[])() = {
-    elementwise_kernels, own_kernels,     movement_kernels,      reduction_kernels, product_kernels,
-    convolution_kernels, pooling_kernels, normalization_kernels, indexing_kernels,  optimizer_kernels};
+    elementwise_kernels, own_kernels,         movement_kernels, reduction_kernels,
+    product_kernels,     convolution_kernels, pooling_kernels,  normalization_kernels,
+    indexing_kernels,    optimizer_kernels,   attention_kernels};
 
 // All rows, by name; of several for one op the first that has the type and does not refuse counts.
 const std::vector<KernelEntry>& table() {
@@ -99,7 +100,9 @@ int32_t query(TrmDev* dev, const TrmProgram* given, TrmAnswer* answer, TrmErr* e
     std::fill_n(out.in_place, TRM_MAX_OPERANDS, -1);
     try {
       const Kernel kernel = build(Program(host->program, given), device.card());
-      out.verdict = TRM_NATIVE;
+      out.verdict = kernel.conversions.empty() ? TRM_NATIVE : TRM_NATIVE_AFTER_CONVERSION;
+      out.conversion_count = static_cast<uint32_t>(kernel.conversions.size());
+      std::copy(kernel.conversions.begin(), kernel.conversions.end(), out.conversions);
       out.estimated_ns = std::max(1.0, kernel.ns + kLaunchNs * static_cast<double>(kernel.steps.size()));
       out.fixed_point_bits = kernel.fixed_point_bits;
     } catch (const Refusal& refusal) {
@@ -139,6 +142,7 @@ int32_t prepare(TrmDev* dev, const TrmProgram* given, TrmKernel** kernel, TrmErr
     const Program program(host->program, given);
     try {
       auto made = std::make_unique<Prepared>(Prepared{program, build(program, device.card()), {}, {}, {}});
+      if (!made->kernel.conversions.empty()) throw Refusal{TRM_REASON_LAYOUT, "its result must lie otherwise"};
       made->known.resize(program.value_count(), nullptr);
       try {
         for (uint32_t v = 0; v < program.value_count(); ++v) {

@@ -74,6 +74,22 @@ uint32_t Builder::result_of(uint32_t value) {
   return slot;
 }
 
+uint32_t Builder::result_in_order(uint32_t index, std::span<const uint8_t> order) {
+  const uint32_t number = node_.outputs()[index];
+  const TrmValue v = program_.value(number);
+  TrmValue turned = v;
+  for (uint32_t a = 0; a < v.rank; ++a) {
+    turned.dims[a] = v.dims[order[a]];
+    turned.strides[a] = v.strides[order[a]];
+  }
+  if (!chip::is_dense(turned)) {
+    TrmConversion wanted{program_.input_count() + index, v.dtype, {}};
+    std::copy(order.begin(), order.end(), wanted.order);
+    kernel_.conversions.push_back(wanted);
+  }
+  return number;
+}
+
 uint32_t Builder::temporary(size_t bytes) {
   kernel_.temporaries.push_back(std::max<size_t>(bytes, 1));
   return program_.value_count() + static_cast<uint32_t>(kernel_.temporaries.size()) - 1;

@@ -54,6 +54,7 @@ struct Kernel {
   std::vector<size_t> temporaries;             // bytes of the slots behind the values
   std::vector<std::vector<std::byte>> tables;  // what the steps read from the device's memory
   std::vector<uint32_t> inlined;               // constants that became part of the steps
+  std::vector<TrmConversion> conversions;      // of operands that must lie otherwise; it runs when there are none
   double ns = 0;                               // beyond the launches
   uint32_t fixed_point_bits = 0;               // TrmAnswer
 };
@@ -103,6 +104,8 @@ class Builder {
     return result_of(tail_.result != TRM_ABSENT ? tail_.result : node_.outputs()[index]);
   }
   uint32_t result_of(uint32_t value);
+  // A slot for result `index`, dense with its axes in this order, outermost first: the host is asked for such memory.
+  uint32_t result_in_order(uint32_t index, std::span<const uint8_t> order);
   // A slot that is memory of this kernel only.
   uint32_t temporary(size_t bytes);
   // Memory with these bytes, made once; its number among Run::tables.
@@ -154,6 +157,7 @@ std::span<const KernelEntry> pooling_kernels();
 std::span<const KernelEntry> normalization_kernels();
 std::span<const KernelEntry> indexing_kernels();
 std::span<const KernelEntry> optimizer_kernels();
+std::span<const KernelEntry> attention_kernels();
 
 // Throws a Refusal unless the condition holds.
 inline void want(bool holds, TrmReason reason, const char* text) {

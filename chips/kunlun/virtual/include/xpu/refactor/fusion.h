@@ -82,7 +82,7 @@ int conv3d(Context* ctx, const TX* x, const TW* weight, TY* y, int64_t n, int64_
 
 // ---- attention
 
-// How q, k, v lie: q is batch x q_len x head_num x head_dim ("BLHD", the only layout), k and v batch x kv_len x
+// How q, k, v lie: q is batch x q_len x head_num x head_dim ("BLHD"), k and v batch x kv_len x
 // kv_head_num x head_dim, where kv_head_num divides head_num. `causal`: query i sees keys up to i + kv_len - q_len.
 struct AttentionParam {
   int64_t batch, q_len, kv_len, head_num, kv_head_num, head_dim;
@@ -91,24 +91,11 @@ struct AttentionParam {
 };
 // qkv = softmax(alpha * q k^T + mask) v, as q. Both products in TGEMM, the softmax in float. mask: batch or 1 x
 // head_num or 1 x q_len x kv_len floats, by mask_shape, or null. A row in which everything is masked out with -inf
-// becomes 0.
+// becomes 0. T and TGEMM as in products.
 template <class T, class TGEMM>
 int qkv_attention(Context* ctx, const T* q, const T* k, const T* v, T* qkv, const float* max_q, const float* max_k,
                   const float* max_v, float* max_qkv, const AttentionParam& param, const float* mask = nullptr,
                   const std::vector<int64_t>& mask_shape = {});
-
-// ---- other fused operators
-
-// z = x + y (kept in z_add unless null), then layer_norm over rows of n. Float types.
-template <class T>
-int add_layer_norm_fusion(Context* ctx, const T* x, const T* y, T* z, int64_t m, int64_t n, float eps,
-                          const float* scale, const float* bias, float* mean, float* var, T* z_add = nullptr);
-// Rotates pairs of x (batch x len x head_num x head_dim): neighbours (2i, 2i + 1) when interleaved, else (i, i +
-// head_dim / 2), by the angles whose cosines and sines lie in rows of head_dim / 2 for positions 0 to len - 1.
-// `inverse` turns back, which is the gradient. Float types.
-template <class T>
-int rotary_embedding(Context* ctx, const T* x, T* y, const float* cosines, const float* sines, int64_t batch,
-                     int64_t len, int64_t head_num, int64_t head_dim, bool interleaved, bool inverse = false);
 
 // NOLINTEND(readability-identifier-naming)
 
