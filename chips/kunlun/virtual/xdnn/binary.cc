@@ -103,9 +103,6 @@ XDNN_BINARY(less_than, bool, kCheap, a < b)
 XDNN_BINARY(less_equal, bool, kCheap, a <= b)
 XDNN_BINARY(greater_than, bool, kCheap, a > b)
 XDNN_BINARY(greater_equal, bool, kCheap, a >= b)
-XDNN_BINARY(logical_and, T, kCheap, a&& b)
-XDNN_BINARY(logical_or, T, kCheap, a || b)
-XDNN_BINARY(logical_xor, T, kCheap, a != b)
 XDNN_BINARY(bitwise_and, T, kCheap, static_cast<T>(a& b))
 XDNN_BINARY(bitwise_or, T, kCheap, static_cast<T>(a | b))
 XDNN_BINARY(bitwise_xor, T, kCheap, static_cast<T>(a ^ b))
@@ -133,24 +130,6 @@ int select(Context* ctx, const bool* condition, const T* x, const T* y, T* z, co
   };
   return launch(ctx, op, {.vector_ops = static_cast<double>(count)}, run,
                 In<bool>{condition, count == 0 ? 0 : conditions}, In<T>{x, count}, In<T>{y, count}, Out<T>{z, count});
-}
-
-template <class T>
-int masked_fill_scalar(Context* ctx, const bool* condition, const T* x, T value, T* z, const Shape& condition_shape,
-                       const Shape& xshape) {
-  const char* op = "masked_fill_scalar";
-  const int64_t count = count_of(xshape), conditions = count_of(condition_shape);
-  Strides strides;
-  XDNN_CHECK(count >= 0 && broadcast_strides(condition_shape, xshape, &strides), "the condition ",
-             text(condition_shape), " does not broadcast to ", text(xshape));
-  const Walk<2> walk(xshape, {strides, dense_strides(xshape)});
-  const auto run = [=](const bool* condition, const T* x, T* z) {
-    walk([&](const auto& at, const auto& step, int64_t length) {
-      for (int64_t i = 0; i < length; ++i) z[at[1] + i] = condition[at[0] + i * step[0]] ? value : x[at[1] + i];
-    });
-  };
-  return launch(ctx, op, {.vector_ops = static_cast<double>(count)}, run,
-                In<bool>{condition, count == 0 ? 0 : conditions}, In<T>{x, count}, Out<T>{z, count});
 }
 
 // ---- instantiations
@@ -182,10 +161,6 @@ XDNN_FOR_FLOATS(XDNN_COMPARES)
 XDNN_FOR_INTEGERS(XDNN_COMPARES)
 XDNN_COMPARES(bool)
 
-XDNN_TWO(logical_and, bool, bool);
-XDNN_TWO(logical_or, bool, bool);
-XDNN_TWO(logical_xor, bool, bool);
-
 #define XDNN_BITS(T)           \
   XDNN_TWO(bitwise_and, T, T); \
   XDNN_TWO(bitwise_or, T, T);  \
@@ -201,9 +176,8 @@ XDNN_FOR_INTEGERS(XDNN_SHIFTS)
 #define XDNN_FLOATS(T) XDNN_TWO(arctan2, T, T);
 XDNN_FOR_FLOATS(XDNN_FLOATS)
 
-#define XDNN_SELECT(T)                                                                               \
-  template int select<T>(Context*, const bool*, const T*, const T*, T*, const Shape&, const Shape&); \
-  template int masked_fill_scalar<T>(Context*, const bool*, const T*, T, T*, const Shape&, const Shape&);
+#define XDNN_SELECT(T) \
+  template int select<T>(Context*, const bool*, const T*, const T*, T*, const Shape&, const Shape&);
 XDNN_FOR_ALL(XDNN_SELECT)
 
 }  // namespace baidu::xpu::api

@@ -45,20 +45,6 @@ int zip(Context* ctx, const char* op, const T* x, const T* y, TZ* z, int64_t len
                 Out<TZ>{z, len});
 }
 
-// w[i] = f(x[i], y[i], z[i]).
-template <class T, class F>
-int zip3(Context* ctx, const char* op, const T* x, const T* y, const T* z, T* w, int64_t len, double cost, F f) {
-  const auto run = [=](const T* x, const T* y, const T* z, T* w) {
-    parallel(len, 8192, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        w[i] = T(f(static_cast<Compute<T>>(x[i]), static_cast<Compute<T>>(y[i]), static_cast<Compute<T>>(z[i])));
-      }
-    });
-  };
-  return launch(ctx, op, {.vector_ops = cost * static_cast<double>(len)}, run, In<T>{x, len}, In<T>{y, len},
-                In<T>{z, len}, Out<T>{w, len});
-}
-
 // z = f(x, y) with broadcasting.
 template <class T, class TZ, class F>
 int broadcast_zip(Context* ctx, const char* op, const T* x, const T* y, TZ* z, const std::vector<int64_t>& xshape,
@@ -100,7 +86,6 @@ inline float sigmoid_of(float x) {
   const float e = std::exp(-std::fabs(x));
   return x < 0 ? e / (1 + e) : 1 / (1 + e);
 }
-inline float softplus_of(float x) { return x > 20 ? x : std::log1p(std::exp(x)); }  // log(1 + e^x)
 
 template <class C>
 C larger(C x, C y) {

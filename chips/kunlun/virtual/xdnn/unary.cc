@@ -56,33 +56,12 @@ int bitwise_not(Context* ctx, const T* x, T* y, int64_t len) {
 }
 
 template <class T>
-int round(Context* ctx, const T* x, T* y, int64_t len, int64_t decimals) {
-  const float factor = static_cast<float>(std::pow(10.0, static_cast<double>(decimals)));
-  return map<T, T>(ctx, "round", x, y, len, kDivision, [=](float v) { return std::round(v * factor) / factor; });
-}
-
-template <class T>
-int scale(Context* ctx, const T* x, T* y, int64_t len, bool bias_after_scale, float scale, float bias) {
-  return map<T, T>(ctx, "scale", x, y, len, kCheap, [=](Compute<T> v) {
-    if constexpr (is_float_type<T>) {
-      return bias_after_scale ? v * scale + bias : (v + bias) * scale;
-    } else {
-      const double value = static_cast<double>(v);
-      return converted<T>(bias_after_scale ? value * scale + bias : (value + bias) * scale);
-    }
-  });
-}
-
-template <class T>
 int clip(Context* ctx, const T* x, T* y, int64_t len, T min, T max) {
   using C = Compute<T>;
   const C low = static_cast<C>(min), high = static_cast<C>(max);
   return map<T, T>(ctx, "clip", x, y, len, kCheap, [=](C v) { return smaller<C>(larger<C>(v, low), high); });
 }
-template <class T>
-int pow(Context* ctx, const T* x, T* y, int64_t len, float exponent) {
-  return map<T, T>(ctx, "pow", x, y, len, 2 * kFunction, [=](float v) { return std::pow(v, exponent); });
-}
+
 template <class T>
 int isnan(Context* ctx, const T* x, bool* y, int64_t len) {
   return map<T, bool>(ctx, "isnan", x, y, len, kCheap, [](float v) { return v != v; });
@@ -124,97 +103,50 @@ int range(Context* ctx, T* y, T begin, T step, int64_t len) {
   };
   return launch(ctx, "range", {.vector_ops = static_cast<double>(len)}, run, Out<T>{y, len});
 }
-template <class T>
-int linspace(Context* ctx, T* y, T start, T stop, int64_t num) {
-  const auto run = [=](T* y) {
-    const double first = static_cast<double>(start), last = static_cast<double>(stop);
-    const double step = num > 1 ? (last - first) / static_cast<double>(num - 1) : 0;
-    for (int64_t i = 0; i < num; ++i) {
-      y[i] = converted<T>(2 * i < num ? first + step * static_cast<double>(i)
-                                      : last - step * static_cast<double>(num - 1 - i));
-    }
-    if (num == 1) y[0] = start;
-  };
-  return launch(ctx, "linspace", {.vector_ops = static_cast<double>(num)}, run, Out<T>{y, num});
-}
-
-template <class T>
-int sum(Context* ctx, const std::vector<const T*>& x_list, T* y, int64_t len) {
-  const char* op = "sum";
-  XDNN_CHECK(!x_list.empty(), "there is nothing to add");
-  const auto run = [=](const std::vector<const T*>& list, T* y) {
-    for (int64_t i = 0; i < len; ++i) {
-      Compute<T> total = static_cast<Compute<T>>(list[0][i]);
-      for (size_t j = 1; j < list.size(); ++j) total = sum_of<Compute<T>>(total, static_cast<Compute<T>>(list[j][i]));
-      y[i] = T(total);
-    }
-  };
-  const Many<const T> inputs{x_list, std::vector<int64_t>(x_list.size(), len)};
-  return launch(ctx, op, {.vector_ops = static_cast<double>(len) * static_cast<double>(x_list.size())}, run, inputs,
-                Out<T>{y, len});
-}
-
-template <class T>
-int addcmul(Context* ctx, const T* w, const T* x, const T* y, T* z, float scalar, int64_t len) {
-  return zip3<T>(ctx, "addcmul", w, x, y, z, len, 2 * kCheap,
-                 [=](float a, float b, float c) { return a + scalar * b * c; });
-}
-template <class T>
-int addcdiv(Context* ctx, const T* w, const T* x, const T* y, T* z, float scalar, int64_t len) {
-  return zip3<T>(ctx, "addcdiv", w, x, y, z, len, kDivision,
-                 [=](float a, float b, float c) { return a + scalar * b / c; });
-}
 
 // ---- instantiations
 
 #define XDNN_ONE(name, T) template int name<T>(Context*, const T*, T*, int64_t)
-#define XDNN_FLOATS(T)                                                                 \
-  XDNN_ONE(exp, T);                                                                    \
-  XDNN_ONE(exp2, T);                                                                   \
-  XDNN_ONE(expm1, T);                                                                  \
-  XDNN_ONE(log, T);                                                                    \
-  XDNN_ONE(log2, T);                                                                   \
-  XDNN_ONE(log10, T);                                                                  \
-  XDNN_ONE(log1p, T);                                                                  \
-  XDNN_ONE(sqrt, T);                                                                   \
-  XDNN_ONE(rsqrt, T);                                                                  \
-  XDNN_ONE(cbrt, T);                                                                   \
-  XDNN_ONE(reciprocal, T);                                                             \
-  XDNN_ONE(erf, T);                                                                    \
-  XDNN_ONE(floor, T);                                                                  \
-  XDNN_ONE(ceil, T);                                                                   \
-  XDNN_ONE(trunc, T);                                                                  \
-  XDNN_ONE(round_half_even, T);                                                        \
-  XDNN_ONE(sin, T);                                                                    \
-  XDNN_ONE(cos, T);                                                                    \
-  XDNN_ONE(tan, T);                                                                    \
-  XDNN_ONE(arcsin, T);                                                                 \
-  XDNN_ONE(arccos, T);                                                                 \
-  XDNN_ONE(arctan, T);                                                                 \
-  XDNN_ONE(sinh, T);                                                                   \
-  XDNN_ONE(cosh, T);                                                                   \
-  XDNN_ONE(asinh, T);                                                                  \
-  XDNN_ONE(acosh, T);                                                                  \
-  XDNN_ONE(atanh, T);                                                                  \
-  template int round<T>(Context*, const T*, T*, int64_t, int64_t);                     \
-  template int pow<T>(Context*, const T*, T*, int64_t, float);                         \
-  template int isnan<T>(Context*, const T*, bool*, int64_t);                           \
-  template int isinf<T>(Context*, const T*, bool*, int64_t);                           \
-  template int isfinite<T>(Context*, const T*, bool*, int64_t);                        \
-  template int addcmul<T>(Context*, const T*, const T*, const T*, T*, float, int64_t); \
-  template int addcdiv<T>(Context*, const T*, const T*, const T*, T*, float, int64_t);
+#define XDNN_FLOATS(T)                                       \
+  XDNN_ONE(exp, T);                                          \
+  XDNN_ONE(exp2, T);                                         \
+  XDNN_ONE(expm1, T);                                        \
+  XDNN_ONE(log, T);                                          \
+  XDNN_ONE(log2, T);                                         \
+  XDNN_ONE(log10, T);                                        \
+  XDNN_ONE(log1p, T);                                        \
+  XDNN_ONE(sqrt, T);                                         \
+  XDNN_ONE(rsqrt, T);                                        \
+  XDNN_ONE(cbrt, T);                                         \
+  XDNN_ONE(reciprocal, T);                                   \
+  XDNN_ONE(erf, T);                                          \
+  XDNN_ONE(floor, T);                                        \
+  XDNN_ONE(ceil, T);                                         \
+  XDNN_ONE(trunc, T);                                        \
+  XDNN_ONE(round_half_even, T);                              \
+  XDNN_ONE(sin, T);                                          \
+  XDNN_ONE(cos, T);                                          \
+  XDNN_ONE(tan, T);                                          \
+  XDNN_ONE(arcsin, T);                                       \
+  XDNN_ONE(arccos, T);                                       \
+  XDNN_ONE(arctan, T);                                       \
+  XDNN_ONE(sinh, T);                                         \
+  XDNN_ONE(cosh, T);                                         \
+  XDNN_ONE(asinh, T);                                        \
+  XDNN_ONE(acosh, T);                                        \
+  XDNN_ONE(atanh, T);                                        \
+  template int isnan<T>(Context*, const T*, bool*, int64_t); \
+  template int isinf<T>(Context*, const T*, bool*, int64_t); \
+  template int isfinite<T>(Context*, const T*, bool*, int64_t);
 XDNN_FOR_FLOATS(XDNN_FLOATS)
 
-#define XDNN_NUMBERS(T)                                                       \
-  XDNN_ONE(abs, T);                                                           \
-  XDNN_ONE(neg, T);                                                           \
-  XDNN_ONE(sign, T);                                                          \
-  XDNN_ONE(square, T);                                                        \
-  template int scale<T>(Context*, const T*, T*, int64_t, bool, float, float); \
-  template int clip<T>(Context*, const T*, T*, int64_t, T, T);                \
-  template int range<T>(Context*, T*, T, T, int64_t);                         \
-  template int linspace<T>(Context*, T*, T, T, int64_t);                      \
-  template int sum<T>(Context*, const std::vector<const T*>&, T*, int64_t);
+#define XDNN_NUMBERS(T)                                        \
+  XDNN_ONE(abs, T);                                            \
+  XDNN_ONE(neg, T);                                            \
+  XDNN_ONE(sign, T);                                           \
+  XDNN_ONE(square, T);                                         \
+  template int clip<T>(Context*, const T*, T*, int64_t, T, T); \
+  template int range<T>(Context*, T*, T, T, int64_t);
 XDNN_FOR_NUMBERS(XDNN_NUMBERS)
 
 #define XDNN_NOT(T) XDNN_ONE(bitwise_not, T);

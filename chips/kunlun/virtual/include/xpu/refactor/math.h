@@ -64,19 +64,9 @@ XDNN_UNARY(bitwise_not)
 XDNN_UNARY(logical_not)
 #undef XDNN_UNARY
 
-// Half away from zero, at `decimals` places after the point.
-template <class T>
-int round(Context* ctx, const T* x, T* y, int64_t len, int64_t decimals = 0);
-
-// y = scale * x + bias, or scale * (x + bias). Number types.
-template <class T>
-int scale(Context* ctx, const T* x, T* y, int64_t len, bool bias_after_scale, float scale, float bias);
 // Number types; NaN stays NaN.
 template <class T>
 int clip(Context* ctx, const T* x, T* y, int64_t len, T min, T max);
-// x to the power of one exponent. Float types.
-template <class T>
-int pow(Context* ctx, const T* x, T* y, int64_t len, float exponent);
 template <class T>
 int isnan(Context* ctx, const T* x, bool* y, int64_t len);
 template <class T>
@@ -92,11 +82,9 @@ template <class T>
 int copy(Context* ctx, const T* x, T* y, int64_t len);
 template <class T>
 int constant(Context* ctx, T* x, int64_t len, T value);
-// y[i] = begin + i * step, the first `len`; linspace: `num` values from start to stop. Number types.
+// y[i] = begin + i * step. Number types.
 template <class T>
 int range(Context* ctx, T* y, T begin, T step, int64_t len);
-template <class T>
-int linspace(Context* ctx, T* y, T start, T stop, int64_t num);
 
 // ---- elementwise, two inputs
 
@@ -128,10 +116,6 @@ XDNN_BINARY(less_than, bool)
 XDNN_BINARY(less_equal, bool)
 XDNN_BINARY(greater_than, bool)
 XDNN_BINARY(greater_equal, bool)
-// bool.
-XDNN_BINARY(logical_and, T)
-XDNN_BINARY(logical_or, T)
-XDNN_BINARY(logical_xor, T)
 // bool, int, int64_t, int16_t, int8_t, uint8_t.
 XDNN_BINARY(bitwise_and, T)
 XDNN_BINARY(bitwise_or, T)
@@ -143,22 +127,10 @@ XDNN_BINARY(right_shift, T)
 XDNN_BINARY(right_shift_logical, T)
 #undef XDNN_BINARY
 
-// z = w + scalar * x * y, and w + scalar * x / y. Float types.
-template <class T>
-int addcmul(Context* ctx, const T* w, const T* x, const T* y, T* z, float scalar, int64_t len);
-template <class T>
-int addcdiv(Context* ctx, const T* w, const T* x, const T* y, T* z, float scalar, int64_t len);
-// y = the sum of all x. Number types.
-template <class T>
-int sum(Context* ctx, const std::vector<const T*>& x_list, T* y, int64_t len);
-
 // z = condition ? x : y. x, y, z have xshape, the condition broadcasts to it. All types.
 template <class T>
 int select(Context* ctx, const bool* condition, const T* x, const T* y, T* z, const Shape& condition_shape,
            const Shape& xshape);
-template <class T>
-int masked_fill_scalar(Context* ctx, const bool* condition, const T* x, T value, T* z, const Shape& condition_shape,
-                       const Shape& xshape);
 
 // ---- reductions
 
