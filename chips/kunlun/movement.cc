@@ -26,20 +26,14 @@ void strided_copy(Builder& b) {
   });
 }
 
-void fill(Builder& b) {
-  const uint32_t y = b.result();
-  const int64_t count = chip::elements(b.output());
-  const double value = b.node().number("value");
-  const uint32_t dtype = b.output().dtype;
-  const auto store = [&]<class T>(T item) {
-    b.step("constant", static_cast<double>(bytes_of(b.output())),
-           [=](const Run& run) { return api::constant<T>(run.context, run.at<T>(y), count, item); });
-  };
+// Calls f(item) with a number in the library's type of the same bits: rounded, or cut off and saturated as a
+// conversion.
+template <class F>
+void with_item(uint32_t dtype, double value, F f) {
   if (chip_floats.has(static_cast<DType>(dtype))) {
-    return by_float(dtype, [&]<class T>(T) { store(T(static_cast<float>(value))); });
+    return by_float(dtype, [&]<class T>(T) { f(T(static_cast<float>(value))); });
   }
-  if (dtype == TRM_BOOL) return store(static_cast<int8_t>(value != 0));
-  // Cut off and saturated, as a conversion: the bits of the type, whatever its sign.
+  if (dtype == TRM_BOOL) return f(static_cast<int8_t>(value != 0));
   visit_dtype(static_cast<DType>(dtype), [&]<class T>() {
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
       T item = 0;
@@ -47,9 +41,18 @@ void fill(Builder& b) {
       else if (value <= static_cast<double>(std::numeric_limits<T>::min())) item = std::numeric_limits<T>::min();
       else if (!std::isnan(value)) item = static_cast<T>(value);
       by_size(dtype, [&]<class Bits>(Bits) {
-        if constexpr (sizeof(Bits) == sizeof(T)) store(static_cast<Bits>(item));
+        if constexpr (sizeof(Bits) == sizeof(T)) f(static_cast<Bits>(item));
       });
     }
+  });
+}
+
+void fill(Builder& b) {
+  const uint32_t y = b.result();
+  const int64_t count = chip::elements(b.output());
+  with_item(b.output().dtype, b.node().number("value"), [&]<class T>(T item) {
+    b.step("constant", static_cast<double>(bytes_of(b.output())),
+           [=](const Run& run) { return api::constant<T>(run.context, run.at<T>(y), count, item); });
   });
 }
 
@@ -104,22 +107,17 @@ void pad(Builder& b) {
   all("interior", 0, 0);
   const api::Shape low = all("low", 0, kMost), high = all("high", 0, kMost), shape = shape_of(b.input(0));
   const uint32_t x = b.dense(0), y = b.result();
-  const double value = b.node().number("value");
   const double bytes = static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.output()));
-  const auto call = [&]<class T>(T item) {
+  with_item(b.output().dtype, b.node().number("value"), [&]<class T>(T item) {
     b.step("pad", bytes, [=](const Run& run) {
       return api::pad<T>(run.context, run.at<T>(x), run.at<T>(y), shape, low, high, item);
     });
-  };
-  if (chip_floats.has(dtype_of(b.output()))) {
-    return by_float(b.output().dtype, [&]<class T>(T) { call(T(static_cast<float>(value))); });
-  }
-  by_size(b.output().dtype, [&]<class T>(T) { call(static_cast<T>(value)); });
+  });
 }
 
 constexpr KernelEntry kEntries[] = {
     {"concat", any_dtype, concat},
-    {"pad", chip_floats | wide_ints | bools, pad},
+    {"pad", any_dtype, pad},
     {"strided_copy", any_dtype, strided_copy},
     {"fill", any_dtype, fill},
     {"iota", chip_floats | wide_ints | only(u32) | only(u64), iota},
