@@ -34,8 +34,11 @@ void print(const certify::TipcReport& report) {
     }
   }
   std::printf("%s %s: %d rows pass, %d fail, %d skipped; %.0f s\n", report.device.c_str(),
-              report.passed() ? "passes" : "FAILS", report.count(TipcVerdict::kPass), report.count(TipcVerdict::kFail),
-              report.count(TipcVerdict::kSkip), report.seconds);
+              report.passed()                        ? "passes"
+              : report.count(TipcVerdict::kFail) > 0 ? "FAILS"
+                                                     : "FAILS, for nothing could be run",
+              report.count(TipcVerdict::kPass), report.count(TipcVerdict::kFail), report.count(TipcVerdict::kSkip),
+              report.seconds);
 }
 
 }  // namespace

@@ -130,8 +130,8 @@ TipcResult judge(const TipcRow& row, const std::vector<Unit>& units, bool on_cpu
     if (outcome.verdict == Verdict::kPass) continue;
     const bool skipped = outcome.verdict == Verdict::kUnsupported;
     out.verdict = skipped ? TipcVerdict::kSkip : TipcVerdict::kFail;
-    out.detail = cat(unit == &mine ? "" : cat("what it is held against, on ", unit->device, ": "),
-                     skipped ? outcome.detail : told(outcome));
+    if (skipped) out.detail = outcome.detail;
+    else out.detail = cat(unit == &mine ? "" : cat("what it is held against, on ", unit->device, ": "), told(outcome));
     return out;
   }
   out.chain = parse_tipc_chain(mine.outcome.detail);
