@@ -81,25 +81,31 @@ class Score {
     }
     const size_t classes = got.size() / std::max<size_t>(wanted.size(), 1);
     for (size_t i = 0; i < wanted.size(); ++i) {
-      const auto row = got.begin() + static_cast<std::ptrdiff_t>(i * classes);
+      const double* row = got.data() + i * classes;
       if (classifies_) {
         const auto target = static_cast<size_t>(wanted[i]);
-        hits_ +=
-            std::max_element(row, row + static_cast<std::ptrdiff_t>(classes)) - row == static_cast<ptrdiff_t>(target);
-        loss_ -= std::log(std::max(row[static_cast<std::ptrdiff_t>(target)], 1e-30));
+        hits_ += static_cast<size_t>(std::max_element(row, row + classes) - row) == target ? 1 : 0;
+        loss_ -= std::log(std::max(row[target], 1e-30));
       } else {
         loss_ += (*row - wanted[i]) * (*row - wanted[i]);
+        sum_ += wanted[i];
+        squares_ += wanted[i] * wanted[i];
       }
     }
     count_ += static_cast<double>(wanted.size());
   }
-  double accuracy() const { return classifies_ ? hits_ / count_ : 0.0; }
   double loss() const { return loss_ / count_; }
+  // For this mean loss; of a classification by the hits.
+  double accuracy(double loss) const {
+    const double mean = sum_ / count_;
+    return classifies_ ? hits_ / count_ : 1.0 - loss / (squares_ / count_ - mean * mean);
+  }
   double off() const { return signal_ > 0 ? std::sqrt(error_ / signal_) : std::sqrt(error_); }
 
  private:
   bool classifies_;
   double error_ = 0.0, signal_ = 0.0, hits_ = 0.0, loss_ = 0.0, count_ = 0.0;
+  double sum_ = 0.0, squares_ = 0.0;  // of the targets of a regression
 };
 
 // The inputs of the first batches of the training data, each of `batch` examples.
@@ -134,7 +140,8 @@ void infer(const train::Job& job, const Graph& graph, int64_t batch, TipcChain& 
     if (next->last) break;
   }
   chain.inferred_loss = score.loss();
-  chain.inferred_accuracy = score.accuracy();
+  chain.inferred_accuracy = score.accuracy(score.loss());
+  if (!job.classifies()) chain.accuracy = score.accuracy(chain.loss);
   chain.outputs_off = score.off();
   chain.infer_cpu_share = exported.ledger().fallback_share();
 }
@@ -146,6 +153,7 @@ std::string chain_of(const TipcRow& row, const std::string& device, const std::s
   };
   at("open");
   set_device(device);
+  set_fallback(Fallback::kAllow);
   train::Config config = row.config;
   if (config.global.amp != "none") require_products(parse_dtype(config.global.amp), device);
   config.global.output_dir = folder + "/train";

@@ -14,7 +14,8 @@ namespace trireme::certify {
 // What a chain found out.
 struct TipcChain {
   std::vector<double> losses;  // of each training step
-  // Of the checkpoint, on the examples held back. A regression has no accuracy: 0.
+  // Of the checkpoint, on the examples held back. The accuracy of a regression is the share of the targets' variance
+  // that it explains, 1 - loss / variance.
   double loss = 0.0, accuracy = 0.0;
   // Of the exported model on the same examples.
   double inferred_loss = 0.0, inferred_accuracy = 0.0;

@@ -24,10 +24,10 @@ constexpr const char* kAll = "all";
 // docs/guide/tipc.md.
 TipcBands default_bands(TipcMode mode) {
   switch (mode) {
-    case TipcMode::kNormal: return {.loss = 0.02, .accuracy = 0.03, .outputs = 1e-3, .cpu_share = 0.25};
-    case TipcMode::kBf16: return {.loss = 0.05, .accuracy = 0.05, .outputs = 1e-3, .cpu_share = 0.25};
-    case TipcMode::kF16: return {.loss = 0.05, .accuracy = 0.05, .outputs = 1e-3, .cpu_share = 0.25};
-    default: return {.loss = 0.02, .accuracy = 0.05, .outputs = 0.1, .cpu_share = 0.25};
+    case TipcMode::kNormal: return {.loss = 0.01, .accuracy = 0.03, .outputs = 1e-3, .cpu_share = 0.25};
+    case TipcMode::kBf16: return {.loss = 0.03, .accuracy = 0.05, .outputs = 1e-3, .cpu_share = 0.25};
+    case TipcMode::kF16: return {.loss = 0.03, .accuracy = 0.05, .outputs = 1e-3, .cpu_share = 0.25};
+    default: return {.loss = 0.01, .accuracy = 0.05, .outputs = 0.1, .cpu_share = 0.25};
   }
 }
 

@@ -33,7 +33,7 @@ std::string_view name(TipcMode mode);
 // The largest figures that pass.
 struct TipcBands {
   double loss = 0.0;       // |chip - cpu| of any step's training loss, as a share of the cpu's first loss
-  double accuracy = 0.0;   // |chip - cpu| of the accuracies, in shares of one; of a regression: of the losses, relative
+  double accuracy = 0.0;   // |chip - cpu| of the accuracies, in shares of one
   double outputs = 0.0;    // of the exported model's outputs and the trainer's: root of the summed squares, relative
   double cpu_share = 0.0;  // share of a chip's time, by the ledger, that its plans spend on the cpu and in copies
 };

@@ -100,13 +100,13 @@ Model make_model(const Config& config, const data::Dataset& dataset) {
   }
   const bool images = arch.name == "lenet" || arch.name == "resnet18" || arch.name == "mobilenet";
   const std::string& source = config.data_loader.dataset;
-  const auto go_together = [&](bool one, bool other, const char* what) {
+  const auto belong_together = [&](bool one, bool other, const char* what) {
     if (one == other) return;
     throw Error(Code::kInvalidArgument,
                 cat("Arch.name ", arch.name, " with DataLoader.dataset ", source, ": ", what, " go together"));
   };
-  go_together(arch.name == "gpt" || arch.name == "lstm", source == "text", "gpt or lstm, and text,");
-  go_together(arch.name == "bert", source == "subject_tokens", "bert and subject_tokens");
+  belong_together(arch.name == "gpt" || arch.name == "lstm", source == "text", "text and gpt, or text and lstm,");
+  belong_together(arch.name == "bert", source == "subject_tokens", "subject_tokens and bert");
   if (arch.name == "gpt") return make_gpt(input[0], outputs, config);
   if (arch.name == "lstm") return make_lstm(outputs, config);
   if (arch.name == "bert") return make_bert(input[0], config.data_loader.vocabulary, outputs, config);
