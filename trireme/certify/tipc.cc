@@ -166,12 +166,14 @@ std::string_view name(TipcVerdict verdict) {
 
 std::vector<TipcCheck> check_chain(const TipcRow& row, const TipcChain& chain, const TipcChain& same,
                                    const TipcChain& plain, bool on_cpu) {
+  const auto brief = [](double value) { return static_cast<float>(value); };  // as many digits as tell f32 apart
   std::vector<TipcCheck> out;
   const auto [off, step] = farthest(chain.losses, same.losses);
-  out.push_back({"loss", off, row.bands.loss,
-                 chain.losses.size() == same.losses.size() && !same.losses.empty()
-                     ? cat("step ", step + 1, ": ", chain.losses[step], ", on the host ", same.losses[step])
-                     : cat(chain.losses.size(), " steps, on the host ", same.losses.size())});
+  out.push_back(
+      {"loss", off, row.bands.loss,
+       chain.losses.size() == same.losses.size() && !same.losses.empty()
+           ? cat("step ", step + 1, ": ", brief(chain.losses[step]), ", on the host ", brief(same.losses[step]))
+           : cat(chain.losses.size(), " steps, on the host ", same.losses.size())});
 
   // A fifth of the steps at each end, because single batches scatter.
   const size_t part = std::max<size_t>(chain.losses.size() / 5, 1);
@@ -180,20 +182,21 @@ std::vector<TipcCheck> check_chain(const TipcRow& row, const TipcChain& chain, c
     first = mean(chain.losses.data(), part);
     last = mean(chain.losses.data() + chain.losses.size() - part, part);
   }
-  out.push_back({"learns", last / first, 0.99, cat("mean loss at the end ", last, ", at the beginning ", first)});
+  out.push_back(
+      {"learns", last / first, 0.99, cat("mean loss at the end ", brief(last), ", at the beginning ", brief(first))});
 
   const double evaluated = std::fabs(chain.accuracy - plain.accuracy);
   const double inferred = std::fabs(chain.inferred_accuracy - plain.accuracy);
   out.push_back({"accuracy", evaluated >= inferred || std::isnan(evaluated) ? evaluated : inferred, row.bands.accuracy,
-                 cat(chain.accuracy, " evaluated, ", chain.inferred_accuracy, " inferred, ", plain.accuracy,
-                     " in f32 on the host")});
+                 cat(brief(chain.accuracy), " evaluated, ", brief(chain.inferred_accuracy), " inferred, ",
+                     brief(plain.accuracy), " in f32 on the host")});
 
   out.push_back({"outputs", chain.outputs_off, row.bands.outputs,
                  cat("relative error of the exported model on ", chain.examples, " examples")});
   if (!on_cpu) {
     out.push_back({"cpu_share", std::max(chain.train_cpu_share, chain.infer_cpu_share), row.bands.cpu_share,
-                   cat(chain.train_cpu_share, " of a training step, ", chain.infer_cpu_share, " of an inference",
-                       chain.helped.empty() ? "" : "; " + chain.helped)});
+                   cat(brief(chain.train_cpu_share), " of a training step, ", brief(chain.infer_cpu_share),
+                       " of an inference", chain.helped.empty() ? "" : "; " + chain.helped)});
   }
   return out;
 }
