@@ -8,6 +8,7 @@
 #include <numeric>
 #include <random>
 
+#include "make_op.h"
 #include "op_case.h"
 #include "trireme/base/strings.h"
 #include "trireme/chip/chip.hpp"
@@ -196,20 +197,6 @@ void check(const Cpu& cpu, const Graph& graph, std::vector<Literal> inputs, Lie 
   ASSERT_EQ(ran.answer.runs_on_host, 0u) << ran.answer.text;
   EXPECT_GT(ran.answer.estimated_ns, 0.0);
   expect_meaning(graph, inputs, ran.outputs, evaluations);
-}
-
-// Attributes by name, defaults elsewhere.
-Value op(std::string_view name, std::vector<Value> inputs,
-         const std::vector<std::pair<std::string_view, Attribute>>& given = {}) {
-  const OpDecl& decl = get_op(name);
-  std::vector<Attribute> attributes;
-  for (const AttributeSpec& spec : decl.attributes.list) {
-    attributes.push_back(spec.fallback);
-    for (const auto& [key, value] : given) {
-      if (key == spec.name) attributes.back() = value;
-    }
-  }
-  return make_node(decl, std::move(inputs), std::move(attributes));
 }
 
 Literal random_literal(const TensorType& type, std::mt19937& random, double low = -2.0, double high = 2.0) {

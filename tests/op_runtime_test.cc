@@ -40,6 +40,7 @@ struct Target {
 const std::vector<Target>& targets() {
   static const std::vector<Target> all = [] {
     std::vector<Target> out = {{"cpu", &runtime::Device::host()}, {"reference", &runtime::Device::get("reference:0")}};
+    out.push_back({"xpu", &runtime::Device::get("xpu:0")});
     for (const std::string& persona : capable_personas()) out.push_back({persona, &persona_device(persona)});
     return out;
   }();

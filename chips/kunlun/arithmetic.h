@@ -16,6 +16,35 @@ void by_product(Builder& b, uint32_t dtype, F&& f) {
   }
 }
 
+// The second operand of a product. A known one of f32 is made fixed-point when the kernel is prepared, which halves
+// what has to stream.
+struct Weight {
+  uint32_t slot = TRM_ABSENT;                          // where it is not fixed-point
+  uint32_t numbers = TRM_ABSENT, maxima = TRM_ABSENT;  // tables of the kernel, where it is
+  double bytes = 0;
+
+  bool is_fixed() const { return numbers != TRM_ABSENT; }
+  template <class T>
+  const T* at(const Run& run) const {
+    return is_fixed() ? reinterpret_cast<const T*>(run.tables[numbers]) : run.at<T>(slot);
+  }
+  const float* maxima_at(const Run& run) const {
+    return is_fixed() ? reinterpret_cast<const float*>(run.tables[maxima]) : nullptr;
+  }
+};
+// Operand `index`, row-major and dense.
+Weight weight_of(Builder& b, uint32_t index);
+
+// The same with the library's type of the weight: calls f(T{}, TW{}, TGEMM{}).
+template <class F>
+void by_product(Builder& b, uint32_t dtype, const Weight& weight, F&& f) {
+  if (weight.is_fixed()) {
+    b.fixed_point(16);
+    return f(float{}, int16_t{}, int16_t{});
+  }
+  by_product(b, dtype, [&]<class T, class TGEMM>(T, TGEMM) { f(T{}, T{}, TGEMM{}); });
+}
+
 // A slot with operand `index` as floats, which is how the library takes biases, scales and statistics; TRM_ABSENT where
 // it is not given.
 uint32_t as_floats(Builder& b, uint32_t index);

@@ -29,9 +29,14 @@ struct Card {
 // Throws Failure when the runtime does not answer.
 Card card_of(int device);
 
+inline constexpr double kClockGhz = 1.2;  // of a core
+
 // Of each kernel, from the first instruction: what published latencies of eleven networks on an R200 give.
 inline constexpr double kLaunchNs = 13300.0;
-// Of a copy between host and device.
-inline constexpr double kLinkNs = 5000.0;
+// Of a product or convolution, from the same figures: the share of the memory's rate at which weights stream, and of
+// the peak time that is not hidden behind them.
+inline constexpr double kWeightFactor = 1.83, kOperationFactor = 0.39;
+// Of a copy between host and device: a command as any other. Nothing about it is published.
+inline constexpr double kLinkNs = kLaunchNs;
 
 }  // namespace trireme::kunlun

@@ -6,20 +6,25 @@
 
 #include "chips/kunlun/device_bank.h"
 #include "chips/kunlun/kernel.h"
-
-// A prepared program and its constants in device memory.
-struct TrmKernel {
-  trireme::kunlun::Program program;
-  trireme::kunlun::Kernel kernel;
-  std::vector<std::byte*> known;   // by value
-  std::vector<uint32_t> operands;  // value of each operand
-};
+#include "chips/kunlun/region.h"
+#include "chips/kunlun/tail.h"
 
 namespace trireme::kunlun {
 namespace {
 
 using chip::sized;
 using chip::store;
+
+// A prepared program and what it has in device memory. The ABI's name for it is opaque, and not to be defined: chips of
+// one program would then have different classes of one name.
+struct Prepared {
+  Program program;
+  Kernel kernel;
+  std::vector<std::byte*> known;   // by value
+  std::vector<std::byte*> tables;  // of the kernel
+  std::vector<uint32_t> operands;  // value of each operand
+};
+Prepared* prepared(TrmKernel* kernel) { return reinterpret_cast<Prepared*>(kernel); }
 
 constexpr std::span<const KernelEntry> (*kFamilies[])() = {
     elementwise_kernels, own_kernels,     movement_kernels,      reduction_kernels, product_kernels,
@@ -37,15 +42,18 @@ const std::vector<KernelEntry>& table() {
 }
 
 Kernel build(const Program& program, const Card& card) {
-  if (program.node_count() != 1) throw Refusal{TRM_REASON_REGION, "one op at a time"};
   if (program.operand_count() > TRM_MAX_OPERANDS) throw Refusal{TRM_REASON_SIZE, "more than 64 operands"};
-  const NodeView node = program.node(0);
   for (uint32_t v = 0; v < program.value_count(); ++v) {
     const DType dtype = dtype_of(program.value(v));
     if (!card.dtypes().has(dtype)) {
       throw Refusal{TRM_REASON_DTYPE, std::string(card.name) + " has no " + std::string(name(dtype))};
     }
   }
+  Tail tail;
+  if (program.node_count() > 1) {
+    if (program.node(0).outputs().size() != 1 || !has_tail(program, &tail)) return build_region(program, card);
+  }
+  const NodeView node = program.node(0);
   const auto [first, last] = std::equal_range(table().begin(), table().end(), KernelEntry{node.op(), {}, nullptr},
                                               [](const KernelEntry& a, const KernelEntry& b) { return a.op < b.op; });
   if (first == last) throw Refusal{TRM_REASON_OP, "no kernel"};
@@ -54,7 +62,7 @@ Kernel build(const Program& program, const Card& card) {
   for (auto entry = first; entry != last; ++entry) {
     if (!entry->dtypes.has(typed)) continue;
     try {
-      Builder builder(program, node, card);
+      Builder builder(program, node, card, tail);
       const bool empty = [&] {
         for (uint32_t output : node.outputs()) {
           if (chip::elements(program.value(output)) > 0) return false;
@@ -103,26 +111,13 @@ int32_t query(TrmDev* dev, const TrmProgram* given, TrmAnswer* answer, TrmErr* e
   });
 }
 
-// A constant, packed row-major, in memory of the device.
-std::byte* upload(Device& device, const TrmValue& v) {
-  const size_t item = chip::size_of(v.dtype);
-  std::vector<std::byte> packed(bytes_of(v));
-  int64_t index[TRM_MAX_RANK] = {}, at = 0;
-  const auto* from = static_cast<const std::byte*>(v.constant_data);
-  for (size_t to = 0; to < packed.size(); to += item) {
-    std::memcpy(packed.data() + to, from + at * static_cast<int64_t>(item), item);
-    for (uint32_t axis = v.rank; axis-- > 0;) {
-      at += v.strides[axis];
-      if (++index[axis] < v.dims[axis]) break;
-      at -= v.strides[axis] * v.dims[axis];
-      index[axis] = 0;
-    }
-  }
-  const TrmMem mem = device.allocate(kDeviceSpace, packed.size());
+// Bytes of the host in memory of the device.
+std::byte* upload(Device& device, std::span<const std::byte> bytes) {
+  const TrmMem mem = device.allocate(kDeviceSpace, bytes.size());
   auto* memory = reinterpret_cast<std::byte*>(mem.handle);
-  if (packed.empty()) return memory;
+  if (bytes.empty()) return memory;
   try {  // fresh memory: no command can be using it, so the copy need not wait for any
-    check(xpu_memcpy(memory, packed.data(), packed.size(), XPU_HOST_TO_DEVICE), "upload a constant");
+    check(xpu_memcpy(memory, bytes.data(), bytes.size(), XPU_HOST_TO_DEVICE), "upload a constant");
   } catch (...) {
     device.free(mem);
     throw;
@@ -130,9 +125,11 @@ std::byte* upload(Device& device, const TrmValue& v) {
   return memory;
 }
 
-void free_known(Device& device, const TrmKernel& kernel) {
-  for (std::byte* memory : kernel.known) {
-    if (memory) device.free({reinterpret_cast<uint64_t>(memory), 0, 0, kDeviceSpace, 0});
+void free_uploads(Device& device, const Prepared& kernel) {
+  for (const auto* list : {&kernel.known, &kernel.tables}) {
+    for (std::byte* memory : *list) {
+      if (memory) device.free({reinterpret_cast<uint64_t>(memory), 0, 0, kDeviceSpace, 0});
+    }
   }
 }
 
@@ -141,35 +138,39 @@ int32_t prepare(TrmDev* dev, const TrmProgram* given, TrmKernel** kernel, TrmErr
     device.check_alive();
     const Program program(host->program, given);
     try {
-      auto made = std::make_unique<TrmKernel>(TrmKernel{program, build(program, device.card()), {}, {}});
+      auto made = std::make_unique<Prepared>(Prepared{program, build(program, device.card()), {}, {}, {}});
       made->known.resize(program.value_count(), nullptr);
       try {
         for (uint32_t v = 0; v < program.value_count(); ++v) {
           const TrmValue value = program.value(v);
-          if (value.known) made->known[v] = upload(device, value);
+          const auto& inlined = made->kernel.inlined;
+          if (!value.known || std::find(inlined.begin(), inlined.end(), v) != inlined.end()) continue;
+          made->known[v] = upload(device, packed(value));
         }
+        for (const auto& table : made->kernel.tables) made->tables.push_back(upload(device, table));
       } catch (...) {
-        free_known(device, *made);
+        free_uploads(device, *made);
         throw;
       }
       for (uint32_t i = 0; i < program.input_count(); ++i) made->operands.push_back(program.input(i));
       for (uint32_t i = 0; i < program.output_count(); ++i) made->operands.push_back(program.output(i));
-      *kernel = made.release();
+      *kernel = reinterpret_cast<TrmKernel*>(made.release());
     } catch (const Refusal& refusal) {
       throw Failure(TRM_UNSUPPORTED, refusal.text);
     }
   });
 }
 
-int32_t enqueue(TrmDev* dev, TrmKernel* kernel, const TrmMem* operands, uint32_t operand_count, const TrmMem*,
+int32_t enqueue(TrmDev* dev, TrmKernel* opaque, const TrmMem* operands, uint32_t operand_count, const TrmMem*,
                 TrmStream* stream, uint64_t tag, TrmErr* err) {
   return guarded(dev, err, [&](Device& device) {
+    const Prepared* kernel = prepared(opaque);
     if (operand_count != kernel->operands.size()) {
       throw Failure(TRM_INVALID, "a kernel of " + std::to_string(kernel->operands.size()) + " operands got " +
                                      std::to_string(operand_count));
     }
     device.command(stream, tag, [&](Queue& queue) {
-      Run run{queue.context, &device.card(), kernel->known};
+      Run run{queue.context, &device.card(), kernel->known, kernel->tables};
       for (uint32_t i = 0; i < operand_count; ++i) {
         run.slots[kernel->operands[i]] = reinterpret_cast<std::byte*>(operands[i].handle + operands[i].offset);
       }
@@ -185,15 +186,16 @@ int32_t enqueue(TrmDev* dev, TrmKernel* kernel, const TrmMem* operands, uint32_t
 
 int32_t release(TrmDev* dev, TrmKernel* kernel) {
   return guarded(dev, nullptr, [&](Device& device) {
-    const std::unique_ptr<TrmKernel> gone(kernel);
-    const bool constants =
-        std::any_of(gone->known.begin(), gone->known.end(), [](const std::byte* memory) { return memory != nullptr; });
-    if (!constants) return;
+    const std::unique_ptr<Prepared> gone(prepared(kernel));
+    const auto any = [](const std::vector<std::byte*>& list) {
+      return std::any_of(list.begin(), list.end(), [](const std::byte* memory) { return memory != nullptr; });
+    };
+    if (!any(gone->known) && !any(gone->tables)) return;
     try {
       device.wait_all();        // what is queued may still read them
     } catch (const Failure&) {  // nothing will read them any more
     }
-    free_known(device, *gone);
+    free_uploads(device, *gone);
   });
 }
 

@@ -42,10 +42,6 @@ std::vector<int64_t> pads(const Window& window) {
   return out;  // top, bottom, left, right; in three dimensions front and back before them
 }
 
-double traffic(const Builder& b) {
-  return static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.input(1)) + bytes_of(b.output()));
-}
-
 double operations(const TrmValue& w, const TrmValue& y) {
   double kernel = 2.0;
   for (uint32_t a = 1; a < w.rank; ++a) kernel *= static_cast<double>(w.dims[a]);
@@ -54,24 +50,35 @@ double operations(const TrmValue& w, const TrmValue& y) {
 
 void forward(Builder& b, const Window& window, int64_t groups, uint32_t bias) {
   const TrmValue x = lifted(b.input(0)), w = lifted(b.input(1));
-  const uint32_t xs = b.dense(0), ws = b.dense(1), y = b.result();
+  const Tail& tail = b.take_tail();
+  want(x.rank == 4 || tail.result == TRM_ABSENT, TRM_REASON_REGION, "nothing can follow three dimensions");
+  const auto also = [&](uint32_t value) { return value == TRM_ABSENT ? TRM_ABSENT : b.dense_value_of(value); };
+  const uint32_t xs = b.dense(0), branch = also(tail.branch), addend = also(tail.addend);
+  const Weight weight = weight_of(b, 1);
+  const uint32_t y = b.result();
+  const api::Activation_t act = tail.act;
   const std::vector<int64_t> kernel(w.dims + 2, w.dims + w.rank), pad = pads(window);
-  by_product(b, x.dtype, [&]<class T, class TGEMM>(T, TGEMM) {
-    b.products(operations(w, b.output()));
+  double bytes = static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.output()));
+  for (const uint32_t added : {branch, addend}) {
+    if (added != TRM_ABSENT) bytes += static_cast<double>(bytes_of(b.output()));
+  }
+  by_product(b, x.dtype, weight, [&]<class T, class TW, class TGEMM>(T, TW, TGEMM) {
     if (x.rank == 5) {
       want(bias == TRM_ABSENT, TRM_REASON_ATTRIBUTE, "no bias in three dimensions");
-      b.step("conv3d", traffic(b), [=](const Run& run) {
-        return api::conv3d<T, T, T, TGEMM>(run.context, run.at<T>(xs), run.at<T>(ws), run.at<T>(y), x.dims[0],
-                                           x.dims[1], x.dims[2], x.dims[3], x.dims[4], w.dims[0], kernel, window.stride,
-                                           pad, window.dilation, groups, nullptr, nullptr, nullptr, true);
+      b.product_step("conv3d", operations(w, b.output()), weight.bytes, bytes, [=](const Run& run) {
+        return api::conv3d<T, TW, T, TGEMM>(run.context, run.at<T>(xs), weight.at<TW>(run), run.at<T>(y), x.dims[0],
+                                            x.dims[1], x.dims[2], x.dims[3], x.dims[4], w.dims[0], kernel,
+                                            window.stride, pad, window.dilation, groups, nullptr, weight.maxima_at(run),
+                                            nullptr, true);
       });
       return;
     }
-    b.step("conv2d_fusion", traffic(b), [=](const Run& run) {
-      return api::conv2d_fusion<T, T, T, TGEMM>(run.context, run.at<T>(xs), run.at<T>(ws), run.at<T>(y), x.dims[0],
-                                                x.dims[1], x.dims[2], x.dims[3], w.dims[0], kernel, window.stride, pad,
-                                                window.dilation, groups, nullptr, nullptr, nullptr, true,
-                                                floats_at(run, bias), nullptr, api::Activation_t::LINEAR);
+    b.product_step("conv2d_fusion", operations(w, b.output()), weight.bytes, bytes, [=](const Run& run) {
+      const auto at = [&](uint32_t slot) -> const T* { return slot == TRM_ABSENT ? nullptr : run.at<T>(slot); };
+      return api::conv2d_fusion<T, TW, T, TGEMM>(
+          run.context, run.at<T>(xs), weight.at<TW>(run), run.at<T>(y), x.dims[0], x.dims[1], x.dims[2], x.dims[3],
+          w.dims[0], kernel, window.stride, pad, window.dilation, groups, nullptr, weight.maxima_at(run), nullptr, true,
+          floats_at(run, bias), at(branch), act, at(addend));
     });
   });
 }
@@ -112,9 +119,10 @@ void transposed(Builder& b, const Window& window, int64_t groups) {
   const int64_t shift = chip::is_dense(view) ? first : 0;
   const uint32_t xs = b.dense(0), ys = b.result();
   by_product(b, x.dtype, [&]<class T, class TGEMM>(T, TGEMM) {
-    b.products(2.0 * static_cast<double>(chip::elements(x)) * static_cast<double>(out) *
-               static_cast<double>(kernel[0] * kernel[1]));
-    b.step("conv2d_transpose", traffic(b), [=](const Run& run) {
+    const double operations = 2.0 * static_cast<double>(chip::elements(x)) * static_cast<double>(out) *
+                              static_cast<double>(kernel[0] * kernel[1]);
+    const double bytes = static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.output()));
+    b.product_step("conv2d_transpose_v2", operations, static_cast<double>(bytes_of(w)), bytes, [=](const Run& run) {
       return api::conv2d_transpose_v2<T, T, T, TGEMM>(run.context, run.at<T>(xs), run.at<T>(weight) + shift,
                                                       run.at<T>(ys), x.dims[0], x.dims[1], y.dims[2], y.dims[3],
                                                       y.dims[1], kernel, window.input_dilation, pad, window.dilation,

@@ -1,25 +1,18 @@
 // Kernels of our own, in the vendor's kernel language, for what the operator library lacks: integers of every width,
 // conversions to and from unsigned types, random words, and scattering that ignores an index out of range.
-//
-// They are written for the second generation on; the first one's copies want 32-byte alignment.
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <type_traits>
 
-#include "chips/kunlun/kernel.h"
+#include "chips/kunlun/cores.h"
 #include "trireme/core/philox.h"
-#include "xpu/kernel/xtdk.h"
 
 namespace trireme::kunlun {
 namespace {
 
 constexpr int kChunk = 64;  // elements in LM at a time
-
-void want_cores(const Builder& b) {
-  want(b.card().architecture >= 2, TRM_REASON_OTHER, "own kernels are for the second generation on");
-}
 
 // ---- integers, element by element
 
@@ -145,9 +138,6 @@ double traffic(const Builder& b) {
   return bytes;
 }
 
-// The library has no name for the last argument of a launch; runtime codes become RUNTIME_ERROR.
-int launched(int code) { return code == 0 ? api::SUCCESS : api::RUNTIME_ERROR; }
-
 template <class F>
 void by_integer(uint32_t dtype, F&& f) {
   visit_dtype(static_cast<DType>(dtype), [&]<class T>() {
@@ -160,10 +150,11 @@ void integer_op(Builder& b) {
   want_cores(b);
   const uint32_t x = b.dense(0), w = kTwo ? b.dense(1) : x, y = b.result();
   const int64_t count = chip::elements(b.output());
+  const Grid grid = grid_for(b.card(), (count + kChunk - 1) / kChunk);
   by_integer(b.output().dtype, [&]<class T>(T) {
     b.step("integers", traffic(b), [=](const Run& run) {
-      return launched(XTDK_LAUNCH(integers<T>, static_cast<int>(run.card->clusters), run.card->cores(),
-                                  run.context->xpu_stream)(kOp, run.at<T>(x), run.at<T>(w), run.at<T>(y), count));
+      return launched(XTDK_LAUNCH(integers<T>, grid.clusters, grid.cores, run.context->xpu_stream)(
+          kOp, run.at<T>(x), run.at<T>(w), run.at<T>(y), count));
     });
   });
 }
@@ -177,10 +168,11 @@ void compare(Builder& b) {
                                   : kGreaterEqual;  // eq and ne are the library's
   const uint32_t x = b.dense(0), w = b.dense(1), y = b.result();
   const int64_t count = chip::elements(b.output());
+  const Grid grid = grid_for(b.card(), (count + kChunk - 1) / kChunk);
   by_integer(b.input(0).dtype, [&]<class T>(T) {
     b.step("order", traffic(b), [=](const Run& run) {
-      return launched(XTDK_LAUNCH(order<T>, static_cast<int>(run.card->clusters), run.card->cores(),
-                                  run.context->xpu_stream)(kind, run.at<T>(x), run.at<T>(w), run.at<bool>(y), count));
+      return launched(XTDK_LAUNCH(order<T>, grid.clusters, grid.cores, run.context->xpu_stream)(
+          kind, run.at<T>(x), run.at<T>(w), run.at<bool>(y), count));
     });
   });
 }
@@ -198,13 +190,14 @@ void convert(Builder& b) {
   want_cores(b);
   const uint32_t x = b.dense(0), y = b.result();
   const int64_t count = chip::elements(b.output());
+  const Grid grid = grid_for(b.card(), (count + kChunk - 1) / kChunk);
   by_type(b.input(0).dtype, [&]<class From>(From) {
     by_type(b.output().dtype, [&]<class To>(To) {
       constexpr auto kOwn = []<class T>(T) { return std::is_unsigned_v<T> && sizeof(T) > 1; };
       if constexpr (kOwn(From{}) || kOwn(To{})) {  // the others are the library's
         b.step("conversion", traffic(b), [=](const Run& run) {
-          return launched(XTDK_LAUNCH((conversion<From, To>), static_cast<int>(run.card->clusters), run.card->cores(),
-                                      run.context->xpu_stream)(run.at<From>(x), run.at<To>(y), count));
+          return launched(XTDK_LAUNCH((conversion<From, To>), grid.clusters, grid.cores, run.context->xpu_stream)(
+              run.at<From>(x), run.at<To>(y), count));
         });
       } else {
         throw Refusal{TRM_REASON_DTYPE, "no such conversion"};
@@ -236,9 +229,10 @@ void rng_bits(Builder& b) {
   want_cores(b);
   const uint32_t state = b.dense(0), y = b.result();
   const int64_t count = chip::elements(b.output());
+  const Grid grid = grid_for(b.card(), (count + kChunk - 1) / kChunk);
   b.step("random_words", traffic(b), [=](const Run& run) {
-    return launched(XTDK_LAUNCH(random_words, static_cast<int>(run.card->clusters), run.card->cores(),
-                                run.context->xpu_stream)(run.at<uint32_t>(state), run.at<uint32_t>(y), count));
+    return launched(XTDK_LAUNCH(random_words, grid.clusters, grid.cores, run.context->xpu_stream)(
+        run.at<uint32_t>(state), run.at<uint32_t>(y), count));
   });
 }
 
@@ -307,14 +301,14 @@ void scatter_op(Builder& b) {
   const int64_t parts =
       std::clamp<int64_t>(std::min(cores / std::max<int64_t>(1, outer * ((inner + kSlice - 1) / kSlice)), n / 32), 1,
                           std::max<int64_t>(1, size));
+  const Grid grid = grid_for(b.card(), outer * ((inner + kSlice - 1) / kSlice) * parts);
   const auto call = [&]<class T, class TID>(T, TID) {
     b.step("copy", 2.0 * static_cast<double>(bytes_of(x)),
            [=](const Run& run) { return api::copy<T>(run.context, run.at<T>(from), run.at<T>(y), total); });
     if (n == 0 || size == 0) return;
     b.step("scatter", 3.0 * static_cast<double>(bytes_of(b.input(2))), [=](const Run& run) {
-      return launched(XTDK_LAUNCH((scatter<T, TID>), static_cast<int>(run.card->clusters), run.card->cores(),
-                                  run.context->xpu_stream)(kKind, run.at<T>(updates), run.at<TID>(index), run.at<T>(y),
-                                                           outer, size, inner, n, parts));
+      return launched(XTDK_LAUNCH((scatter<T, TID>), grid.clusters, grid.cores, run.context->xpu_stream)(
+          kKind, run.at<T>(updates), run.at<TID>(index), run.at<T>(y), outer, size, inner, n, parts));
     });
   };
   const auto with_index = [&]<class T>(T value) {

@@ -2,6 +2,12 @@
 
 #include <algorithm>
 
+// Of the simulator (xpu/simulator.h); null with a runtime of real devices.
+extern "C" {
+__attribute__((weak)) int xpusim_fail_next(int devid, int code);
+__attribute__((weak)) int xpusim_device_reset(int devid);
+}
+
 namespace trireme::kunlun {
 
 Device::Device(uint32_t index) : index_(index), card_(card_of(static_cast<int>(index))) {
@@ -19,6 +25,8 @@ Device::~Device() {
     if (chunk.space == kPinnedSpace) xpu_host_free(memory);
     else xpu_free(memory);
   }
+  // The process may open the device again; a real one needs its tool for that.
+  if (lost_ && xpusim_device_reset != nullptr) xpusim_device_reset(static_cast<int>(index_));
 }
 
 void Device::select() const { check(xpu_set_device(static_cast<int>(index_)), "choose the device"); }
@@ -45,6 +53,10 @@ TrmMem Device::allocate(uint32_t space, uint64_t bytes) {
   if (space != kDeviceSpace && space != kPinnedSpace) {
     throw Failure(TRM_INVALID,
                   "the xpu has the memory spaces 1 (device) and 2 (pinned); given " + std::to_string(space));
+  }
+  if (failing_allocations_ > 0) {
+    --failing_allocations_;
+    throw Failure(TRM_OUT_OF_MEMORY, "provoked: an allocation fails");
   }
   select();
   const uint64_t rounded = (std::max<uint64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
@@ -117,6 +129,29 @@ void Device::wait_all() {
 void Device::lose(const RuntimeFailure& failure, uint64_t tag) {
   const std::lock_guard lock(mutex_);
   if (!lost_) lost_ = Lost{failure.code(), tag, failure.what()};
+}
+
+void Device::inject(uint32_t kind, uint64_t argument) {
+  if (xpusim_fail_next == nullptr) throw Failure(TRM_UNSUPPORTED, "a real device fails when it wants");
+  switch (kind) {
+    case TRM_FAULT_LOST: losing_tag_ = argument; break;
+    case TRM_FAULT_OUT_OF_MEMORY: failing_allocations_ = argument; break;
+    default: throw Failure(TRM_UNSUPPORTED, "every fault of a command loses an xpu: ask for kind 3 (lost)");
+  }
+}
+
+void Device::reset() {
+  if (xpusim_device_reset == nullptr) throw Failure(TRM_UNSUPPORTED, "the runtime resets no device");
+  check(xpusim_device_reset(static_cast<int>(index_)), "reset the device");
+  const std::lock_guard lock(mutex_);
+  lost_.reset();
+}
+
+// What was queued before must have run, or it would fail instead.
+void Device::lose_next_command() {
+  losing_tag_ = 0;
+  wait_all();
+  check(xpusim_fail_next(static_cast<int>(index_), XPUERR_KEXCEPTION), "provoke a fault");
 }
 
 std::optional<Lost> Device::lost() {

@@ -6,6 +6,7 @@
 // command of the stream, and error_precision is TRM_TAG_WINDOW.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -73,6 +74,7 @@ class Device {
     check_alive();
     select();
     target.last_tag = tag;
+    if (tag == losing_tag_ && tag != 0) lose_next_command();
     watch(target, [&] { f(target); });
   }
   // Runs `f`, which waits for the queue or asks for it; a fatal code marks the device as lost.
@@ -91,11 +93,17 @@ class Device {
   void check_alive();
   std::optional<Lost> lost();
 
+  // A lost device works again; the contents of its memory are lost. Only on a virtual device.
+  void reset();
+  // Makes the command of that tag lose the device, or the next `argument` allocations fail. Only on a virtual device.
+  void inject(uint32_t kind, uint64_t argument);
+
   void own_event(XPUEvent event);
   void disown_event(XPUEvent event);
 
  private:
   void lose(const RuntimeFailure& failure, uint64_t tag);
+  void lose_next_command();
   std::unique_ptr<Queue> make_queue(bool is_default);
   void release(Queue& queue);
 
@@ -111,6 +119,7 @@ class Device {
   };
   std::map<uint64_t, Chunk> chunks_;  // by address
   std::optional<Lost> lost_;
+  std::atomic<uint64_t> losing_tag_ = 0, failing_allocations_ = 0;
 };
 
 }  // namespace trireme::kunlun

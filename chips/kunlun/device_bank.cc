@@ -257,6 +257,13 @@ int32_t event_sync(TrmDev* dev, TrmEvent* event, TrmErr* err) {
   });
 }
 
+int32_t reset(TrmDev* dev, TrmErr* err) {
+  return guarded(dev, err, [](Device& device) { device.reset(); });
+}
+int32_t fault_inject(TrmDev* dev, uint32_t kind, uint64_t argument, TrmErr* err) {
+  return guarded(dev, err, [&](Device& device) { device.inject(kind, argument); });
+}
+
 }  // namespace
 
 void check_library(int code, Queue& queue, const char* op) {
@@ -316,6 +323,8 @@ const TrmDeviceBank& device_bank() {
     b.event_wait = event_wait;
     b.event_query = event_query;
     b.event_sync = event_sync;
+    b.reset = reset;
+    b.fault_inject = fault_inject;
     return b;
   }();
   return bank;

@@ -5,7 +5,9 @@
 // Adding an op is one row in its family's table.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -35,6 +37,7 @@ struct Run {
   api::Context* context;
   const Card* card;
   std::vector<std::byte*> slots;
+  std::span<std::byte* const> tables;  // of the kernel, on the device
   template <class T>
   T* at(uint32_t slot) const {
     return reinterpret_cast<T*>(slots[slot]);
@@ -48,14 +51,34 @@ struct Step {
 
 struct Kernel {
   std::vector<Step> steps;
-  std::vector<size_t> temporaries;  // bytes of the slots behind the values
-  double ns = 0;                    // beyond the launches
-  uint32_t fixed_point_bits = 0;    // TrmAnswer
+  std::vector<size_t> temporaries;             // bytes of the slots behind the values
+  std::vector<std::vector<std::byte>> tables;  // what the steps read from the device's memory
+  std::vector<uint32_t> inlined;               // constants that became part of the steps
+  double ns = 0;                               // beyond the launches
+  uint32_t fixed_point_bits = 0;               // TrmAnswer
+};
+
+// As many clusters as have something to do for `units` pieces of work, one for each core at a time. All cores of a
+// cluster start: the runtime takes no fewer.
+struct Grid {
+  int clusters, cores;
+};
+inline Grid grid_for(const Card& card, int64_t units) {
+  const int64_t all = card.cores(), clusters = static_cast<int64_t>(card.clusters);
+  return {static_cast<int>(std::clamp<int64_t>((units + all - 1) / all, 1, clusters)), card.cores()};
+}
+
+// What follows a product or convolution in the same launch: its result, plus a tensor of the same shape, activated,
+// plus another.
+struct Tail {
+  uint32_t result = TRM_ABSENT;  // the value that it makes; absent: there is no tail
+  uint32_t branch = TRM_ABSENT, addend = TRM_ABSENT;
+  api::Activation_t act = api::Activation_t::LINEAR;
 };
 
 class Builder {
  public:
-  Builder(const Program& program, const NodeView& node, const Card& card);
+  Builder(const Program& program, const NodeView& node, const Card& card, const Tail& tail = {});
 
   const Program& program() const { return program_; }
   const NodeView& node() const { return node_; }
@@ -63,24 +86,42 @@ class Builder {
 
   bool has(uint32_t input) const { return node_.has(input); }
   // As the operand lies; constants are dense.
-  TrmValue input(uint32_t index) const;
+  TrmValue input(uint32_t index) const { return view(node_.inputs()[index]); }
+  TrmValue view(uint32_t value) const;
   TrmValue output(uint32_t index = 0) const { return program_.value(node_.outputs()[index]); }
   // A slot with the operand, row-major and dense; TRM_ABSENT where it is not given.
   uint32_t dense(uint32_t index);
+  // The same of any value of the program.
+  uint32_t dense_value_of(uint32_t value);
   // A slot with the operand as it lies.
   uint32_t raw(uint32_t index) const { return node_.inputs()[index]; }
   // A slot with memory laid out as `view`, strides and all, made row-major and dense. `first` is where its element
   // [0, 0, ...] lies in the slot, in elements.
   uint32_t dense(uint32_t slot, const TrmValue& view, int64_t first = 0);
   // A slot for a result, row-major and dense.
-  uint32_t result(uint32_t index = 0);
+  uint32_t result(uint32_t index = 0) {
+    return result_of(tail_.result != TRM_ABSENT ? tail_.result : node_.outputs()[index]);
+  }
+  uint32_t result_of(uint32_t value);
   // A slot that is memory of this kernel only.
   uint32_t temporary(size_t bytes);
+  // Memory with these bytes, made once; its number among Run::tables.
+  uint32_t table(std::span<const std::byte> bytes);
+  // The steps know this constant: it needs no memory.
+  void inline_constant(uint32_t value) { kernel_.inlined.push_back(value); }
 
   // One more call; `bytes` it reads and writes.
   void step(const char* name, double bytes, std::function<int(const Run&)> call);
-  // Operations on the SDNN units.
-  void products(double operations) { kernel_.ns += 1e9 * operations / card_.products_per_second; }
+  // A launch of a kernel of ours, on whose cores it takes `cycles`; it cannot end before its `bytes` have moved.
+  void own_step(const char* name, const Grid& grid, double cycles, double bytes, std::function<int(const Run&)> call);
+  // A call that multiplies on the SDNN units: so many operations, two for each product and sum.
+  void product_step(const char* name, double operations, double weight_bytes, double bytes,
+                    std::function<int(const Run&)> call);
+  // The tail of the node, for a kernel that can append it; without the call it must not be there.
+  const Tail& take_tail() {
+    tail_taken_ = true;
+    return tail_;
+  }
   void fixed_point(uint32_t bits) { kernel_.fixed_point_bits = bits; }
 
   Kernel finish() &&;
@@ -89,6 +130,8 @@ class Builder {
   const Program& program_;
   const NodeView& node_;
   const Card& card_;
+  const Tail tail_;
+  bool tail_taken_ = false;
   Kernel kernel_;
   std::vector<Step> copies_out_;
   std::vector<std::pair<uint32_t, uint32_t>> made_dense_;  // value, slot
@@ -122,6 +165,8 @@ inline constexpr DTypeSet chip_floats = only(f32) | only(f16) | only(bf16);
 inline constexpr DTypeSet wide_ints = only(i32) | only(i64);
 inline constexpr DTypeSet bit_types = wide_ints | only(i16) | only(i8) | only(u8);
 
+// A constant, packed row-major.
+std::vector<std::byte> packed(const TrmValue& v);
 inline size_t bytes_of(const TrmValue& v) { return static_cast<size_t>(chip::elements(v)) * chip::size_of(v.dtype); }
 // An axis attribute, counted from the back when negative.
 inline int64_t axis_of(const NodeView& node, const char* name, uint32_t rank) {

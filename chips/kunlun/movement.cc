@@ -1,4 +1,5 @@
 // Ops that make or move elements without computing.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -74,7 +75,51 @@ void iota(Builder& b) {
   });
 }
 
+void concat(Builder& b) {
+  std::vector<uint32_t> parts;
+  std::vector<api::Shape> shapes;
+  for (uint32_t i = 0; i < b.node().inputs().size(); ++i) {
+    parts.push_back(b.dense(i));
+    shapes.push_back(shape_of(b.input(i)));
+  }
+  const uint32_t y = b.result();
+  const int64_t axis = axis_of(b.node(), "axis", b.output().rank);
+  by_size(b.output().dtype, [&]<class T>(T) {
+    b.step("concat", 2.0 * static_cast<double>(bytes_of(b.output())), [=](const Run& run) {
+      std::vector<const T*> list;
+      for (const uint32_t part : parts) list.push_back(run.at<T>(part));
+      return api::concat<T>(run.context, list, run.at<T>(y), shapes, axis);
+    });
+  });
+}
+
+void pad(Builder& b) {
+  const auto all = [&](const char* name, int64_t least, int64_t most) {
+    const auto list = b.node().integers(name);
+    want(std::all_of(list.begin(), list.end(), [&](int64_t n) { return n >= least && n <= most; }),
+         TRM_REASON_ATTRIBUTE, "cutting off, or padding between elements");
+    return api::Shape(list.begin(), list.end());
+  };
+  constexpr int64_t kMost = int64_t{1} << 40;
+  all("interior", 0, 0);
+  const api::Shape low = all("low", 0, kMost), high = all("high", 0, kMost), shape = shape_of(b.input(0));
+  const uint32_t x = b.dense(0), y = b.result();
+  const double value = b.node().number("value");
+  const double bytes = static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.output()));
+  const auto call = [&]<class T>(T item) {
+    b.step("pad", bytes, [=](const Run& run) {
+      return api::pad<T>(run.context, run.at<T>(x), run.at<T>(y), shape, low, high, item);
+    });
+  };
+  if (chip_floats.has(dtype_of(b.output()))) {
+    return by_float(b.output().dtype, [&]<class T>(T) { call(T(static_cast<float>(value))); });
+  }
+  by_size(b.output().dtype, [&]<class T>(T) { call(static_cast<T>(value)); });
+}
+
 constexpr KernelEntry kEntries[] = {
+    {"concat", any_dtype, concat},
+    {"pad", chip_floats | wide_ints | bools, pad},
     {"strided_copy", any_dtype, strided_copy},
     {"fill", any_dtype, fill},
     {"iota", chip_floats | wide_ints | only(u32) | only(u64), iota},

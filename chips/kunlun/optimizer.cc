@@ -1,5 +1,7 @@
-// Optimizer steps, whole. The library keeps moments as floats.
-#include "chips/kunlun/kernel.h"
+// Optimizer steps, whole.
+#include <cmath>
+
+#include "chips/kunlun/cores.h"
 
 namespace trireme::kunlun {
 namespace {
@@ -43,43 +45,79 @@ void momentum(Builder& b) {
   });
 }
 
-// beta to the power of `step`, a float on the device.
-uint32_t power(Builder& b, double beta, uint32_t step) {
-  const uint32_t base = b.temporary(sizeof(float)), made = b.temporary(sizeof(float));
-  b.step("constant", 4, [=](const Run& run) {
-    return api::constant<float>(run.context, run.at<float>(base), 1, static_cast<float>(beta));
-  });
-  b.step("pow", 12, [=](const Run& run) {
-    return api::broadcast_pow<float>(run.context, run.at<float>(base), run.at<float>(step), run.at<float>(made), {1},
-                                     {1});
-  });
-  return made;
+// ---- Adam: the library takes its decays as floats, so that 1 - beta2 loses digits. This kernel gets both, from
+// doubles.
+
+constexpr int kChunk = 64;  // elements in LM at a time
+
+struct Decays {
+  float beta1, rest1, log1, beta2, rest2, log2;  // rest = 1 - beta
+  float epsilon, weight_decay;
+  int decoupled;  // the decay goes to the parameter, else to the gradient
+};
+
+// 1 - beta^step
+float correction(float beta, float log, float step) { return beta == 0 ? 1.0f : -std::expm1(step * log); }
+
+__global__ void adam_step(Decays d, const float* param, const float* grad, const float* m, const float* v,
+                          const float* step, const float* rate, float* param_out, float* m_out, float* v_out,
+                          int64_t count) {
+  XTDK_LOCAL(float, p, kChunk);
+  XTDK_LOCAL(float, g, kChunk);
+  XTDK_LOCAL(float, mean, kChunk);
+  XTDK_LOCAL(float, square, kChunk);
+  XTDK_LOCAL(float, scalars, 2);
+  GM2LM(step, scalars, sizeof(float));
+  GM2LM(rate, scalars + 1, sizeof(float));
+  const float at_step = scalars[0], lr = scalars[1];
+  const float first = correction(d.beta1, d.log1, at_step);
+  const float second = 1 / std::sqrt(correction(d.beta2, d.log2, at_step));
+  const int64_t thread = core_num() * cluster_id() + core_id(), threads = core_num() * cluster_num();
+  for (int64_t at = thread * kChunk; at < count; at += threads * kChunk) {
+    const int64_t n = min<int64_t>(kChunk, count - at);
+    GM2LM(param + at, p, n * sizeof(float));
+    GM2LM(grad + at, g, n * sizeof(float));
+    GM2LM(m + at, mean, n * sizeof(float));
+    GM2LM(v + at, square, n * sizeof(float));
+    for (int64_t i = 0; i < n; ++i) {
+      float value = p[i], gradient = g[i];
+      if (d.decoupled) value -= lr * d.weight_decay * value;
+      else gradient += d.weight_decay * value;
+      const float new_mean = d.beta1 * mean[i] + d.rest1 * gradient;
+      const float new_square = d.beta2 * square[i] + d.rest2 * gradient * gradient;
+      p[i] = value - lr * (new_mean / ((std::sqrt(new_square) * second + d.epsilon) * first));
+      mean[i] = new_mean;
+      square[i] = new_square;
+    }
+    LM2GM(p, param_out + at, n * sizeof(float));
+    LM2GM(mean, m_out + at, n * sizeof(float));
+    LM2GM(square, v_out + at, n * sizeof(float));
+  }
 }
 
 template <bool kDecoupled>
 void adam(Builder& b) {
   want_floats(b);
-  const auto decay = static_cast<float>(b.node().number("weight_decay"));
-  want(kDecoupled || decay == 0, TRM_REASON_ATTRIBUTE, "adam of the library has no weight decay");
+  want_cores(b);
+  const double beta1 = b.node().number("beta1"), beta2 = b.node().number("beta2");
+  const Decays d{static_cast<float>(beta1),
+                 static_cast<float>(1 - beta1),
+                 static_cast<float>(std::log(beta1)),
+                 static_cast<float>(beta2),
+                 static_cast<float>(1 - beta2),
+                 static_cast<float>(std::log(beta2)),
+                 static_cast<float>(b.node().number("epsilon")),
+                 static_cast<float>(b.node().number("weight_decay")),
+                 kDecoupled};
   const uint32_t param = b.dense(0), grad = b.dense(1), m = b.dense(2), v = b.dense(3), step = b.dense(4),
                  rate = b.dense(5);
   const uint32_t param_out = b.result(0), m_out = b.result(1), v_out = b.result(2);
-  const double beta1 = b.node().number("beta1"), beta2 = b.node().number("beta2");
-  const uint32_t power1 = power(b, beta1, step), power2 = power(b, beta2, step);
-  const auto epsilon = static_cast<float>(b.node().number("epsilon"));
   const int64_t count = chip::elements(b.output());
-  b.step(kDecoupled ? "adamw" : "adam", traffic(b), [=](const Run& run) {
-    if constexpr (kDecoupled) {
-      return api::adamw<float>(run.context, run.at<float>(grad), run.at<float>(m), run.at<float>(v),
-                               run.at<float>(param), run.at<float>(power1), run.at<float>(power2), run.at<float>(rate),
-                               run.at<float>(m_out), run.at<float>(v_out), run.at<float>(param_out),
-                               static_cast<float>(beta1), static_cast<float>(beta2), epsilon, decay, count);
-    } else {
-      return api::adam<float>(run.context, run.at<float>(grad), run.at<float>(m), run.at<float>(v),
-                              run.at<float>(param), run.at<float>(power1), run.at<float>(power2), run.at<float>(rate),
-                              run.at<float>(m_out), run.at<float>(v_out), run.at<float>(param_out),
-                              static_cast<float>(beta1), static_cast<float>(beta2), epsilon, count);
-    }
+  const Grid grid = grid_for(b.card(), (count + kChunk - 1) / kChunk);
+  b.step("adam_step", traffic(b), [=](const Run& run) {
+    return launched(XTDK_LAUNCH(adam_step, grid.clusters, grid.cores, run.context->xpu_stream)(
+        d, run.at<float>(param), run.at<float>(grad), run.at<float>(m), run.at<float>(v), run.at<float>(step),
+        run.at<float>(rate), run.at<float>(param_out), run.at<float>(m_out), run.at<float>(v_out), count));
   });
 }
 

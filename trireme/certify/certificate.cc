@@ -40,6 +40,10 @@ TrmChipEntry entry_of(const std::string& chip) {
     if (chip == builtin.name) return builtin.entry;
     known.emplace_back(builtin.name);
   }
+  for (const chip::BuiltinChip& builtin : chip::builtin_chips()) {  // a chip need not be called as its folder is
+    if (chip::Chip::from_entry(builtin.entry, runtime::host_services(), "built in")->name() == chip)
+      return builtin.entry;
+  }
   const std::string near = nearest_name(chip, known);
   throw Error(Code::kNotFound,
               cat("no chip '", chip, "' is built in", near.empty() ? "" : cat("; did you mean '", near, "'?"),

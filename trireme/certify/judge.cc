@@ -105,8 +105,8 @@ void compare_all(const reference::Expectation& expectation, const std::vector<Li
   }
 }
 
-std::vector<Literal> run_through_runtime(const OpenChip& chip, const Graph& graph, const std::vector<Literal>& inputs,
-                                         bool alone) {
+void verify_through_runtime(const OpenChip& chip, const Graph& graph, const std::vector<Literal>& inputs,
+                            std::string_view where, bool alone) {
   runtime::Device& device = runtime::Device::get(chip.name());
   const auto plan = runtime::Plan::make(
       graph, {.target = &device, .fallback = alone ? runtime::Fallback::kError : runtime::Fallback::kAllow});
@@ -114,7 +114,7 @@ std::vector<Literal> run_through_runtime(const OpenChip& chip, const Graph& grap
   for (const Literal& literal : inputs) buffers.push_back(runtime::Buffer::from(device, literal));
   std::vector<Literal> out;
   for (const auto& result : plan->run(buffers)) out.push_back(result->read());
-  return out;
+  compare_all(expect(graph, inputs, plan->ledger().fixed_point_bits), out, where);
 }
 
 Verified verify(OpenChip& chip, const Graph& graph, const std::vector<Literal>& inputs, const NamedLayout& layout) {
@@ -144,7 +144,7 @@ Verified verify(OpenChip& chip, const Graph& graph, const std::vector<Literal>& 
   const bool signs = signs_matter(graph);
   if (answer.verdict == TRM_NATIVE_AFTER_CONVERSION) {
     // The host converts; the chip need not have the conversion itself.
-    compare_all(expectation, run_through_runtime(chip, graph, values, false), cat(where, ", converted as asked"));
+    verify_through_runtime(chip, graph, values, cat(where, ", converted as asked"));
     return out;
   }
   const auto& outputs = graph.outputs();

@@ -34,9 +34,10 @@ reference::Expectation expect(const Graph& graph, const std::vector<Literal>& in
 void compare_all(const reference::Expectation& expectation, const std::vector<Literal>& got, std::string_view where,
                  bool signs = false);
 
-// The graph on the chip's device through the runtime.
-std::vector<Literal> run_through_runtime(const OpenChip& chip, const Graph& graph, const std::vector<Literal>& inputs,
-                                         bool alone);
+// The graph on the chip's device through the runtime, compared with the truth in the arithmetic that the chip states.
+// `alone`: without the CPU's help. Throws Finding kWrong.
+void verify_through_runtime(const OpenChip& chip, const Graph& graph, const std::vector<Literal>& inputs,
+                            std::string_view where, bool alone = false);
 
 // Views, constants and control flow are the host's work.
 bool is_host_work(const OpDecl& op);

@@ -17,8 +17,7 @@ std::string parts_and_gradient(const Subject& subject, const OpCase& given, uint
   const TrmAnswer answer = chip.query(runtime::make_program(whole));
   if (answer.verdict == TRM_NO) throw Finding(Verdict::kUnsupported, answer.text);
   const Graph parts(instance.parameters, decomposition_of(whole.outputs()[0].node()));
-  compare_all(expect(parts, instance.inputs), run_through_runtime(chip, parts, instance.inputs, false),
-              ", computed by its parts");
+  verify_through_runtime(chip, parts, instance.inputs, ", computed by its parts");
   std::vector<Value> from, to;
   for (const Value& v : whole.outputs()) {
     if (is_float(v.dtype())) from.push_back(v);
@@ -34,8 +33,7 @@ std::string parts_and_gradient(const Subject& subject, const OpCase& given, uint
     if (none.code() != Code::kUnsupported) throw;
     return "parts";
   }
-  compare_all(expect(gradient, instance.inputs), run_through_runtime(chip, gradient, instance.inputs, false),
-              " of the gradient");
+  verify_through_runtime(chip, gradient, instance.inputs, " of the gradient");
   return "parts and gradient";
 }
 

@@ -226,7 +226,7 @@ std::vector<Case> op_cases(uint64_t seed) {
   for (const auto& [op, text] : kBigCases) {
     out.push_back(case_of(parse_case(get_op(op), text, f32), "", plain, dense_only));
   }
-  for (uint64_t k = 0; k < 24; ++k) {
+  for (uint64_t k = 0; k < 48; ++k) {
     const auto make = [seed, k] { return random_program(seed * 101 + k, 2 + static_cast<int>(k % 8)); };
     out.push_back({Part::kOps, Level::kTrains, cat("random program ", k + 1), "", "", false,
                    [make, layouts](const Subject& subject) { return verified(subject.open(), make(), layouts); },

@@ -148,6 +148,7 @@ std::vector<BufferRef> Plan::run(std::span<const BufferRef> inputs) {
       if (helped) log_warn(ledger_.line());
       else log_info(ledger_.line());
     }
+    log_debug(ledger_.table());
   }
   const bool in_place = std::any_of(output_storage_.begin(), output_storage_.end(), [&](int s) {
     return storages_[static_cast<size_t>(s)].kind == StorageKind::kInput;

@@ -9,14 +9,21 @@
 #include "trireme/ir/view.h"
 #include "trireme/runtime/offer.h"
 #include "trireme/runtime/place.h"
+#include "trireme/runtime/region.h"
 
 namespace trireme::runtime {
 
 namespace {
 
-double movement_ns(const Device& device, const Node& node) {
+// In one kernel where the device has one, else a copy for each part.
+double assembly_ns(Device& device, const Node& node) {
+  if (device.computes()) {
+    const Answer answer = ask(device, single(node));
+    if (answer.native() && !answer.runs_on_host) return answer.ns;
+  }
   const double bandwidth = device.props().memory_bandwidth > 0 ? device.props().memory_bandwidth : 1e10;
-  return device.props().launch_latency_ns + 1e9 * work_of(node).bytes / bandwidth;
+  return device.props().launch_latency_ns * static_cast<double>(node.inputs().size()) +
+         1e9 * work_of(node).bytes / bandwidth;
 }
 
 // What a kernel of the target for this node could take: its peak rates, no overhead beyond the launch.
@@ -100,6 +107,8 @@ class Placing {
       index[node] = static_cast<int>(out.nodes.size());
       out.nodes.push_back(costs(*node));
     }
+    share_regions(target_, graph, order, &PlacementProblem::Node::chip_ns, out.nodes);
+    share_regions(host_, graph, order, &PlacementProblem::Node::host_ns, out.nodes);
     // Tensors: one per output that somebody reads. Constants are on both sides.
     std::unordered_map<const Node*, std::vector<std::vector<int>>> readers;
     for (const Node* node : order) {
@@ -145,7 +154,7 @@ class Placing {
     }
     if (is_assembly(node)) {
       const bool whole = target_.space().addressing == TRM_WHOLE || !target_.computes();
-      return {whole ? kImpossible : movement_ns(target_, node), host_cost(movement_ns(host_, node))};
+      return {whole ? kImpossible : assembly_ns(target_, node), host_cost(assembly_ns(host_, node))};
     }
     const Graph region = single(node);
     const Answer chip = ask(target_, region), host = ask(host_, region);
@@ -154,9 +163,35 @@ class Placing {
     return {chip_ns, host_cost(host.verdict == TRM_NO ? kImpossible : host.ns)};
   }
 
+  // Nodes that run as one region share its price: each has the part of it that its own kernel has of the sum of theirs.
+  // The regions are those of a device that has the whole graph, so the price of a labelling that cuts one is a little
+  // too low; without the shares the price of every other one would be too high (docs/adr/0019).
+  static void share_regions(Device& device, const Graph& graph, const std::vector<const Node*>& order,
+                            double PlacementProblem::Node::*ns, std::vector<PlacementProblem::Node>& prices) {
+    std::vector<PlacedNode> placed;
+    std::unordered_map<const Node*, double*> price;
+    std::vector<const Node*> nodes;
+    for (size_t n = 0; n < order.size(); ++n) {
+      double& own = prices[n].*ns;
+      if (is_free(*order[n]) || is_assembly(*order[n]) || std::isinf(own)) continue;
+      placed.push_back({order[n], &device});
+      nodes.push_back(order[n]);
+      price[order[n]] = &own;
+    }
+    const Uses uses(nodes, graph.outputs());
+    for (const Region& region : form_regions(placed, graph.outputs())) {
+      if (region.nodes.size() == 1) continue;
+      double alone = 0.0;
+      for (const Node* node : region.nodes) alone += *price.at(node);
+      const double together = ask(device, uses.graph_of(region).graph).ns;
+      if (together >= alone) continue;
+      for (const Node* node : region.nodes) *price.at(node) *= together / alone;
+    }
+  }
+
   double host_cost(double ns) const { return options_.fallback == Fallback::kError ? kImpossible : ns; }
 
-  // Composites all of whose parts landed on the host and that the host takes whole. True when there are new ones.
+  // Composites all of whose parts landed on the host and that the host has a kernel for. True when there are new ones.
   bool fold(const std::vector<const Node*>& order, const Placement& placement, std::set<const Node*>& folded) {
     std::unordered_map<const Node*, bool> on_chip;
     for (size_t n = 0; n < order.size(); ++n) on_chip[order[n]] = placement.on_chip[n];
@@ -171,7 +206,7 @@ class Placing {
         const auto at = on_chip.find(node);
         return at == on_chip.end() || at->second;
       });
-      if (covered || !all_host || ask(host_, single(*whole)).verdict == TRM_NO) continue;
+      if (covered || !all_host || !has_kernel(*whole)) continue;
       inside.insert(parts.nodes.begin(), parts.nodes.end());
       kept_.push_back(parts.whole);
       folded.insert(whole);
@@ -179,6 +214,12 @@ class Placing {
     }
     for (const Value& v : kept_) expand_.keep(&v.node());
     return any;
+  }
+
+  // A composite without one would run op by op in the evaluator, slower than its parts.
+  bool has_kernel(const Node& composite) const {
+    const Answer answer = ask(host_, single(composite));
+    return answer.verdict != TRM_NO && !answer.runs_on_host;
   }
 
   [[noreturn]] void refuse(const std::vector<const Node*>& order) {

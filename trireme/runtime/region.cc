@@ -33,8 +33,9 @@ class Bits {
   std::vector<uint64_t> words_;
 };
 
+// Composites too: one that is still whole here is one that its device has a kernel for.
 bool is_elementwise(const Node& node) {
-  return node.op().kind.value == Kind::kElementwise && node.outputs().size() == 1 && !node.op().is_composite();
+  return node.op().kind.value == Kind::kElementwise && node.outputs().size() == 1;
 }
 
 class Former {
@@ -96,7 +97,7 @@ class Former {
     }
     group_of_[&node] = groups_.size();
     Group group{p.device, {&node}, node.outputs()[0].shape, false, needs};
-    group.open = elementwise || (kind == Kind::kContraction && !node.op().is_composite());
+    group.open = elementwise || (kind == Kind::kContraction && node.outputs().size() == 1);
     groups_.push_back(std::move(group));
   }
 
@@ -142,26 +143,30 @@ class Former {
     }
   }
 
-  void offer(Region region, const Uses& uses, std::vector<Region>& accepted) {
-    if (region.nodes.size() == 1) {
-      accepted.push_back(std::move(region));
-      return;
+  static bool takes(const Region& region, const Uses& uses) {
+    return ask(*region.device, uses.graph_of(region).graph).verdict != TRM_NO;
+  }
+
+  // What is refused as a whole is offered again: a contraction with as much behind it as the device takes; without the
+  // reduction at the end; else in halves, which are in run order.
+  void offer(const Region& region, const Uses& uses, std::vector<Region>& accepted) {
+    const auto begin = region.nodes.begin(), end = region.nodes.end();
+    const auto part = [&](auto from, auto to) { return Region{region.device, {from, to}}; };
+    if (region.nodes.size() == 1 || takes(region, uses)) {
+      accepted.push_back(region);
+    } else if (!is_elementwise(*region.nodes.front())) {
+      auto cut = end - 1;
+      while (cut - begin > 1 && !takes(part(begin, cut), uses)) --cut;
+      accepted.push_back(part(begin, cut));
+      offer(part(cut, end), uses, accepted);
+    } else if (!is_elementwise(*region.nodes.back())) {
+      accepted.push_back(part(end - 1, end));
+      offer(part(begin, end - 1), uses, accepted);
+    } else {
+      const auto middle = begin + (end - begin) / 2;
+      offer(part(begin, middle), uses, accepted);
+      offer(part(middle, end), uses, accepted);
     }
-    const Answer answer = ask(*region.device, uses.graph_of(region).graph);
-    if (answer.verdict != TRM_NO) {
-      accepted.push_back(std::move(region));
-      return;
-    }
-    // Without the contraction at its head or the reduction at its end; then one by one.
-    const bool head = !is_elementwise(*region.nodes.front());
-    const bool tail = !is_elementwise(*region.nodes.back());
-    if (head || tail) {
-      Region rest{region.device, {region.nodes.begin() + (head ? 1 : 0), region.nodes.end() - (tail && !head ? 1 : 0)}};
-      accepted.push_back({region.device, {head ? region.nodes.front() : region.nodes.back()}});
-      offer(std::move(rest), uses, accepted);
-      return;
-    }
-    for (const Node* node : region.nodes) accepted.push_back({region.device, {node}});
   }
 
   // Producers before consumers; among the ready ones the earliest in the graph's own order, which keeps lifetimes

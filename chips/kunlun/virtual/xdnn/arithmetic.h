@@ -97,13 +97,16 @@ void write_maximum(const T* y, int64_t count, float* pointer, int64_t size) {
 }
 
 inline float activate(const Activation_t& act, float x) {
-  const auto sigmoid = [](float value) { return 1 / (1 + std::exp(-value)); };
+  const auto sigmoid = [](float value) {
+    const float e = std::exp(-std::fabs(value));
+    return value < 0 ? e / (1 + e) : 1 / (1 + e);
+  };
   switch (act.type) {
     case Activation_t::LINEAR: return x;
     case Activation_t::RELU: return x > 0 ? x : x == x ? 0 : x;
     case Activation_t::SIGMOID: return sigmoid(x);
     case Activation_t::TANH: return std::tanh(x);
-    case Activation_t::GELU: return 0.5f * x * (1 + std::erf(x * 0.70710678f));
+    case Activation_t::GELU: return 0.5f * x * std::erfc(x * -0.70710678118f);
     case Activation_t::LEAKY_RELU: return x > 0 ? x : act.leaky_alpha * x;
     case Activation_t::HARD_SWISH: return x * std::clamp(x + 3, 0.0f, 6.0f) / 6;
     case Activation_t::HARD_SIGMOID: return std::clamp(act.hard_sigmoid_slope * x + 0.5f, 0.0f, 1.0f);
@@ -113,21 +116,21 @@ inline float activate(const Activation_t& act, float x) {
   return x;
 }
 
-// How many launches and bytes it takes to find the maxima that the caller did not give.
+// What is read to find the maxima that the caller did not give.
 template <class TGEMM, class T>
 void add_pass(Work* work, const float* maxptr, int64_t count) {
   if (!is_fixed<TGEMM> || maxptr || std::is_same_v<TGEMM, int_with_ll_t>) return;
-  ++work->passes;
   work->pass_bytes += static_cast<double>(count) * sizeof(T);
 }
 
 }  // namespace baidu::xpu::api::detail
 
-// Explicit instantiations for all <TX, TW, TY, TGEMM> of xpu/refactor/fusion.h.
+// Explicit instantiations for the <TX, TW, TY, TGEMM> of xpu/refactor/fusion.h, but for int_with_ll_t.
 #define XDNN_FOR_ARITHMETICS_OF(M, T) \
   M(T, T, T, int16_t)                 \
   M(T, T, T, int8_t)                  \
-  M(T, T, T, int32_t) M(T, T, T, int_with_ll_t) M(T, T, T, float16) M(T, T, T, tfloat32) M(T, T, T, float)
+  M(T, T, T, int32_t)                 \
+  M(T, T, T, float16) M(T, T, T, tfloat32) M(T, T, T, float)
 #define XDNN_FOR_QUANTIZED_WEIGHTS_OF(M, T) M(T, int16_t, T, int16_t) M(T, int8_t, T, int8_t)
 #define XDNN_FOR_SAME_TYPES(M)      \
   XDNN_FOR_ARITHMETICS_OF(M, float) \

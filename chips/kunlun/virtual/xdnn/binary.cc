@@ -114,77 +114,6 @@ XDNN_BINARY(right_shift, T, kCheap, shifted<T>(a, b, false, true))
 XDNN_BINARY(right_shift_logical, T, kCheap, shifted<T>(a, b, false, false))
 #undef XDNN_BINARY
 
-// ---- gradients
-
-namespace {
-
-// The shares of both inputs in dz.
-struct Shares {
-  float x, y;
-};
-
-// Adds up what the elements of an input got that were repeated.
-template <class T, class F>
-int broadcast_grad(Context* ctx, const char* op, bool needs_inputs, const T* x, const T* y, const T* dz, T* dx, T* dy,
-                   const Shape& xshape, const Shape& yshape, F f) {
-  const int64_t x_count = count_of(xshape), y_count = count_of(yshape);
-  Shape zshape;
-  XDNN_CHECK(x_count >= 0 && y_count >= 0 && broadcast_shape(xshape, yshape, &zshape) && count_of(zshape) >= 0,
-             "shapes ", text(xshape), " and ", text(yshape), " do not broadcast to a common one");
-  XDNN_CHECK(dx || dy, "both gradients are null");
-  const int64_t z_count = count_of(zshape);
-  Strides x_strides, y_strides;
-  broadcast_strides(xshape, zshape, &x_strides);
-  broadcast_strides(yshape, zshape, &y_strides);
-  const Strides z_strides = dense_strides(zshape);
-  const auto run = [=](const T* x, const T* y, const T* dz, T* dx, T* dy) {
-    // In double, so that the order of the sum does not matter to the result.
-    std::vector<double> x_sum(dx ? x_count : 0), y_sum(dy ? y_count : 0);
-    Shape index(zshape.size());
-    for (int64_t i = 0; i < z_count; ++i) {
-      int64_t a = 0, b = 0;
-      for (size_t axis = 0, rest = static_cast<size_t>(i); axis < zshape.size(); ++axis) {
-        const int64_t at = static_cast<int64_t>(rest) / z_strides[axis];
-        rest %= static_cast<size_t>(z_strides[axis]);
-        a += at * x_strides[axis];
-        b += at * y_strides[axis];
-      }
-      const float u = needs_inputs ? static_cast<float>(x[a]) : 0, v = needs_inputs ? static_cast<float>(y[b]) : 0;
-      const Shares shares = f(u, v, static_cast<float>(dz[i]));
-      if (dx) x_sum[a] += shares.x;
-      if (dy) y_sum[b] += shares.y;
-    }
-    for (size_t i = 0; i < x_sum.size(); ++i) dx[i] = T(static_cast<float>(x_sum[i]));
-    for (size_t i = 0; i < y_sum.size(); ++i) dy[i] = T(static_cast<float>(y_sum[i]));
-  };
-  return launch(ctx, op, {.vector_ops = 2 * kDivision * static_cast<double>(z_count)}, run,
-                In<T>{x, x_count, !needs_inputs}, In<T>{y, y_count, !needs_inputs}, In<T>{dz, z_count},
-                Out<T>{dx, x_count, true}, Out<T>{dy, y_count, true});
-}
-
-}  // namespace
-
-#define XDNN_BINARY_GRAD(name, needs_inputs, x_share, y_share)                                                \
-  template <class T>                                                                                          \
-  int broadcast_##name##_grad(Context* ctx, const T* x, const T* y, const T*, const T* dz, T* dy, T* dx,      \
-                              const Shape& xshape, const Shape& yshape) {                                     \
-    return broadcast_grad<T>(ctx, "broadcast_" #name "_grad", needs_inputs, x, y, dz, dx, dy, xshape, yshape, \
-                             []([[maybe_unused]] float a, [[maybe_unused]] float b, float d) {                \
-                               return Shares{x_share, y_share};                                               \
-                             });                                                                              \
-  }                                                                                                           \
-  template <class T>                                                                                          \
-  int name##_grad(Context* ctx, const T* x, const T* y, const T* z, const T* dz, T* dx, T* dy, int64_t len) { \
-    return broadcast_##name##_grad<T>(ctx, x, y, z, dz, dy, dx, {len}, {len});                                \
-  }
-XDNN_BINARY_GRAD(add, false, d, d)
-XDNN_BINARY_GRAD(sub, false, d, -d)
-XDNN_BINARY_GRAD(mul, true, d* b, d* a)
-XDNN_BINARY_GRAD(div, true, d / b, -d* a / (b * b))
-XDNN_BINARY_GRAD(max, true, a >= b ? d : 0, a >= b ? 0 : d)
-XDNN_BINARY_GRAD(min, true, a <= b ? d : 0, a <= b ? 0 : d)
-#undef XDNN_BINARY_GRAD
-
 // ---- select
 
 template <class T>
@@ -204,30 +133,6 @@ int select(Context* ctx, const bool* condition, const T* x, const T* y, T* z, co
   };
   return launch(ctx, op, {.vector_ops = static_cast<double>(count)}, run,
                 In<bool>{condition, count == 0 ? 0 : conditions}, In<T>{x, count}, In<T>{y, count}, Out<T>{z, count});
-}
-
-template <class T>
-int select_grad(Context* ctx, const bool* condition, const T* dz, T* dx, T* dy, const Shape& condition_shape,
-                const Shape& xshape) {
-  const char* op = "select_grad";
-  const int64_t count = count_of(xshape), conditions = count_of(condition_shape);
-  Strides strides;
-  XDNN_CHECK(count >= 0 && broadcast_strides(condition_shape, xshape, &strides), "the condition ",
-             text(condition_shape), " does not broadcast to ", text(xshape));
-  const Walk<2> walk(xshape, {strides, dense_strides(xshape)});
-  const auto run = [=](const bool* condition, const T* dz, T* dx, T* dy) {
-    walk([&](const auto& at, const auto& step, int64_t length) {
-      const bool* c = condition + at[0];
-      for (int64_t i = 0; i < length; ++i) {
-        const bool first = c[i * step[0]];
-        if (dx) dx[at[1] + i] = first ? dz[at[1] + i] : T(0.0f);
-        if (dy) dy[at[1] + i] = first ? T(0.0f) : dz[at[1] + i];
-      }
-    });
-  };
-  return launch(ctx, op, {.vector_ops = static_cast<double>(count)}, run,
-                In<bool>{condition, count == 0 ? 0 : conditions}, In<T>{dz, count}, Out<T>{dx, count, true},
-                Out<T>{dy, count, true});
 }
 
 template <class T>
@@ -293,20 +198,8 @@ XDNN_BITS(bool)
   XDNN_TWO(right_shift_logical, T, T);
 XDNN_FOR_INTEGERS(XDNN_SHIFTS)
 
-#define XDNN_GRAD(name, T)                                                                                        \
-  template int name##_grad<T>(Context*, const T*, const T*, const T*, const T*, T*, T*, int64_t);                 \
-  template int broadcast_##name##_grad<T>(Context*, const T*, const T*, const T*, const T*, T*, T*, const Shape&, \
-                                          const Shape&)
-#define XDNN_GRADS(T)      \
-  XDNN_TWO(arctan2, T, T); \
-  XDNN_GRAD(add, T);       \
-  XDNN_GRAD(sub, T);       \
-  XDNN_GRAD(mul, T);       \
-  XDNN_GRAD(div, T);       \
-  XDNN_GRAD(max, T);       \
-  XDNN_GRAD(min, T);       \
-  template int select_grad<T>(Context*, const bool*, const T*, T*, T*, const Shape&, const Shape&);
-XDNN_FOR_FLOATS(XDNN_GRADS)
+#define XDNN_FLOATS(T) XDNN_TWO(arctan2, T, T);
+XDNN_FOR_FLOATS(XDNN_FLOATS)
 
 #define XDNN_SELECT(T)                                                                               \
   template int select<T>(Context*, const bool*, const T*, const T*, T*, const Shape&, const Shape&); \

@@ -95,7 +95,11 @@ int broadcast_zip(Context* ctx, const char* op, const T* x, const T* y, TZ* z, c
 
 // ---- functions of elements that several operators share
 
-inline float sigmoid_of(float x) { return 1 / (1 + std::exp(-x)); }
+// Of a large negative x it is e^x, which 1 / (1 + e^-x) would lose.
+inline float sigmoid_of(float x) {
+  const float e = std::exp(-std::fabs(x));
+  return x < 0 ? e / (1 + e) : 1 / (1 + e);
+}
 inline float softplus_of(float x) { return x > 20 ? x : std::log1p(std::exp(x)); }  // log(1 + e^x)
 
 template <class C>

@@ -53,7 +53,7 @@ Effort effort_of(const Launch& launch, const Work& work, const std::vector<Opera
   const double pass_ns = work.pass_bytes / generation.memory_gbps;
 
   Effort effort;
-  effort.setup_ns = launch.costs.launch * (1 + work.passes);
+  effort.setup_ns = launch.costs.launch;
   effort.busy_ns = product_ns + std::max(0.0, stream_ns + pass_ns - effort.setup_ns);
   effort.work_ns = weight_ns + std::max(compute_ns, peak_ns) + stream_ns + pass_ns;
   if (effort.busy_ns > 0) {

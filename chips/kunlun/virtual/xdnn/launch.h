@@ -133,8 +133,7 @@ struct Work {
   double vector_ops = 0;  // lane instructions of the clusters
   double operations = 0;  // of the SDNN units, two for each product and sum
   Arithmetic arithmetic = Arithmetic::kNone;
-  int passes = 0;         // launches that go before, such as one that finds a maximum
-  double pass_bytes = 0;  // that these read
+  double pass_bytes = 0;  // that are read once more, to find a maximum
 };
 
 int launch_operands(Context* ctx, const char* op, const Work& work, DeviceType needs, std::vector<Operand> operands,

@@ -206,5 +206,7 @@ int fc_batched(Context* ctx, int64_t batch_size, bool x_trans, bool w_trans, int
                                              const TX*, int64_t, const TW*, int64_t, float, TY*, int64_t,         \
                                              const float*, const float*);
 XDNN_FOR_PRODUCTS(XDNN_FC)
+#define XDNN_FC_BY_ROW(T) XDNN_FC(T, T, T, int_with_ll_t)
+XDNN_FOR_FLOATS(XDNN_FC_BY_ROW)
 
 }  // namespace baidu::xpu::api

@@ -61,39 +61,6 @@ int round(Context* ctx, const T* x, T* y, int64_t len, int64_t decimals) {
   return map<T, T>(ctx, "round", x, y, len, kDivision, [=](float v) { return std::round(v * factor) / factor; });
 }
 
-// dy times a derivative that is told from one of x and y, here called v.
-#define XDNN_GRAD_OF_Y(name, expression)                                                                  \
-  template <class T>                                                                                      \
-  int name(Context* ctx, const T*, const T* y, const T* dy, T* dx, int64_t len) {                         \
-    return zip<T, T>(ctx, #name, y, dy, dx, len, kDivision, [](float v, float d) { return expression; }); \
-  }
-XDNN_GRAD_OF_Y(exp_grad, d* v)
-XDNN_GRAD_OF_Y(sqrt_grad, d / (2 * v))
-XDNN_GRAD_OF_Y(rsqrt_grad, d * -0.5f * v * v * v)
-XDNN_GRAD_OF_Y(reciprocal_grad, -d* v* v)
-#undef XDNN_GRAD_OF_Y
-#define XDNN_GRAD_OF_X(name, expression)                                                                  \
-  template <class T>                                                                                      \
-  int name(Context* ctx, const T* x, const T*, const T* dy, T* dx, int64_t len) {                         \
-    return zip<T, T>(ctx, #name, x, dy, dx, len, kDivision, [](float v, float d) { return expression; }); \
-  }
-XDNN_GRAD_OF_X(square_grad, 2 * v * d)
-XDNN_GRAD_OF_X(abs_grad, v > 0 ? d : v < 0 ? -d : v * 0)
-XDNN_GRAD_OF_X(log_grad, d / v)
-#undef XDNN_GRAD_OF_X
-#define XDNN_GRAD(name, expression)                                                                       \
-  template <class T>                                                                                      \
-  int name(Context* ctx, const T* x, const T* dy, T* dx, int64_t len) {                                   \
-    return zip<T, T>(ctx, #name, x, dy, dx, len, kFunction, [](float v, float d) { return expression; }); \
-  }
-XDNN_GRAD(sin_grad, d* std::cos(v))
-XDNN_GRAD(cos_grad, -d* std::sin(v))
-XDNN_GRAD(tan_grad, d / (std::cos(v) * std::cos(v)))
-XDNN_GRAD(arcsin_grad, d / std::sqrt(1 - v * v))
-XDNN_GRAD(arccos_grad, -d / std::sqrt(1 - v * v))
-XDNN_GRAD(arctan_grad, d / (1 + v * v))
-#undef XDNN_GRAD
-
 template <class T>
 int scale(Context* ctx, const T* x, T* y, int64_t len, bool bias_after_scale, float scale, float bias) {
   return map<T, T>(ctx, "scale", x, y, len, kCheap, [=](Compute<T> v) {
@@ -113,23 +80,9 @@ int clip(Context* ctx, const T* x, T* y, int64_t len, T min, T max) {
   return map<T, T>(ctx, "clip", x, y, len, kCheap, [=](C v) { return smaller<C>(larger<C>(v, low), high); });
 }
 template <class T>
-int clip_grad(Context* ctx, const T* x, const T* dy, T* dx, int64_t len, T min, T max) {
-  using C = Compute<T>;
-  const C low = static_cast<C>(min), high = static_cast<C>(max);
-  return zip<T, T>(ctx, "clip_grad", x, dy, dx, len, kCheap,
-                   [=](C v, C d) { return v >= low && v <= high ? d : C(0); });
-}
-
-template <class T>
 int pow(Context* ctx, const T* x, T* y, int64_t len, float exponent) {
   return map<T, T>(ctx, "pow", x, y, len, 2 * kFunction, [=](float v) { return std::pow(v, exponent); });
 }
-template <class T>
-int pow_grad(Context* ctx, const T* x, const T* dy, T* dx, int64_t len, float exponent) {
-  return zip<T, T>(ctx, "pow_grad", x, dy, dx, len, 2 * kFunction,
-                   [=](float v, float d) { return d * exponent * std::pow(v, exponent - 1); });
-}
-
 template <class T>
 int isnan(Context* ctx, const T* x, bool* y, int64_t len) {
   return map<T, bool>(ctx, "isnan", x, y, len, kCheap, [](float v) { return v != v; });
@@ -245,7 +198,6 @@ int addcdiv(Context* ctx, const T* w, const T* x, const T* y, T* z, float scalar
   XDNN_ONE(atanh, T);                                                                  \
   template int round<T>(Context*, const T*, T*, int64_t, int64_t);                     \
   template int pow<T>(Context*, const T*, T*, int64_t, float);                         \
-  template int pow_grad<T>(Context*, const T*, const T*, T*, int64_t, float);          \
   template int isnan<T>(Context*, const T*, bool*, int64_t);                           \
   template int isinf<T>(Context*, const T*, bool*, int64_t);                           \
   template int isfinite<T>(Context*, const T*, bool*, int64_t);                        \
@@ -260,7 +212,6 @@ XDNN_FOR_FLOATS(XDNN_FLOATS)
   XDNN_ONE(square, T);                                                        \
   template int scale<T>(Context*, const T*, T*, int64_t, bool, float, float); \
   template int clip<T>(Context*, const T*, T*, int64_t, T, T);                \
-  template int clip_grad<T>(Context*, const T*, const T*, T*, int64_t, T, T); \
   template int range<T>(Context*, T*, T, T, int64_t);                         \
   template int linspace<T>(Context*, T*, T, T, int64_t);                      \
   template int sum<T>(Context*, const std::vector<const T*>&, T*, int64_t);
@@ -270,24 +221,6 @@ XDNN_FOR_NUMBERS(XDNN_NUMBERS)
 XDNN_FOR_INTEGERS(XDNN_NOT)
 XDNN_NOT(bool)
 XDNN_ONE(logical_not, bool);
-
-#define XDNN_GRAD(name, T) template int name<T>(Context*, const T*, const T*, const T*, T*, int64_t)
-#define XDNN_GRAD_X(name, T) template int name<T>(Context*, const T*, const T*, T*, int64_t)
-#define XDNN_GRADS(T)            \
-  XDNN_GRAD(exp_grad, T);        \
-  XDNN_GRAD(sqrt_grad, T);       \
-  XDNN_GRAD(rsqrt_grad, T);      \
-  XDNN_GRAD(reciprocal_grad, T); \
-  XDNN_GRAD(square_grad, T);     \
-  XDNN_GRAD(abs_grad, T);        \
-  XDNN_GRAD(log_grad, T);        \
-  XDNN_GRAD_X(sin_grad, T);      \
-  XDNN_GRAD_X(cos_grad, T);      \
-  XDNN_GRAD_X(tan_grad, T);      \
-  XDNN_GRAD_X(arcsin_grad, T);   \
-  XDNN_GRAD_X(arccos_grad, T);   \
-  XDNN_GRAD_X(arctan_grad, T);
-XDNN_FOR_FLOATS(XDNN_GRADS)
 
 #define XDNN_CASTS(TX)                                                      \
   template int cast<TX, float>(Context*, const TX*, float*, int64_t);       \

@@ -91,29 +91,40 @@ class Walk {
       });
       return;
     }
-    parallel(rows, std::max<int64_t>(1, kGrain / inner), [&](int64_t begin, int64_t end) {
-      std::vector<int64_t> index(extents_.size() - 1);
-      Offsets offsets{};
-      int64_t rest = begin;
-      for (size_t axis = index.size(); axis-- > 0;) {
-        index[axis] = rest % extents_[axis];
-        rest /= extents_[axis];
-        for (size_t i = 0; i < N; ++i) offsets[i] += index[axis] * steps_[axis][i];
-      }
-      for (int64_t r = begin; r < end; ++r) {
-        row(offsets, steps_.back(), inner);
-        for (size_t axis = index.size(); axis-- > 0;) {
-          const bool carry = ++index[axis] == extents_[axis];
-          const int64_t by = carry ? 1 - extents_[axis] : 1;
-          for (size_t i = 0; i < N; ++i) offsets[i] += by * steps_[axis][i];
-          if (!carry) break;
-          index[axis] = 0;
-        }
-      }
-    });
+    parallel(rows, std::max<int64_t>(1, kGrain / inner), [&](int64_t begin, int64_t end) { rows_of(begin, end, row); });
+  }
+
+  // The same in row-major order, on this thread.
+  template <class Row>
+  void in_order(Row row) const {
+    int64_t rows = 1;
+    for (size_t i = 0; i + 1 < extents_.size(); ++i) rows *= extents_[i];
+    if (rows > 0 && extents_.back() > 0) rows_of(0, rows, row);
   }
 
  private:
+  template <class Row>
+  void rows_of(int64_t begin, int64_t end, const Row& row) const {
+    std::vector<int64_t> index(extents_.size() - 1);
+    Offsets offsets{};
+    int64_t rest = begin;
+    for (size_t axis = index.size(); axis-- > 0;) {
+      index[axis] = rest % extents_[axis];
+      rest /= extents_[axis];
+      for (size_t i = 0; i < N; ++i) offsets[i] += index[axis] * steps_[axis][i];
+    }
+    for (int64_t r = begin; r < end; ++r) {
+      row(offsets, steps_.back(), extents_.back());
+      for (size_t axis = index.size(); axis-- > 0;) {
+        const bool carry = ++index[axis] == extents_[axis];
+        const int64_t by = carry ? 1 - extents_[axis] : 1;
+        for (size_t i = 0; i < N; ++i) offsets[i] += by * steps_[axis][i];
+        if (!carry) break;
+        index[axis] = 0;
+      }
+    }
+  }
+
   std::vector<int64_t> extents_;
   std::vector<Offsets> steps_;
 };

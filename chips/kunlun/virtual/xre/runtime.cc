@@ -24,8 +24,8 @@ struct World {
 };
 
 World& world() {
-  static World world;
-  return world;
+  static auto* world = new World;  // never gone: others wait for their streams when the program ends
+  return *world;
 }
 
 thread_local Thread current_thread;

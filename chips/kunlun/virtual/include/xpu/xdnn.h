@@ -16,8 +16,8 @@
 // convolutions: see TGEMM in refactor/fusion.h.
 //
 // Max-pointers (x_maxptr ...) are ctx->max_ptr_size() floats each whose greatest is the absolute maximum of a tensor,
-// as findmax writes them. An input's may be null: the library then finds the maximum itself, which costs a pass over
-// the tensor. An output's may be null: then it is not written.
+// as findmax writes them. An input's may be null: the library then finds the maximum itself and reads the
+// tensor once more for it. An output's may be null: then it is not written.
 //
 // Time, on the virtual clock: a launch (13.3 us) + 1.83 x weight bytes / memory rate + 0.39 x operations / SDNN rate,
 // at least operations / SDNN rate. That is the fit to eleven published networks on an R200. Other data streams at the

@@ -57,52 +57,28 @@ int conv2d(Context* ctx, const TX* x, const TW* weight, TY* y, int64_t n, int64_
            const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride, const std::vector<int64_t>& pad,
            const std::vector<int64_t>& dilation, int64_t group, const float* x_maxptr, const float* weight_maxptr,
            float* y_maxptr, bool is_nchw);
-// y = act(conv + bias + branch). bias: f floats; branch: as y; both may be null.
+// y = act(conv + bias + branch) + addend. bias: f floats; branch and addend: as y; all may be null. The addend is a
+// guess: no published header shows it, but the published latency of DarkNet53, whose sums stand behind its activations,
+// leaves no time for a launch for each of them.
 template <class TX, class TW, class TY, class TGEMM>
 int conv2d_fusion(Context* ctx, const TX* x, const TW* weight, TY* y, int64_t n, int64_t c, int64_t h, int64_t w,
                   int64_t f, const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride,
                   const std::vector<int64_t>& pad, const std::vector<int64_t>& dilation, int64_t group,
                   const float* x_maxptr, const float* weight_maxptr, float* y_maxptr, bool is_nchw, const float* bias,
-                  const TY* branch, const Activation_t& act);
-// dx or dweight may be null. TX, TW and TY are the same type.
-template <class TX, class TW, class TY, class TGEMM>
-int conv2d_grad(Context* ctx, const TX* x, const TW* weight, const TY* dy, TX* dx, TW* dweight, int64_t n, int64_t c,
-                int64_t h, int64_t w, int64_t f, const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride,
-                const std::vector<int64_t>& pad, const std::vector<int64_t>& dilation, int64_t group,
-                const float* x_maxptr, const float* w_maxptr, const float* dy_maxptr, float* dx_maxptr,
-                float* dw_maxptr, bool is_nchw);
-// The transposed convolution: y (n x yc x yh x yw) to x (n x xc x ...) of the extents (yh - 1) * stride - pads +
-// dilation * (kh - 1) + 1, which grow by output padding in the _v2 form, where xh and xw are told instead of yh and yw.
-// The weight is yc x xc / group x kh x kw, or yc x kh x kw x xc / group.
-template <class TY, class TW, class TX, class TGEMM>
-int conv2d_transpose(Context* ctx, const TY* y, const TW* weight, TX* x, int64_t n, int64_t yc, int64_t yh, int64_t yw,
-                     int64_t xc, const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride,
-                     const std::vector<int64_t>& pad, const std::vector<int64_t>& dilation, int64_t group,
-                     const float* y_maxptr, const float* weight_maxptr, float* x_maxptr, bool is_nchw);
+                  const TY* branch, const Activation_t& act, const TY* addend = nullptr);
+// The transposed convolution: y (n x yc x yh x yw) to x (n x xc x xh x xw), where yh is (xh + pads - dilation * (kh -
+// 1) - 1) / stride + 1, rounded down. The weight is yc x xc / group x kh x kw, or yc x kh x kw x xc / group.
 template <class TY, class TW, class TX, class TGEMM>
 int conv2d_transpose_v2(Context* ctx, const TY* y, const TW* weight, TX* x, int64_t n, int64_t yc, int64_t xh,
                         int64_t xw, int64_t xc, const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride,
                         const std::vector<int64_t>& pad, const std::vector<int64_t>& dilation, int64_t group,
                         const float* y_maxptr, const float* weight_maxptr, float* x_maxptr, bool is_nchw);
-template <class TY, class TW, class TX, class TGEMM>
-int conv2d_transpose_grad(Context* ctx, const TY* y, const TW* weight, const TX* dx, TY* dy, TW* dweight, int64_t n,
-                          int64_t yc, int64_t yh, int64_t yw, int64_t xc, int64_t xh, int64_t xw,
-                          const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride,
-                          const std::vector<int64_t>& pad, const std::vector<int64_t>& dilation, int64_t group,
-                          const float* y_maxptr, const float* w_maxptr, const float* dx_maxptr, float* dy_maxptr,
-                          float* dw_maxptr, bool is_nchw);
 // With a third extent, depth, before the others: x n x c x d x h x w. pad: 3 or 6 values.
 template <class TX, class TW, class TY, class TGEMM>
 int conv3d(Context* ctx, const TX* x, const TW* weight, TY* y, int64_t n, int64_t c, int64_t d, int64_t h, int64_t w,
            int64_t f, const std::vector<int64_t>& ksize, const std::vector<int64_t>& stride,
            const std::vector<int64_t>& pad, const std::vector<int64_t>& dilation, int64_t group, const float* x_maxptr,
            const float* weight_maxptr, float* y_maxptr, bool is_ncdhw);
-template <class TX, class TW, class TY, class TGEMM>
-int conv3d_grad(Context* ctx, const TX* x, const TW* weight, const TY* dy, TX* dx, TW* dweight, int64_t n, int64_t c,
-                int64_t d, int64_t h, int64_t w, int64_t f, const std::vector<int64_t>& ksize,
-                const std::vector<int64_t>& stride, const std::vector<int64_t>& pad,
-                const std::vector<int64_t>& dilation, int64_t group, const float* x_maxptr, const float* w_maxptr,
-                const float* dy_maxptr, float* dx_maxptr, float* dw_maxptr, bool is_ncdhw);
 
 // ---- attention
 
