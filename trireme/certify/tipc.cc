@@ -196,7 +196,7 @@ std::vector<TipcCheck> check_chain(const TipcRow& row, const TipcChain& chain, c
   if (!on_cpu) {
     out.push_back({"cpu_share", std::max(chain.train_cpu_share, chain.infer_cpu_share), row.bands.cpu_share,
                    cat(brief(chain.train_cpu_share), " of a training step, ", brief(chain.infer_cpu_share),
-                       " of an inference", chain.helped.empty() ? "" : "; " + chain.helped)});
+                       " of an inference", chain.helped.empty() ? "" : "; " + chain.helped.substr(0, 200))});
   }
   return out;
 }
