@@ -35,6 +35,12 @@ struct Weight {
 // Operand `index`, row-major and dense.
 Weight weight_of(Builder& b, uint32_t index);
 
+// What is read once more to find the maxima of operands that are made fixed-point on the way.
+inline double searched_bytes(const Builder& b, const Weight& weight) {
+  if (b.input(0).dtype != TRM_F32) return 0;
+  return static_cast<double>(bytes_of(b.input(0))) + (weight.is_fixed() ? 0 : weight.bytes);
+}
+
 // The same with the library's type of the weight: calls f(T{}, TW{}, TGEMM{}).
 template <class F>
 void by_product(Builder& b, uint32_t dtype, const Weight& weight, F&& f) {

@@ -58,7 +58,7 @@ void forward(Builder& b, const Window& window, int64_t groups, uint32_t bias) {
   const uint32_t y = b.result();
   const api::Activation_t act = tail.act;
   const std::vector<int64_t> kernel(w.dims + 2, w.dims + w.rank), pad = pads(window);
-  double bytes = static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.output()));
+  double bytes = static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.output())) + searched_bytes(b, weight);
   for (const uint32_t added : {branch, addend}) {
     if (added != TRM_ABSENT) bytes += static_cast<double>(bytes_of(b.output()));
   }

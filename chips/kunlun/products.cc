@@ -95,13 +95,12 @@ void fully_connected(Builder& b, const Matrix& x, const Weight& w, bool transpos
   if (leading == 0) leading = transposed ? k : n;
   by_product(b, b.input(0).dtype, w, [&]<class T, class TW, class TGEMM>(T, TW, TGEMM) {
     const double operations = 2.0 * static_cast<double>(m * n) * static_cast<double>(k);
-    b.product_step("fc_fusion", operations, w.bytes, static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.output())),
-                   [=](const Run& run) {
-                     return api::fc_fusion<T, TW, T, TGEMM>(run.context, run.at<T>(x.slot), w.at<TW>(run), run.at<T>(y),
-                                                            m, n, k, x.transposed, transposed, nullptr,
-                                                            w.maxima_at(run), nullptr, x.leading, leading, n, 1.0f,
-                                                            0.0f, floats_at(run, bias), act);
-                   });
+    const double bytes = static_cast<double>(bytes_of(b.input(0)) + bytes_of(b.output())) + searched_bytes(b, w);
+    b.product_step("fc_fusion", operations, w.bytes, bytes, [=](const Run& run) {
+      return api::fc_fusion<T, TW, T, TGEMM>(run.context, run.at<T>(x.slot), w.at<TW>(run), run.at<T>(y), m, n, k,
+                                             x.transposed, transposed, nullptr, w.maxima_at(run), nullptr, x.leading,
+                                             leading, n, 1.0f, 0.0f, floats_at(run, bias), act);
+    });
   });
 }
 
@@ -122,11 +121,12 @@ void dot_general(Builder& b) {
   }
   const uint32_t y = b.result();
   by_product(b, x.dtype, [&]<class T, class TGEMM>(T, TGEMM) {
-    b.product_step("fc_batched", operations, 0, traffic(b), [=](const Run& run) {
-      return api::fc_batched<T, T, T, TGEMM>(run.context, batches, xm.transposed, wm.transposed, m, n, k, 1.0f,
-                                             run.at<T>(xm.slot), xm.batch, run.at<T>(wm.slot), wm.batch, 0.0f,
-                                             run.at<T>(y), m * n, nullptr, nullptr);
-    });
+    b.product_step("fc_batched", operations, 0, x.dtype == TRM_F32 ? 2.0 * traffic(b) : traffic(b),
+                   [=](const Run& run) {
+                     return api::fc_batched<T, T, T, TGEMM>(run.context, batches, xm.transposed, wm.transposed, m, n, k,
+                                                            1.0f, run.at<T>(xm.slot), xm.batch, run.at<T>(wm.slot),
+                                                            wm.batch, 0.0f, run.at<T>(y), m * n, nullptr, nullptr);
+                   });
   });
 }
 

@@ -78,6 +78,8 @@ constexpr int kInstructions = 64;
   OP(add, static_cast<int32_t>(static_cast<uint32_t>(x) + static_cast<uint32_t>(y)))                      \
   OP(sub, static_cast<int32_t>(static_cast<uint32_t>(x) - static_cast<uint32_t>(y)))                      \
   OP(mul, static_cast<int32_t>(static_cast<uint32_t>(x) * static_cast<uint32_t>(y)))                      \
+  OP(max, x > y ? x : y)                                                                                  \
+  OP(min, x < y ? x : y)                                                                                  \
   OP(and, x& y)                                                                                           \
   OP(or, x | y)                                                                                           \
   OP(xor, x ^ y)                                                                                          \
@@ -607,6 +609,8 @@ class Compiler {
       const bool floats = kind(0) == Kind::kFloat;
       const bool bits = op == "and" || op == "or" || op == "xor";
       want(floats || bits || kind(0) != Kind::kTruth, TRM_REASON_REGION, "arithmetic of truth values");
+      want(kind(0) != Kind::kUnsigned || (op != "max" && op != "min"), TRM_REASON_REGION,
+           "the order of unsigned integers");
       add(floats ? find(kFloatOps, op) : find(kIntegerOps, op), to, in[0], in.size() > 1 ? in[1] : in[0]);
     }
   }
@@ -638,7 +642,7 @@ class Compiler {
     const int64_t each = (units + grid.clusters * grid.cores - 1) / (grid.clusters * grid.cores);
     double cycles = kReadCycles + kRegisters * kChunk / 16 + static_cast<double>(each) * piece;
     if (d.fold != Fold::kNone && !d.whole)
-      cycles = static_cast<double>(each) * (static_cast<double>(pieces) * (piece + kChunk) + 3 * kChunk);
+      cycles = static_cast<double>(each) * (static_cast<double>(pieces) * (piece + kChunk) + 2 * kChunk);
     return cycles;
   }
   static bool is_vector(Code code) {
@@ -676,7 +680,8 @@ class Compiler {
       want(fold_ == Fold::kNone, TRM_REASON_REGION, "a reduction of nothing");
       return Kernel{};
     }
-    for (size_t i = static_cast<size_t>(d.steady); i < sources_.size() + sinks_.size(); ++i) {
+    const size_t moved = sources_.size() + (fold_ == Fold::kNone ? sinks_.size() : 0);
+    for (size_t i = static_cast<size_t>(d.steady); i < moved; ++i) {
       bytes += static_cast<double>(elements) * static_cast<double>(chip::size_of(d.operands[i].dtype));
     }
     const size_t used = sources_.size() + sinks_.size();

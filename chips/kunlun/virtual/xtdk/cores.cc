@@ -1,5 +1,6 @@
 // The cores of a launch: their memories under the checks, their turns, their time.
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <map>
@@ -50,7 +51,8 @@ enum class Stop { kNone, kGroup, kCluster, kEnded };
 
 struct Core {
   int id = 0;
-  Fibre fibre;
+  bool started = false;
+  Fibre* fibre = nullptr;  // that it runs on, once it has started
   Memory lm;
   double cycles = 0, pending_until = 0;
   std::vector<Pending> pending;
@@ -60,14 +62,24 @@ struct Core {
 
 struct Abandoned {};  // unwinds a core after another has failed
 
+// What a thread keeps from one launch to the next: making it takes longer than most kernels.
+struct Silicon {
+  std::vector<std::unique_ptr<Core>> cores;
+  std::vector<std::unique_ptr<Fibre>> fibres;
+  Memory sm;
+  std::vector<Touch> touches;     // of the bytes of SM
+  std::vector<uint32_t> touched;  // which of them, since the last barrier
+};
+
 struct Cluster {
   const Launch& launch;
+  Silicon& silicon;
   int id = 0;
-  std::vector<std::unique_ptr<Core>> cores;
-  Memory sm;
+  std::vector<std::unique_ptr<Core>>& cores = silicon.cores;
+  Memory& sm = silicon.sm;
   std::map<const void*, Array> shared;
-  std::vector<Touch> touches;         // of the bytes of SM
-  std::vector<uint32_t> touched;      // which of them, since the last barrier
+  std::vector<Touch>& touches = silicon.touches;
+  std::vector<uint32_t>& touched = silicon.touched;
   double gm_bytes = 0, l3_bytes = 0;  // of all clusters so far
   std::string fault;
 };
@@ -121,8 +133,28 @@ void touch(uint32_t byte, bool write) {
   }
 }
 
+// Whether all of LM's bytes are plainly written; eight at a time, as this is where emulated kernels spend their time.
+bool plainly_written(const State* state, size_t bytes) {
+  static_assert(static_cast<int>(State::kWritten) == 1);
+  constexpr uint64_t kAll = 0x0101010101010101;
+  uint64_t eight = kAll, differs = 0;
+  uint32_t four = 0;
+  for (; bytes >= 8; bytes -= 8, state += 8) {
+    std::memcpy(&eight, state, 8);
+    differs |= eight ^ kAll;
+  }
+  if (bytes >= 4) {
+    std::memcpy(&four, state, 4);
+    differs |= four ^ static_cast<uint32_t>(kAll);
+    bytes -= 4, state += 4;
+  }
+  for (size_t i = 0; i < bytes; ++i) differs |= state[i] != State::kWritten;
+  return differs == 0;
+}
+
 void check_readable(const Array& array, uint32_t begin, size_t bytes) {
   const Memory& memory = memory_of(array);
+  if (!array.shared && plainly_written(memory.state.data() + begin, bytes)) return;
   for (uint32_t i = begin; i < begin + bytes; ++i) {
     if (memory.state[i] == State::kUnwritten) fail(cat("reads ", name_of(array), " that was never written"));
     if (memory.state[i] == State::kArriving) {
@@ -134,6 +166,7 @@ void check_readable(const Array& array, uint32_t begin, size_t bytes) {
 
 void make_written(const Array& array, uint32_t begin, size_t bytes, State state) {
   Memory& memory = memory_of(array);
+  if (!array.shared && state == State::kWritten && plainly_written(memory.state.data() + begin, bytes)) return;
   for (uint32_t i = begin; i < begin + bytes; ++i) {
     if (memory.state[i] == State::kArriving || memory.state[i] == State::kLeaving) {
       fail(cat("writes ", name_of(array), " that an asynchronous copy uses; an mfence is missing"));
@@ -233,27 +266,48 @@ void work(Cluster& run, Core& one, const std::function<void()>& body) {
   one.stop = Stop::kEnded;
 }
 
+// Starts core `first` on a fibre, and on the same one those behind it for as long as none stops at a barrier.
+void start(Cluster& run, size_t first, size_t* fibres, const std::function<void()>& body) {
+  auto& all = run.silicon.fibres;
+  if (*fibres == all.size()) all.push_back(std::make_unique<Fibre>());
+  Fibre& fibre = *all[(*fibres)++];
+  fibre.start([&run, &body, &fibre, first] {
+    for (size_t i = first; i < run.cores.size() && !run.cores[i]->started; ++i) {
+      core = run.cores[i].get();
+      core->started = true;
+      core->fibre = &fibre;
+      work(run, *core, body);
+    }
+  });
+  fibre.resume();
+}
+
 void run_cluster(Cluster& run, const std::function<void()>& body) {
   for (const auto& one : run.cores) {
+    one->started = false;
     one->stop = Stop::kNone;
     one->cycles = one->pending_until = 0;
     one->pending.clear();
-    one->lm.top = 0;
-    std::fill(one->lm.state.begin(), one->lm.state.end(), State::kUnwritten);
-    one->fibre.start([&run, &body, &one = *one] { work(run, one, body); });
+    one->lm.top = 0;  // its arrays are gone, and with them what was written
   }
+  std::fill_n(run.sm.state.begin(), run.sm.top, State::kUnwritten);
   run.sm.top = 0;
-  std::fill(run.sm.state.begin(), run.sm.state.end(), State::kUnwritten);
   run.shared.clear();
+  size_t fibres = 0;
   for (const uint32_t byte : run.touched) run.touches[byte] = {};
   run.touched.clear();
   const auto ended = [](const auto& one) { return one->stop == Stop::kEnded; };
   for (;;) {
-    for (const auto& one : run.cores) {
+    for (size_t i = 0; i < run.cores.size(); ++i) {
+      Core& one = *run.cores[i];
       // After a fault every core gets one more turn, in which its barrier throws.
-      if (one->stop == Stop::kEnded || (one->stop != Stop::kNone && run.fault.empty())) continue;
-      core = one.get();
-      one->fibre.resume();
+      if (one.stop == Stop::kEnded || (one.stop != Stop::kNone && run.fault.empty())) continue;
+      if (one.started) {
+        core = &one;
+        one.fibre->resume();
+      } else {
+        start(run, i, &fibres, body);
+      }
       core = nullptr;
     }
     if (std::all_of(run.cores.begin(), run.cores.end(), ended)) return;
@@ -269,17 +323,23 @@ void run_cluster(Cluster& run, const std::function<void()>& body) {
 
 double run_cores(const Launch& launch, const std::function<void()>& body) {
   const auto& generation = launch.generation;
-  Cluster run{launch};
-  for (int i = 0; i < launch.cores; ++i) {
-    auto one = std::make_unique<Core>();
-    one->id = i;
-    one->lm.data.resize(static_cast<size_t>(generation.lm_bytes));
-    one->lm.state.resize(one->lm.data.size());
-    run.cores.push_back(std::move(one));
+  thread_local Silicon silicon;
+  Cluster run{launch, silicon};
+  const auto lm_bytes = static_cast<size_t>(generation.lm_bytes), sm_bytes = static_cast<size_t>(generation.sm_bytes);
+  if (silicon.cores.size() != static_cast<size_t>(launch.cores) || silicon.cores[0]->lm.data.size() != lm_bytes ||
+      silicon.sm.data.size() != sm_bytes) {
+    silicon.cores.clear();
+    for (int i = 0; i < launch.cores; ++i) {
+      auto one = std::make_unique<Core>();
+      one->id = i;
+      one->lm.data.resize(lm_bytes);
+      one->lm.state.resize(lm_bytes);
+      silicon.cores.push_back(std::move(one));
+    }
+    silicon.sm = {std::vector<std::byte>(sm_bytes), std::vector<State>(sm_bytes), 0};
+    silicon.touches.assign(sm_bytes, Touch());
+    silicon.touched.clear();
   }
-  run.sm.data.resize(static_cast<size_t>(generation.sm_bytes));
-  run.sm.state.resize(run.sm.data.size());
-  run.touches.resize(run.sm.data.size());
   cluster = &run;
   double cycles = 0, round = 0;
   for (int id = 0; id < launch.clusters && run.fault.empty(); ++id) {
@@ -389,7 +449,7 @@ void barrier(bool group, int line) {
   if (group && first_generation()) fail("sync_local, which the first generation does not have");
   one.line = line;
   one.stop = group ? Stop::kGroup : Stop::kCluster;
-  one.fibre.yield();
+  one.fibre->yield();
   if (!cluster->fault.empty()) throw Abandoned();
 }
 
