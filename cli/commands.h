@@ -31,5 +31,6 @@ void add_conformance(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_certify(CLI::App& app);
+void add_tipc(CLI::App& app);
 
 }  // namespace trireme::cli

@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   trireme::cli::add_convert(app);
   trireme::cli::add_quantize(app);
   trireme::cli::add_certify(app);
+  trireme::cli::add_tipc(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::RuntimeError& failure) {  // a command's own verdict

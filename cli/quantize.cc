@@ -16,11 +16,10 @@
 #include "trireme/checkpoint/export.h"
 #include "trireme/formats/open_model.h"
 #include "trireme/formats/session.h"
-#include "trireme/ir/view.h"
-#include "trireme/passes/quantize.h"
 #include "trireme/passes/simplify.h"
 #include "trireme/runtime/trace.h"
 #include "trireme/tensor/tensor.h"
+#include "trireme/train/quantize.h"
 
 namespace trireme::cli {
 
@@ -36,7 +35,7 @@ struct Options {
   bool json = false;
 };
 
-using Sample = std::vector<Literal>;  // one value per input of the graph
+using train::Sample;
 
 // ---- samples --------------------------------------------------------------------------------------------------------
 
@@ -242,35 +241,6 @@ class Function {
   std::vector<double> ms_;
 };
 
-std::vector<passes::Range> calibrate(const Options& options, const passes::Quantization& plan,
-                                     const std::vector<Sample>& samples) {
-  const auto method = passes::parse_calibration_method(options.method);
-  const Graph& graph = plan.activations();
-  Function activations(graph);
-  std::vector<passes::Observer> observers(graph.outputs().size());
-  const size_t count =
-      options.limit > 0 ? std::min(samples.size(), static_cast<size_t>(options.limit)) : samples.size();
-  Progress progress("calibrate", static_cast<int64_t>(count), "samples");
-  for (size_t s = 0; s < count; ++s) {
-    const auto values = activations(samples[s]);
-    for (size_t i = 0; i < values.size(); ++i) {
-      const Value& v = graph.outputs()[i];
-      observers[i].add(values[i], cat("sample ", s, ": activation ", i, " (", v.node().name(), " ", v.type(), ")"));
-    }
-    progress.advance();
-  }
-  std::vector<passes::Range> ranges;
-  for (size_t i = 0; i < observers.size(); ++i) {
-    // What a model is given (pixels, samples of sound) is no bell: the entropy would clip it as if it were one.
-    const Node* source = &graph.outputs()[i].node();
-    while (is_view(*source)) source = &source->inputs()[0].node();
-    const bool given = source->is("parameter");
-    const bool clipped = method != passes::CalibrationMethod::kEntropy || !given;
-    ranges.push_back(observers[i].range(clipped ? method : passes::CalibrationMethod::kMinMax, options.percentile));
-  }
-  return ranges;
-}
-
 // How far the outputs of the quantised model are from those of the model as it was, over all samples.
 struct Difference {
   double error = 0.0, signal = 0.0, largest = 0.0;  // sums of squares; of one element
@@ -317,28 +287,6 @@ nlohmann::json compare(const Graph& before, const Graph& after, const std::vecto
   return {{"outputs", outputs}, {"ms_before", original.median_ms()}, {"ms_after", quantised.median_ms()}};
 }
 
-// Every node, those of the bodies of control flow too.
-template <class F>
-void for_each_node(const Graph& graph, const F& f) {
-  for (const Node* node : graph.nodes()) {
-    f(*node);
-    for (const Attribute& attribute : node->attributes()) {
-      if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attribute)) for_each_node(**body, f);
-    }
-  }
-}
-uint64_t constant_bytes(const Graph& graph) {
-  uint64_t bytes = 0;
-  for_each_node(graph, [&](const Node& node) { bytes += node.is("constant") ? node.outputs()[0].bytes() : 0; });
-  return bytes;
-}
-size_t products_of(const Graph& graph) {
-  size_t products = 0;
-  for_each_node(
-      graph, [&](const Node& node) { products += node.is("integer_dot_general") || node.is("integer_convolution"); });
-  return products;
-}
-
 void print(const Options& options, const nlohmann::json& facts) {
   if (options.json) {
     std::printf("%s\n", facts.dump().c_str());
@@ -373,21 +321,17 @@ void quantize(const Options& options) {
   }
   const Loaded loaded = load(options);
   check_shapes(loaded);
-  const passes::Quantization plan(loaded.graph);
-  const Graph quantised =
-      passes::simplify(dynamic ? plan.dynamic() : plan.with_ranges(calibrate(options, plan, loaded.samples)));
-  if (products_of(quantised) == 0) {
-    throw Error(Code::kInvalidArgument, cat("'", options.model,
-                                            "' has nothing to quantise: no matrix product or convolution with constant "
-                                            "weights (those within control flow take --method dynamic)"));
-  }
+  train::QuantizeOptions how{.percentile = options.percentile, .limit = options.limit};
+  if (dynamic) how.method = std::nullopt;
+  else how.method = passes::parse_calibration_method(options.method);
+  const Graph quantised = train::quantize(loaded.graph, loaded.samples, how);
   nlohmann::json facts = {{"model", options.model},
                           {"output", options.output},
                           {"method", options.method},
-                          {"products", products_of(quantised)},
+                          {"products", train::integer_products(quantised)},
                           {"samples", loaded.samples.size()},
-                          {"bytes_before", constant_bytes(loaded.graph)},
-                          {"bytes_after", constant_bytes(quantised)}};
+                          {"bytes_before", train::constant_bytes(loaded.graph)},
+                          {"bytes_after", train::constant_bytes(quantised)}};
   if (!loaded.samples.empty()) facts.update(compare(loaded.graph, quantised, loaded.samples));
   save_model(quantised, options.output);
   print(options, facts);

@@ -5,10 +5,8 @@
 
 #include "cli/commands.h"
 #include "trireme/base/error.h"
-#include "trireme/base/strings.h"
-#include "trireme/checkpoint/checkpoint.h"
-#include "trireme/checkpoint/export.h"
-#include "trireme/train/models.h"
+#include "trireme/tensor/tensor.h"
+#include "trireme/train/job.h"
 
 namespace trireme::cli {
 
@@ -29,54 +27,16 @@ struct Options {
   }
 };
 
-// The configuration come to life, on its device. The seed comes before the model: its initial values follow from it.
-struct Job {
-  train::Config config;
-  data::Split data;
-  train::Model model;
-
-  explicit Job(const Options& options) : config(options.read()) {
-    const DeviceOptions device{.chip = config.device(), .fallback = config.global.fallback};
-    device.apply();
-    seed(static_cast<uint64_t>(config.global.seed));
-    data = train::load_data(config);
-    model = train::make_model(config, *data.train);
-  }
-
-  std::unique_ptr<data::DataLoader> loader(const data::DatasetPointer& dataset, bool training) const {
-    const auto& wanted = config.data_loader;
-    return std::make_unique<data::DataLoader>(
-        dataset, data::LoaderOptions{.batch_size = std::min(wanted.batch_size, dataset->size()),
-                                     .shuffle = training,
-                                     .drop_last = training,
-                                     .seed = static_cast<uint64_t>(config.global.seed),
-                                     .workers = static_cast<int>(wanted.workers)});
-  }
-
-  // The model's weights from the newest checkpoint. Returns its path.
-  std::string restore(bool best) const {
-    const std::string folder = config.global.output_dir + (best ? "/best" : "");
-    if (config.global.output_dir.empty()) {
-      throw Error(Code::kInvalidArgument, "Global.output_dir is not set, so there is no checkpoint to read");
-    }
-    const auto found = checkpoint::load_latest(folder);
-    if (!found) {
-      throw Error(Code::kNotFound, cat(folder, " has no checkpoint; run `trireme train` on this file first"));
-    }
-    std::vector<nn::NamedTensor> state;
-    for (const auto& each : model.state) state.push_back({"model." + each.name, each.tensor, each.trainable});
-    checkpoint::restore(state, found->contents, found->path);
-    return found->path;
-  }
-};
+// The configuration come to life, on its device.
+train::Job start(const Options& options) {
+  train::Config config = options.read();
+  const DeviceOptions device{.chip = config.device(), .fallback = config.global.fallback};
+  device.apply();
+  return train::Job(std::move(config));
+}
 
 void run_train(const Options& options) {
-  const Job job(options);
-  const auto training = job.loader(job.data.train, true);
-  const auto validation = job.data.validation ? job.loader(job.data.validation, false) : nullptr;
-  train::Trainer trainer(job.model, train::make_loss(job.config),
-                         train::make_options(job.config, training->batches_per_epoch()));
-  const train::Result result = trainer.fit(*training, validation.get());
+  const train::Result result = start(options).fit();
   if (options.json) {
     std::printf("%s\n", train::json(result).c_str());
   } else {
@@ -89,15 +49,9 @@ void run_train(const Options& options) {
 }
 
 void run_eval(const Options& options) {
-  const Job job(options);
+  const train::Job job = start(options);
   const std::string path = job.restore(options.best);
-  if (!job.data.validation) {
-    throw Error(Code::kInvalidArgument, "DataLoader.hold_back is 0, so there are no examples to evaluate on");
-  }
-  const auto validation = job.loader(job.data.validation, false);
-  train::Options trainer_options = train::make_options(job.config, 1);
-  train::Trainer trainer(job.model, train::make_loss(job.config), trainer_options);
-  const auto found = trainer.evaluate(*validation);
+  const auto found = job.evaluate();
   if (options.json) {
     const nlohmann::json line = {{"loss", found.loss},
                                  {"accuracy", found.accuracy},
@@ -107,22 +61,15 @@ void run_eval(const Options& options) {
     std::printf("%s\n", line.dump().c_str());
   } else {
     std::printf("%s on %lld examples: loss %.4f", path.c_str(), static_cast<long long>(found.examples), found.loss);
-    if (trainer_options.classify) std::printf(", accuracy %.2f%%", 100 * found.accuracy);
+    if (job.classifies()) std::printf(", accuracy %.2f%%", 100 * found.accuracy);
     std::printf("\n");
   }
 }
 
 void run_export(const Options& options) {
-  const Job job(options);
+  const train::Job job = start(options);
   const std::string path = job.restore(options.best);
-  const data::Field& field = job.data.train->fields()[0];
-  std::vector<int64_t> shape = {options.batch};
-  for (int axis = 0; axis < field.shape.rank(); ++axis) shape.push_back(field.shape[axis]);
-  const Tensor input(Literal::zeros(field.dtype, Shape(shape)));
-  const bool classify = job.config.loss.name == "cross_entropy";
-  const Tensor output = job.model.forward(input);
-  checkpoint::export_model(options.folder, {input}, {classify ? softmax(output) : output}, {"input"},
-                           {classify ? "probabilities" : "prediction"}, job.model.state);
+  job.export_to(options.folder, options.batch);
   if (options.json) {
     std::printf("%s\n", nlohmann::json{{"folder", options.folder}, {"checkpoint", path}}.dump().c_str());
   } else {

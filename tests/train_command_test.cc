@@ -345,7 +345,7 @@ TEST(TrainCommand, TrainsOnEveryKindOfData) {
   EXPECT_THAT(refused(train("name: mlp, classes: 1", cat(idx_files, ", labels: ", folder / "labels"))),
               HasSubstr("there are 1 classes"));
   EXPECT_THAT(refused(train(mlp, idx_files)), HasSubstr("DataLoader.labels is missing"));
-  EXPECT_THAT(refused(train("name: mlp", text)), HasSubstr("gpt and text go together"));
+  EXPECT_THAT(refused(train("name: mlp", text)), HasSubstr("text and gpt, or text and lstm, go together"));
   EXPECT_THAT(refused(train(gpt, cat("dataset: text, length: 5000, path: ", folder / "poem.txt"))),
               HasSubstr("choose a shorter length"));
   const Literal odd = Literal::zeros(u8, {5, 6, 1});

@@ -238,7 +238,8 @@ std::vector<Outcome> run_guarded(size_t count, const std::function<void()>& star
     ++done;
     progress.advance();
     if (options.settled && !options.settled(worker.current, outcome)) going = false;
-    if (options.fresh_after_failure && is_failure(outcome.verdict) && worker.process > 0) bury(worker, true);
+    const bool spent = options.fresh_each || (options.fresh_after_failure && is_failure(outcome.verdict));
+    if (spent && worker.process > 0) bury(worker, true);
     outcomes[worker.current] = std::move(outcome);
   };
   // The end of a child that did not answer: its last words, if any, are the detail.

@@ -40,6 +40,7 @@ struct GuardOptions {
   // `detail`. Otherwise they are the parent's.
   bool capture = false;
   bool fresh_after_failure = false;  // a child that saw a failure gets no further case
+  bool fresh_each = false;           // a child gets one case
   // Told of each case as it ends; returning false stops the run: cases not begun are left as they were.
   std::function<bool(size_t, const Outcome&)> settled;
 };

@@ -13,6 +13,7 @@
 #include "trireme/base/error.h"
 #include "trireme/base/file.h"
 #include "trireme/base/strings.h"
+#include "trireme/certify/run_state.h"
 #include "trireme/chip/chip.hpp"
 #include "trireme/runtime/host.h"
 
@@ -128,56 +129,7 @@ void mix(std::vector<size_t>& order, const std::vector<Case>& cases, uint64_t se
   std::shuffle(begin, order.end(), std::mt19937_64(seed));
 }
 
-// What is done, on disk: outcomes by part and name.
-class State {
- public:
-  State(const CertifyOptions& options, const Certificate& certificate) : path_(options.state_file) {
-    head_ = {{"chip", certificate.chip},
-             {"build_id", certificate.build_id},
-             {"seed", options.seed},
-             {"level", name(options.level)}};
-    if (path_.empty() || !file_exists(path_)) return;
-    const Json found = Json::parse(read_file(path_), nullptr, false);
-    if (!found.is_object() || !found.contains("run") || !found.contains("cases") || !found["cases"].is_object()) {
-      throw Error(Code::kDataLoss, cat(path_, " does not hold the state of a certification; give another file"));
-    }
-    if (found["run"] != head_) {
-      throw Error(Code::kInvalidArgument, cat(path_, " belongs to another run, ", found["run"].dump(), ", not ",
-                                              head_.dump(), "; give another file, or delete it to begin anew"));
-    }
-    cases_ = found["cases"];
-  }
-
-  bool restore(CaseResult& result) const {
-    const auto found = cases_.find(key(result));
-    if (found == cases_.end() || !found->is_array() || found->size() != 3 || !(*found)[0].is_string() ||
-        !(*found)[1].is_string() || !(*found)[2].is_number()) {
-      return false;
-    }
-    result.outcome = {parse_verdict((*found)[0].get<std::string>()), (*found)[1], (*found)[2], {}};
-    return result.done = true;
-  }
-
-  void keep(const CaseResult& result) {
-    if (path_.empty()) return;
-    cases_[key(result)] = {name(result.outcome.verdict), result.outcome.detail, result.outcome.seconds};
-    if (Clock::now() - written_ > std::chrono::seconds(3)) write();
-  }
-
-  void write() {
-    if (path_.empty()) return;
-    write_file_atomically(path_,
-                          Json{{"run", head_}, {"cases", cases_}}.dump(1, ' ', false, Json::error_handler_t::replace));
-    written_ = Clock::now();
-  }
-
- private:
-  static std::string key(const CaseResult& result) { return cat(certify::name(result.part), " ", result.name); }
-
-  std::string path_;
-  Json head_, cases_ = Json::object();
-  Clock::time_point written_ = Clock::now();
-};
+std::string key(const CaseResult& result) { return cat(name(result.part), " ", result.name); }
 
 // Why the level is not reached; empty when it is.
 std::string missing(const Certificate& certificate, Level level) {
@@ -262,11 +214,15 @@ Certificate certify(const CertifyOptions& options) {
   out.cases.push_back(load);
   if (loaded && !(options.stop_at_failure && is_failure(load.outcome.verdict))) {
     const std::vector<Case> cases = cases_up_to(options, out);
-    State state(options, out);
+    RunState state(options.state_file, {{"chip", out.chip},
+                                        {"build_id", out.build_id},
+                                        {"seed", cat(options.seed)},
+                                        {"level", std::string(name(options.level))}});
     std::vector<size_t> order;
     for (const Case& each : cases) {
       CaseResult result{each.part, each.level, each.name, each.op, each.dtype, each.required, false, {}};
-      if (!state.restore(result)) order.push_back(out.cases.size() - 1);
+      result.done = state.restore(key(result), result.outcome);
+      if (!result.done) order.push_back(out.cases.size() - 1);
       out.cases.push_back(result);
     }
     if (options.stop_at_failure) mix(order, cases, options.seed);
@@ -290,7 +246,7 @@ Certificate certify(const CertifyOptions& options) {
                if ((verdict == Verdict::kCrash || verdict == Verdict::kHang) && cases[i].program) {
                  append(result.outcome.detail, cases[i].program());
                }
-               state.keep(result);
+               state.keep(key(result), result.outcome);
                return !(options.stop_at_failure && is_failure(result.outcome.verdict));
              }};
     try {

@@ -47,12 +47,13 @@ std::vector<Key> schema(Config& c) {
       {"Global.patience", &global.patience},
       {"Global.amp", &global.amp, 0, {"none", "bf16", "f16"}},
       {"Global.accumulate_steps", &global.accumulate_steps, 1},
-      {"Arch.name", &arch.name, 0, {"mlp", "lenet", "gpt"}},
+      {"Arch.name", &arch.name, 0, {"mlp", "lenet", "resnet18", "mobilenet", "gpt", "lstm", "bert"}},
       {"Arch.hidden", &arch.hidden, 1, {}, "Arch.name", {"mlp"}},
-      {"Arch.layers", &arch.layers, 1, {}, "Arch.name", {"gpt"}},
-      {"Arch.heads", &arch.heads, 1, {}, "Arch.name", {"gpt"}},
-      {"Arch.features", &arch.features, 1, {}, "Arch.name", {"gpt"}},
-      {"Arch.recompute", &arch.recompute, 0, {}, "Arch.name", {"gpt"}},
+      {"Arch.width", &arch.width, 1, {}, "Arch.name", {"resnet18", "mobilenet"}, 4096},
+      {"Arch.layers", &arch.layers, 1, {}, "Arch.name", {"gpt", "lstm", "bert"}},
+      {"Arch.heads", &arch.heads, 1, {}, "Arch.name", {"gpt", "bert"}},
+      {"Arch.features", &arch.features, 1, {}, "Arch.name", {"gpt", "lstm", "bert"}},
+      {"Arch.recompute", &arch.recompute, 0, {}, "Arch.name", {"gpt", "bert"}},
       {"Arch.classes", &arch.classes},
       {"Arch.dropout", &arch.dropout, 0, {}, {}, {}, 0.99},
       {"Loss.name", &loss.name, 0, {"cross_entropy", "mse"}},
@@ -70,13 +71,18 @@ std::vector<Key> schema(Config& c) {
       {"Optimizer.weight_decay", &optimizer.weight_decay},
       {"Optimizer.clip_value", &optimizer.clip_value},
       {"Optimizer.clip_norm", &optimizer.clip_norm},
-      {kDataset, &loader.dataset, 0, {"mnist", "csv", "image_folder", "idx", "png_batches", "text"}},
+      {kDataset,
+       &loader.dataset,
+       0,
+       {"mnist", "csv", "image_folder", "idx", "png_batches", "text", "wave_images", "subject_tokens"}},
       {"DataLoader.path", &loader.path, 0, {}, kDataset, {"csv", "image_folder", "idx", "png_batches", "text"}},
       {"DataLoader.labels", &loader.labels, 0, {}, kDataset, {"idx", "png_batches"}},
       {"DataLoader.label", &loader.label, 0, {}, kDataset, {"csv"}},
       {"DataLoader.ignore", &loader.ignore, 0, {}, kDataset, {"csv"}},
-      {"DataLoader.size", &loader.size, 0, {}, kDataset, {"image_folder"}},
-      {"DataLoader.length", &loader.length, 1, {}, kDataset, {"text"}},
+      {"DataLoader.size", &loader.size, 0, {}, kDataset, {"image_folder", "wave_images"}, 4096},
+      {"DataLoader.length", &loader.length, 1, {}, kDataset, {"text", "subject_tokens"}},
+      {"DataLoader.count", &loader.count, 1, {}, kDataset, {"wave_images", "subject_tokens"}, 1e6},
+      {"DataLoader.vocabulary", &loader.vocabulary, 2, {}, kDataset, {"subject_tokens"}, 1e6},
       {"DataLoader.stride", &loader.stride, 1, {}, kDataset, {"text"}},
       {"DataLoader.validation_share", &loader.validation_share, 0, {}, kDataset, {"text"}, 0.99},
       {"DataLoader.hold_back",
@@ -84,7 +90,7 @@ std::vector<Key> schema(Config& c) {
        0,
        {},
        kDataset,
-       {"mnist", "csv", "image_folder", "idx", "png_batches"}},
+       {"mnist", "csv", "image_folder", "idx", "png_batches", "wave_images", "subject_tokens"}},
       {"DataLoader.batch_size", &loader.batch_size, 1},
       {"DataLoader.workers", &loader.workers, 0, {}, {}, {}, 256},
   };
@@ -142,10 +148,18 @@ class Reader {
     const auto need = [&](bool needed, const std::string& path, const std::string& reason) {
       if (needed && !given_.contains(path)) refuse(source_, cat(path, " is missing; ", reason, " needs it"));
     };
-    need(dataset != "mnist", "DataLoader.path", "DataLoader.dataset " + dataset);
+    const bool made = dataset == "wave_images" || dataset == "subject_tokens",
+               sheets = dataset == "idx" || dataset == "png_batches";
+    need(dataset != "mnist" && !made, "DataLoader.path", "DataLoader.dataset " + dataset);
     need(dataset == "csv", "DataLoader.label", "DataLoader.dataset csv");
-    for (const char* path : {"DataLoader.labels", "Arch.classes"}) {
-      need(dataset == "idx" || dataset == "png_batches", path, "DataLoader.dataset " + dataset);
+    need(sheets, "DataLoader.labels", "DataLoader.dataset " + dataset);
+    need(sheets || made, "Arch.classes", "DataLoader.dataset " + dataset);
+    const int64_t classes = *std::get<int64_t*>(find("Arch.classes")->target);
+    if (made && classes < 2) refuse(source_, cat("Arch.classes is ", classes, "; ", dataset, " has 2 or more"));
+    const int64_t vocabulary = *std::get<int64_t*>(find("DataLoader.vocabulary")->target);
+    if (dataset == "subject_tokens" && vocabulary < classes) {
+      refuse(source_, cat("DataLoader.vocabulary is ", vocabulary, ", less than Arch.classes, ", classes,
+                          ": each class needs tokens of its own"));
     }
     need(*std::get<std::string*>(find("Optimizer.schedule.name")->target) == "step", "Optimizer.schedule.period",
          "the schedule step");

@@ -35,8 +35,9 @@ struct Config {
     std::vector<int64_t> hidden = {128};  // mlp: features of each hidden layer
     int64_t classes = 0;                  // 0: as many as the data set has
     double dropout = 0.0;
-    int64_t layers = 4, heads = 4, features = 128;  // gpt
-    bool recompute = false;                         // gpt: inner values of a block are computed again, not kept
+    int64_t width = 16;                             // resnet18, mobilenet: channels of the stem
+    int64_t layers = 4, heads = 4, features = 128;  // gpt, bert; lstm has no heads
+    bool recompute = false;                         // gpt, bert: inner values of a block are computed again, not kept
   } arch;
   struct {
     std::string name = "cross_entropy";
@@ -65,8 +66,10 @@ struct Config {
     std::string labels;               // idx: file of labels; png_batches: text, one label per line
     std::string label;                // csv: column
     std::vector<std::string> ignore;  // csv: columns
-    int64_t size = 0;                 // image_folder: height and width; 0: as the images are
-    int64_t length = 128;             // text: characters in a window
+    int64_t size = 0;                 // image_folder, wave_images: height and width; 0: as the images are, 16
+    int64_t length = 128;             // text: characters in a window; subject_tokens: tokens
+    int64_t count = 1000;             // wave_images, subject_tokens: examples
+    int64_t vocabulary = 64;          // subject_tokens
     int64_t stride = 1;               // text: characters between training windows
     double validation_share = 0.1;    // text: of the characters, from the end
     int64_t hold_back = 0;            // others: examples kept for validation

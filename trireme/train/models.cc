@@ -9,116 +9,13 @@
 #include "trireme/data/find.h"
 #include "trireme/data/image_sets.h"
 #include "trireme/data/mnist.h"
+#include "trireme/data/synthetic.h"
 #include "trireme/data/text.h"
-#include "trireme/nn/layers.h"
+#include "trireme/train/architectures.h"
 
 namespace trireme::train {
 
 namespace {
-
-Tensor as_float(const Tensor& x) { return x.dtype() == u8 ? convert(x, f32) * (1.0 / 127.5) - 1.0 : x; }
-
-struct Mlp {
-  std::vector<nn::Linear> layers;
-  nn::Dropout dropout;
-  Mlp(int64_t in, const std::vector<int64_t>& hidden, int64_t out, double drop) : dropout{drop} {
-    for (const int64_t features : hidden) {
-      layers.emplace_back(in, features);
-      in = features;
-    }
-    layers.emplace_back(in, out);
-  }
-  Tensor operator()(const Tensor& input) {
-    Tensor x = as_float(input);
-    if (x.rank() > 2) x = flatten(x, 1);
-    for (size_t i = 0; i + 1 < layers.size(); ++i) x = dropout(relu(layers[i](x)));
-    return layers.back()(x);
-  }
-  template <class V>
-  void each(V& v) {
-    v("layers", layers);
-  }
-};
-
-struct LeNet {
-  nn::Conv2d first, second;
-  nn::BatchNorm first_norm{16}, second_norm{32};
-  nn::Linear hidden, output;
-  nn::Dropout dropout;
-  LeNet(const Shape& image, int64_t out, double drop)
-      : first(image[0], 16, 5, {.padding = 2, .bias = false}),
-        second(16, 32, 5, {.padding = 2, .bias = false}),
-        hidden(32 * (image[1] / 4) * (image[2] / 4), 128),
-        output(128, out),
-        dropout{drop} {}
-  Tensor operator()(const Tensor& images) {
-    Tensor x = as_float(images);
-    x = max_pool2d(relu(first_norm(first(x))), {2});
-    x = max_pool2d(relu(second_norm(second(x))), {2});
-    return output(dropout(relu(hidden(flatten(x, 1)))));
-  }
-  template <class V>
-  void each(V& v) {
-    v("first", first), v("first_norm", first_norm), v("second", second), v("second_norm", second_norm);
-    v("hidden", hidden), v("output", output);
-  }
-};
-
-struct Block {
-  nn::LayerNorm first, second;
-  nn::Attention attention;
-  nn::Linear up, down;
-  nn::Dropout dropout;
-  Block(int64_t features, int64_t heads, double drop)
-      : first(features),
-        second(features),
-        attention(features, heads, /*is_causal=*/true),
-        up(features, 4 * features),
-        down(4 * features, features),
-        dropout{drop} {}
-  Tensor operator()(const Tensor& x) {
-    const Tensor y = x + dropout(attention(first(x)));
-    return y + dropout(down(gelu(up(second(y)), "tanh")));
-  }
-  template <class V>
-  void each(V& v) {
-    v("first", first), v("attention", attention), v("second", second), v("up", up), v("down", down);
-  }
-};
-
-// tokens i32 [N, T] to logits [N, T, vocabulary].
-struct Gpt {
-  nn::Embedding tokens, positions;
-  std::vector<Block> blocks;
-  nn::LayerNorm norm;
-  nn::Linear head;
-  bool recompute;
-  Gpt(int64_t length, int64_t vocabulary, const decltype(Config::arch)& arch)
-      : tokens(vocabulary, arch.features),
-        positions(length, arch.features),
-        norm(arch.features),
-        head(arch.features, vocabulary, false),
-        recompute(arch.recompute) {
-    for (int64_t i = 0; i < arch.layers; ++i) blocks.emplace_back(arch.features, arch.heads, arch.dropout);
-  }
-  Tensor operator()(const Tensor& x) {
-    Tensor h = tokens(x) + positions(iota({x.size(1)}, i32, 0));
-    for (Block& block : blocks) {
-      const auto run = [&](const Tensor& in) { return block(in); };
-      h = recompute ? checkpointed(run)(h) : run(h);
-    }
-    return head(norm(h));
-  }
-  template <class V>
-  void each(V& v) {
-    v("tokens", tokens), v("positions", positions), v("blocks", blocks), v("norm", norm), v("head", head);
-  }
-};
-
-template <class M>
-Model owned(std::shared_ptr<M> module) {
-  return {[module](const Tensor& x) { return (*module)(x); }, nn::state_of(*module)};
-}
 
 // The PNGs of a folder in byte order of their names.
 std::vector<std::string> pictures_in(const std::string& folder) {
@@ -167,6 +64,12 @@ data::Split load_data(const Config& config) {
     all = data::idx_images(located(loader.path), located(loader.labels), numbers);
   } else if (loader.dataset == "png_batches") {
     all = data::png_batches(pictures_in(located(loader.path)), located(loader.labels), {.classes = numbers});
+  } else if (loader.dataset == "wave_images") {
+    all = data::wave_images(loader.count, loader.size > 0 ? loader.size : 16, config.arch.classes,
+                            static_cast<uint64_t>(config.global.seed));
+  } else if (loader.dataset == "subject_tokens") {
+    all = data::subject_tokens(loader.count, loader.length, loader.vocabulary, config.arch.classes,
+                               static_cast<uint64_t>(config.global.seed));
   } else {
     all = data::image_folder(located(loader.path), {.height = loader.size, .width = loader.size});
   }
@@ -195,19 +98,27 @@ Model make_model(const Config& config, const data::Dataset& dataset) {
     throw Error(Code::kInvalidArgument,
                 cat("Arch.classes is ", arch.classes, "; mse predicts one number: remove the key"));
   }
-  const bool text = config.data_loader.dataset == "text";
-  if (text != (arch.name == "gpt")) {
-    throw Error(Code::kInvalidArgument, cat("Arch.name ", arch.name, " with DataLoader.dataset ",
-                                            config.data_loader.dataset, ": gpt and text go together"));
-  }
-  if (text) return owned(std::make_shared<Gpt>(input[0], outputs, arch));
-  if (arch.name == "mlp") return owned(std::make_shared<Mlp>(input.elements(), arch.hidden, outputs, arch.dropout));
+  const bool images = arch.name == "lenet" || arch.name == "resnet18" || arch.name == "mobilenet";
+  const std::string& source = config.data_loader.dataset;
+  const auto belong_together = [&](bool one, bool other, const char* what) {
+    if (one == other) return;
+    throw Error(Code::kInvalidArgument,
+                cat("Arch.name ", arch.name, " with DataLoader.dataset ", source, ": ", what, " go together"));
+  };
+  belong_together(arch.name == "gpt" || arch.name == "lstm", source == "text", "text and gpt, or text and lstm,");
+  belong_together(arch.name == "bert", source == "subject_tokens", "subject_tokens and bert");
+  if (arch.name == "gpt") return make_gpt(input[0], outputs, config);
+  if (arch.name == "lstm") return make_lstm(outputs, config);
+  if (arch.name == "bert") return make_bert(input[0], config.data_loader.vocabulary, outputs, config);
+  if (!images) return make_mlp(input.elements(), outputs, config);
   if (input.rank() != 3 || input[1] < 4 || input[2] < 4) {
     throw Error(Code::kInvalidArgument,
-                cat("Arch.name lenet takes images [channels, height, width] of at least 4 x 4; ",
-                    config.data_loader.dataset, " gives ", input, ": use mlp"));
+                cat("Arch.name ", arch.name, " takes images [channels, height, width] of at least 4 x 4; ", source,
+                    " gives ", input, ": use mlp"));
   }
-  return owned(std::make_shared<LeNet>(input, outputs, arch.dropout));
+  if (arch.name == "resnet18") return make_resnet18(input, outputs, config);
+  if (arch.name == "mobilenet") return make_mobilenet(input, outputs, config);
+  return make_lenet(input, outputs, config);
 }
 
 Loss make_loss(const Config& config) {
