@@ -49,7 +49,7 @@ std::vector<Case> gradient_cases(uint64_t seed) {
                      Level::kComplete,
                      cat(given.name(), ", parts and gradient"),
                      std::string(op->id()),
-                     std::string(name(given.dtype)),
+                     std::string(name(given.leading_dtype())),
                      false,
                      [given, seed](const Subject& subject) { return parts_and_gradient(subject, given, seed); },
                      {}});

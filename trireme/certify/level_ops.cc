@@ -142,7 +142,7 @@ Case case_of(const OpCase& given, const std::string& what, std::function<Program
            level_of(op),
            cat(given.name(), what),
            std::string(op.id()),
-           std::string(name(given.dtype)),
+           std::string(name(given.leading_dtype())),
            false,
            {},
            {}};

@@ -186,6 +186,13 @@ Literal draw(const Operand& operand, uint64_t seed) {
 
 }  // namespace
 
+DType OpCase::leading_dtype() const {
+  for (const Operand& operand : operands) {
+    if (!operand.absent) return operand.type.dtype;
+  }
+  return instantiate(*this).graph().outputs()[0].dtype();
+}
+
 std::string OpCase::name() const { return cat(op->id(), " \"", text, "\" ", dtype); }
 
 OpCase parse_case(const OpDecl& op, std::string_view text, DType dtype, bool all_double) {

@@ -44,6 +44,8 @@ struct OpCase {
   bool surrogate = false;
   // `add "[2,3] [2,3]" f32`: what a failure names.
   std::string name() const;
+  // The element type of its first operand, of its result where it has none: what it tells about the op.
+  DType leading_dtype() const;
 };
 
 // `all_double`: every floating operand is f64, whatever is written.
