@@ -271,10 +271,13 @@ float fold_all(Fold kind, const Floats& x, int n) {
   return result;
 }
 
-// Pointers may not lie in memory in this language: they come as parameters, kOperands of them.
-__global__ void region(const Description* description, std::byte* p0, std::byte* p1, std::byte* p2, std::byte* p3,
-                       std::byte* p4, std::byte* p5, std::byte* p6, std::byte* p7, std::byte* p8, std::byte* p9,
-                       std::byte* p10, std::byte* p11) {
+// Pointers may not lie in memory in this language: they come as parameters, kOperands of them. Cores from number `busy`
+// on have nothing to do.
+__global__ void region(const Description* description, int64_t busy, std::byte* p0, std::byte* p1, std::byte* p2,
+                       std::byte* p3, std::byte* p4, std::byte* p5, std::byte* p6, std::byte* p7, std::byte* p8,
+                       std::byte* p9, std::byte* p10, std::byte* p11) {
+  const int64_t thread = core_num() * cluster_id() + core_id(), threads = core_num() * cluster_num();
+  if (thread >= busy) return;
   std::byte* const memory[kOperands] = {p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11};
   XTDK_LOCAL(Description, program, 1);
   XTDK_LOCAL(float, registers, kRegisters* kChunk);
@@ -282,11 +285,12 @@ __global__ void region(const Description* description, std::byte* p0, std::byte*
   XTDK_SHARED(float, partial, kCores);
   GM2LM(description, program, sizeof(Description));
   const Description d = program[0];
-  for (int r = 0; r < kRegisters; ++r) splat(registers + r * kChunk, 0);  // vectors reach behind a short chunk
   const auto at_register = [&](const Operand& operand) { return registers + static_cast<int>(operand.reg) * kChunk; };
-  for (int i = 0; i < d.steady; ++i) load(d.operands[i], memory[i], kChunk, true, at_register(d.operands[i]), stage);
-
   const int64_t inner = d.dims[d.rank - 1], pieces = (inner + kChunk - 1) / kChunk;
+  if (inner % 16 != 0) {  // the last vector of a row reaches behind it
+    for (int r = 0; r < kRegisters; ++r) splat(registers + r * kChunk, 0);
+  }
+  for (int i = 0; i < d.steady; ++i) load(d.operands[i], memory[i], kChunk, true, at_register(d.operands[i]), stage);
   int64_t rows = 1;
   for (int axis = 0; axis + 1 < d.rank; ++axis) rows *= d.dims[axis];
   const auto address = [&](int i, int64_t row, int64_t first) {
@@ -304,7 +308,6 @@ __global__ void region(const Description* description, std::byte* p0, std::byte*
     for (int i = 0; i < d.instructions; ++i) execute(d.list[i], registers, n);
   };
   const auto size_of_piece = [&](int64_t first) { return static_cast<int>(min<int64_t>(kChunk, inner - first)); };
-  const int64_t thread = core_num() * cluster_id() + core_id(), threads = core_num() * cluster_num();
   const Floats folded = registers + d.folded * kChunk, total = registers + d.total * kChunk;
 
   if (d.fold != Fold::kNone && !d.whole) {  // a row to a core
@@ -640,7 +643,7 @@ class Compiler {
     for (int i = 0; i < d.instructions; ++i) piece += is_vector(d.list[i].code) ? kChunk / 16 * 4 : kChunk * 3;
     const int64_t units = d.fold != Fold::kNone && !d.whole ? rows : rows * pieces;
     const int64_t each = (units + grid.clusters * grid.cores - 1) / (grid.clusters * grid.cores);
-    double cycles = kReadCycles + kRegisters * kChunk / 16 + static_cast<double>(each) * piece;
+    double cycles = kReadCycles + static_cast<double>(each) * piece;
     if (d.fold != Fold::kNone && !d.whole)
       cycles = static_cast<double>(each) * (static_cast<double>(pieces) * (piece + kChunk) + 2 * kChunk);
     return cycles;
@@ -710,11 +713,13 @@ class Compiler {
     const uint32_t result_slot = slots[sources_.size()];
     if (folded_twice) slots[sources_.size()] = builder_.temporary(static_cast<size_t>(grid.clusters) * sizeof(float));
     const uint32_t table = builder_.table(std::as_bytes(std::span(&d, 1)));
+    // All cores of a whole reduction meet at a barrier.
+    const int64_t busy = d.whole ? grid.clusters * grid.cores : d.fold != Fold::kNone ? rows : rows * pieces;
     builder_.own_step("region", grid, cost_of(d, grid, rows, pieces), bytes, [=](const Run& run) {
       const auto p = [&](size_t i) { return i < used ? run.at<std::byte>(slots[i]) : nullptr; };
       return launched(XTDK_LAUNCH(region, grid.clusters, grid.cores, run.context->xpu_stream)(
-          reinterpret_cast<const Description*>(run.tables[table]), p(0), p(1), p(2), p(3), p(4), p(5), p(6), p(7), p(8),
-          p(9), p(10), p(11)));
+          reinterpret_cast<const Description*>(run.tables[table]), busy, p(0), p(1), p(2), p(3), p(4), p(5), p(6), p(7),
+          p(8), p(9), p(10), p(11)));
     });
     if (folded_twice) {
       const uint32_t parts = slots[sources_.size()];

@@ -2,8 +2,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <condition_variable>
 #include <cstdlib>
+#include <exception>
+#include <functional>
+#include <mutex>
 #include <string_view>
+#include <thread>
+#include <utility>
 
 #include "xpu/defs.h"
 
@@ -67,17 +73,68 @@ void Machine::configure() {
   generation = found;
 }
 
+namespace {
+
+// The thread that does what devices do, so that a program which waits spends no time of its own on it. It lasts as long
+// as the process.
+class Silicon {
+ public:
+  static void run(const std::function<void()>& job) {
+    static auto* silicon = new Silicon;
+    if (inside_) return job();
+    std::unique_lock lock(silicon->mutex_);
+    silicon->job_ = &job;
+    silicon->changed_.notify_all();
+    silicon->changed_.wait(lock, [&] { return silicon->job_ == nullptr; });
+    if (const auto thrown = std::exchange(silicon->thrown_, nullptr)) std::rethrow_exception(thrown);
+  }
+
+ private:
+  Silicon() {
+    std::thread([this] {
+      inside_ = true;
+      std::unique_lock lock(mutex_);
+      for (;;) {
+        changed_.wait(lock, [this] { return job_ != nullptr; });
+        try {
+          (*job_)();
+        } catch (...) {
+          thrown_ = std::current_exception();
+        }
+        job_ = nullptr;
+        changed_.notify_all();
+      }
+    }).detach();
+  }
+
+  static inline thread_local bool inside_ = false;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  const std::function<void()>* job_ = nullptr;
+  std::exception_ptr thrown_;
+};
+
+}  // namespace
+
 void Machine::submit(Stream& stream, Command command) {
   stream.queue.push_back(std::move(command));
-  if (stream.queue.size() > kQueue) step(stream);
+  if (stream.queue.size() > kQueue) {
+    Silicon::run([&] { step(stream); });
+  }
 }
 
 void Machine::run(Stream& stream) {
-  while (!stream.queue.empty()) step(stream);
+  if (stream.queue.empty()) return;
+  Silicon::run([&] {
+    while (!stream.queue.empty()) step(stream);
+  });
 }
 
 void Machine::run(const Mark& mark) {
-  while (!mark.done) step(*mark.stream);
+  if (mark.done) return;
+  Silicon::run([&] {
+    while (!mark.done) step(*mark.stream);
+  });
 }
 
 void Machine::step(Stream& stream) {
