@@ -25,42 +25,48 @@ constexpr int kInstructions = 64;
 
 // ---- instructions
 
+// Of a large negative x it is e^x, which 1 / (1 + e^-x) would lose.
+float logistic(float x) {
+  const float e = std::exp(-std::fabs(x));
+  return x < 0 ? e / (1 + e) : 1 / (1 + e);
+}
+
 // Scalar functions of floats: the op's name, then what it computes of x (and y).
-#define REGION_UNARY(OP)                                                         \
-  OP(sign, x > 0 ? 1.0f : x < 0 ? -1.0f : x)                                     \
-  OP(neg, -x)                                                                    \
-  OP(square, x* x)                                                               \
-  OP(acos, std::acos(x))                                                         \
-  OP(acosh, std::acosh(x))                                                       \
-  OP(asin, std::asin(x))                                                         \
-  OP(asinh, std::asinh(x))                                                       \
-  OP(atan, std::atan(x))                                                         \
-  OP(atanh, std::atanh(x))                                                       \
-  OP(cbrt, std::cbrt(x))                                                         \
-  OP(ceil, std::ceil(x))                                                         \
-  OP(cos, std::cos(x))                                                           \
-  OP(cosh, std::cosh(x))                                                         \
-  OP(erf, std::erf(x))                                                           \
-  OP(exp2, std::exp2(x))                                                         \
-  OP(expm1, std::expm1(x))                                                       \
-  OP(floor, std::floor(x))                                                       \
-  OP(log10, std::log10(x))                                                       \
-  OP(log1p, std::log1p(x))                                                       \
-  OP(log2, std::log2(x))                                                         \
-  OP(logistic, x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x))) \
-  OP(reciprocal, 1 / x)                                                          \
-  OP(round_even, std::nearbyint(x))                                              \
-  OP(rsqrt, 1 / std::sqrt(x))                                                    \
-  OP(sin, std::sin(x))                                                           \
-  OP(sinh, std::sinh(x))                                                         \
-  OP(tan, std::tan(x))                                                           \
-  OP(tanh, std::tanh(x))                                                         \
-  OP(trunc, std::trunc(x))                                                       \
-  OP(relu, x < 0 ? 0.0f : x)                                                     \
-  OP(relu6, x<0 ? 0.0f : x> 6 ? 6.0f : x)                                        \
-  OP(sigmoid, x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)))  \
-  OP(silu, x*(x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)))) \
-  OP(hard_swish, x*(x < -3 ? 0.0f : x > 3 ? 6.0f : x + 3) / 6)                   \
+#define REGION_UNARY(OP)                                       \
+  OP(sign, x > 0 ? 1.0f : x < 0 ? -1.0f : x)                   \
+  OP(neg, -x)                                                  \
+  OP(square, x* x)                                             \
+  OP(acos, std::acos(x))                                       \
+  OP(acosh, std::acosh(x))                                     \
+  OP(asin, std::asin(x))                                       \
+  OP(asinh, std::asinh(x))                                     \
+  OP(atan, std::atan(x))                                       \
+  OP(atanh, std::atanh(x))                                     \
+  OP(cbrt, std::cbrt(x))                                       \
+  OP(ceil, std::ceil(x))                                       \
+  OP(cos, std::cos(x))                                         \
+  OP(cosh, std::cosh(x))                                       \
+  OP(erf, std::erf(x))                                         \
+  OP(exp2, std::exp2(x))                                       \
+  OP(expm1, std::expm1(x))                                     \
+  OP(floor, std::floor(x))                                     \
+  OP(log10, std::log10(x))                                     \
+  OP(log1p, std::log1p(x))                                     \
+  OP(log2, std::log2(x))                                       \
+  OP(logistic, logistic(x))                                    \
+  OP(reciprocal, 1 / x)                                        \
+  OP(round_even, std::nearbyint(x))                            \
+  OP(rsqrt, 1 / std::sqrt(x))                                  \
+  OP(sin, std::sin(x))                                         \
+  OP(sinh, std::sinh(x))                                       \
+  OP(tan, std::tan(x))                                         \
+  OP(tanh, std::tanh(x))                                       \
+  OP(trunc, std::trunc(x))                                     \
+  OP(relu, x < 0 ? 0.0f : x)                                   \
+  OP(relu6, x<0 ? 0.0f : x> 6 ? 6.0f : x)                      \
+  OP(sigmoid, logistic(x))                                     \
+  OP(silu, x* logistic(x))                                     \
+  OP(hard_swish, x*(x < -3 ? 0.0f : x > 3 ? 6.0f : x + 3) / 6) \
   OP(softsign, x / (1 + std::fabs(x)))
 #define REGION_BINARY(OP)                              \
   OP(div, x / y)                                       \

@@ -11,6 +11,7 @@
 #include "chips/kunlun/virtual/xre/kernel_code.h"
 #include "chips/kunlun/virtual/xtdk/fibre.h"
 #include "trireme/base/strings.h"
+#include "trireme/base/thread_pool.h"
 #include "xpu/kernel/xtdk.h"
 
 namespace xtdk {
@@ -80,7 +81,7 @@ struct Cluster {
   std::map<const void*, Array> shared;
   std::vector<Touch>& touches = silicon.touches;
   std::vector<uint32_t>& touched = silicon.touched;
-  double gm_bytes = 0, l3_bytes = 0;  // of all clusters so far
+  double gm_bytes = 0, l3_bytes = 0;
   std::string fault;
 };
 
@@ -319,42 +320,64 @@ void run_cluster(Cluster& run, const std::function<void()>& body) {
   }
 }
 
+// Makes cores and memories of the launch's generation where the thread has others.
+void fit(Silicon& silicon, const Launch& launch) {
+  const auto lm_bytes = static_cast<size_t>(launch.generation.lm_bytes);
+  const auto sm_bytes = static_cast<size_t>(launch.generation.sm_bytes);
+  if (silicon.cores.size() == static_cast<size_t>(launch.cores) && silicon.cores[0]->lm.data.size() == lm_bytes &&
+      silicon.sm.data.size() == sm_bytes) {
+    return;
+  }
+  silicon.cores.clear();
+  for (int i = 0; i < launch.cores; ++i) {
+    auto one = std::make_unique<Core>();
+    one->id = i;
+    one->lm.data.resize(lm_bytes);
+    one->lm.state.resize(lm_bytes);
+    silicon.cores.push_back(std::move(one));
+  }
+  silicon.sm = {std::vector<std::byte>(sm_bytes), std::vector<State>(sm_bytes), 0};
+  silicon.touches.assign(sm_bytes, Touch());
+  silicon.touched.clear();
+}
+
 }  // namespace
 
 double run_cores(const Launch& launch, const std::function<void()>& body) {
   const auto& generation = launch.generation;
-  thread_local Silicon silicon;
-  Cluster run{launch, silicon};
-  const auto lm_bytes = static_cast<size_t>(generation.lm_bytes), sm_bytes = static_cast<size_t>(generation.sm_bytes);
-  if (silicon.cores.size() != static_cast<size_t>(launch.cores) || silicon.cores[0]->lm.data.size() != lm_bytes ||
-      silicon.sm.data.size() != sm_bytes) {
-    silicon.cores.clear();
-    for (int i = 0; i < launch.cores; ++i) {
-      auto one = std::make_unique<Core>();
-      one->id = i;
-      one->lm.data.resize(lm_bytes);
-      one->lm.state.resize(lm_bytes);
-      silicon.cores.push_back(std::move(one));
+  struct Result {
+    double cycles = 0, gm_bytes = 0, l3_bytes = 0;
+    std::string fault;
+  };
+  std::vector<Result> results(static_cast<size_t>(launch.clusters));
+  trireme::ThreadPool::shared().parallel_for(results.size(), 1, [&](uint64_t begin, uint64_t end) {
+    thread_local Silicon silicon;
+    fit(silicon, launch);
+    for (uint64_t id = begin; id < end; ++id) {
+      Cluster run{launch, silicon};
+      run.id = static_cast<int>(id);
+      cluster = &run;
+      run_cluster(run, body);
+      cluster = nullptr;
+      Result& result = results[id];
+      for (const auto& one : run.cores) result.cycles = std::max(result.cycles, one->cycles);
+      result.gm_bytes = run.gm_bytes;
+      result.l3_bytes = run.l3_bytes;
+      result.fault = std::move(run.fault);
     }
-    silicon.sm = {std::vector<std::byte>(sm_bytes), std::vector<State>(sm_bytes), 0};
-    silicon.touches.assign(sm_bytes, Touch());
-    silicon.touched.clear();
+  });
+  double cycles = 0, round = 0, gm_bytes = 0, l3_bytes = 0;
+  for (size_t id = 0; id < results.size(); ++id) {
+    const Result& result = results[id];
+    if (!result.fault.empty()) throw KernelFault(result.fault);
+    gm_bytes += result.gm_bytes;
+    l3_bytes += result.l3_bytes;
+    round = std::max(round, result.cycles);
+    const auto there = static_cast<size_t>(generation.clusters);
+    if (id % there == there - 1 || id + 1 == results.size()) cycles += std::exchange(round, 0.0);
   }
-  cluster = &run;
-  double cycles = 0, round = 0;
-  for (int id = 0; id < launch.clusters && run.fault.empty(); ++id) {
-    run.id = id;
-    run_cluster(run, body);
-    for (const auto& one : run.cores) round = std::max(round, one->cycles);
-    if (id % generation.clusters == generation.clusters - 1 || id == launch.clusters - 1) {
-      cycles += std::exchange(round, 0.0);
-    }
-  }
-  cluster = nullptr;
-  if (!run.fault.empty()) throw KernelFault(run.fault);
   // As slow as the slowest cores, or as GM, or as L3.
-  return std::max(
-      {cycles / generation.clock_ghz, run.gm_bytes / generation.memory_gbps, run.l3_bytes / generation.l3_gbps});
+  return std::max({cycles / generation.clock_ghz, gm_bytes / generation.memory_gbps, l3_bytes / generation.l3_gbps});
 }
 
 Array allocate_local(size_t bytes) { return allocate(self().lm, false, bytes); }

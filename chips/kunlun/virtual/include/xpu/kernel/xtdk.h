@@ -13,11 +13,11 @@
 //   }
 //   int code = XTDK_LAUNCH(twice, 8, 64, stream)(x, y, count);
 //
-// The clusters run one after another, the cores of a cluster in turns from barrier to barrier; the virtual clock has
-// them side by side. What a chip would answer with garbage is a fault here (XPUERR_KEXCEPTION; xpusim_fault_text has
-// the words): LM or SM that does not fit or is read before it was written, indices outside of an array, copies outside
-// of a block of GM, asynchronous copies that are used before an mfence, cores that touch the same byte of SM between
-// two barriers, barriers that not all cores reach, copies that the first generation cannot align.
+// The clusters run on the threads of the host, the cores of a cluster in turns from barrier to barrier; the virtual
+// clock has them side by side. What a chip would answer with garbage is a fault here (XPUERR_KEXCEPTION;
+// xpusim_fault_text has the words): LM or SM that does not fit or is read before it was written, indices outside of an
+// array, copies outside of a block of GM, asynchronous copies that are used before an mfence, cores that touch the same
+// byte of SM between two barriers, barriers that not all cores reach, copies that the first generation cannot align.
 #pragma once
 
 #include <algorithm>
