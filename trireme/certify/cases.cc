@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -166,6 +167,7 @@ Worker spawn(const std::function<void()>& start, const std::function<Outcome(siz
   const pid_t process = ::fork();
   if (process < 0) throw Error(Code::kIo, cat("cannot start a process: ", std::strerror(errno)));
   if (process == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a long case does not outlive a run that was killed
     ::close(orders[1]);
     ::close(answers[0]);
     for (const Worker& other : others) {  // a sibling must see the end of its own orders only
