@@ -42,7 +42,7 @@ struct Cpu {
 TrmMem memory_at(void* address, size_t bytes) { return {reinterpret_cast<uint64_t>(address), 0, bytes, 1, 0}; }
 
 // How a tensor lies in memory.
-enum class Lie { kDense, kTurned, kGaps, kMirrored, kRepeated };
+enum class Lie { kDense, kTurned, kGaps, kMirrored, kRepeated, kExchanged };  // kExchanged: the first two axes
 constexpr Lie kLies[] = {Lie::kDense, Lie::kTurned, Lie::kGaps, Lie::kMirrored, Lie::kRepeated};
 
 // A tensor in memory of any strides, with guard bytes around.
@@ -87,6 +87,7 @@ class Tensor {
     std::vector<int> order(static_cast<size_t>(type.shape.rank()));
     std::iota(order.begin(), order.end(), 0);
     if (lie == Lie::kTurned) std::reverse(order.begin(), order.end());
+    if (lie == Lie::kExchanged) std::swap(order[0], order[1]);
     return order;
   }
   Tensor(const TensorType& type, Lie lie, const std::vector<int>& order) : type_(type) {
@@ -135,7 +136,8 @@ Ran run_on_chip(const Cpu& cpu, const Graph& graph, std::vector<Literal>& inputs
   std::vector<Strides> in_strides, out_strides;
   for (size_t i = 0; i < inputs.size(); ++i) {
     // Neighbouring inputs lie differently.
-    const Lie lie = in_lie == Lie::kDense ? in_lie : kLies[(static_cast<size_t>(in_lie) + i) % std::size(kLies)];
+    const bool alike = in_lie == Lie::kDense || in_lie == Lie::kExchanged;
+    const Lie lie = alike ? in_lie : kLies[(static_cast<size_t>(in_lie) + i) % std::size(kLies)];
     operands.emplace_back(graph.inputs()[i].type(), lie);
     operands.back().write(inputs[i]);
     inputs[i] = operands.back().read();
@@ -582,6 +584,8 @@ const ConvolutionForm kConvolutionForms[] = {
     {{1, 3, 23, 40}, {13, 3, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
     {{2, 20, 15, 16}, {37, 20, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
     {{1, 12, 13, 17}, {9, 12, 3, 3}, {1, 1}, {0, 2}, {2, 1}, {1, 1}, {1, 1}, 1},
+    {{3, 11, 20, 21}, {19, 11, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {{2, 24, 8, 9}, {40, 24, 3, 3}, {1, 1}, {1, 1}, {2, 1}, {1, 1}, {2, 2}, 1},
 };
 
 TEST(CpuConvolution, ManyForms) {
@@ -663,28 +667,88 @@ TEST(CpuConvolution, KnownWeights) {
   }
 }
 
+// Gradients of weights as the pullback of a convolution writes them: batch and channels exchanged, the kernel an image.
+const ConvolutionForm kWeightGradientForms[] = {
+    // One image channel and three, whose kernel lines are runs; the last of them with steps.
+    {{1, 5, 14, 13}, {16, 5, 14, 13}, {1, 1}, {2, 2}, {2, 2}, {1, 1}, {1, 1}, 1},
+    {{3, 4, 21, 22}, {33, 4, 11, 11}, {1, 1}, {3, 3}, {2, 2}, {2, 2}, {1, 1}, 1},
+    // Several blocks of channels and of outputs; parts of pixels; slices of sums.
+    {{29, 3, 9, 10}, {37, 3, 9, 10}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {{16, 9, 14, 14}, {7, 9, 14, 14}, {1, 1}, {2, 2}, {2, 2}, {1, 1}, {1, 1}, 1},
+    {{64, 2, 6, 7}, {70, 2, 6, 7}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    // 1 x 1, steps, distances, one axis, one image, gradients as large as the kernel.
+    {{10, 2, 7, 9}, {20, 2, 7, 9}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, {1, 1}, 1},
+    {{10, 2, 13, 11}, {12, 2, 7, 6}, {1, 1}, {1, 1}, {1, 1}, {2, 2}, {1, 1}, 1},
+    {{9, 2, 12, 13}, {5, 2, 8, 11}, {2, 1}, {1, 0}, {1, 2}, {1, 1}, {1, 1}, 1},
+    {{12, 4, 31}, {17, 4, 29}, {1}, {1}, {1}, {1}, {1}, 1},
+    {{11, 1, 8, 8}, {13, 1, 8, 8}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+};
+
+TEST(CpuConvolution, WeightGradients) {
+  const Cpu cpu;
+  std::mt19937 random(53);
+  for (const ConvolutionForm& g : kWeightGradientForms) {
+    SCOPED_TRACE(cat("x ", g.x, " w ", g.w, " dilation ", g.dilation));
+    const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
+    const Graph graph({x, w}, {g.of(x, w)});
+    std::vector<Literal> inputs = {random_literal(x.type(), random), random_literal(w.type(), random)};
+    check(cpu, graph, inputs, Lie::kExchanged, Lie::kExchanged, 16);
+    check(cpu, graph, inputs, Lie::kExchanged, Lie::kDense, 16);
+    if (HasFatalFailure()) return;
+    const Ran ran = run_on_chip(cpu, graph, inputs, Lie::kExchanged, Lie::kExchanged);
+    bool first_axis_last = false;
+    for (uint32_t i = 0; i < ran.answer.conversion_count; ++i) {
+      const TrmConversion& c = ran.answer.conversions[i];
+      first_axis_last |= c.operand == 1 && c.order[g.w.rank() - 1] == 0;
+    }
+    EXPECT_TRUE(first_axis_last) << "the gradients were not read pixel by pixel";
+  }
+}
+
+// What is not finite reaches every weight that it is part of, and padding keeps it from none.
+TEST(CpuConvolution, WeightGradientsOfUnboundedImages) {
+  const Cpu cpu;
+  std::mt19937 random(59);
+  const ConvolutionForm g = {{12, 2, 9, 10}, {20, 2, 9, 10}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
+  const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
+  const Graph graph({x, w}, {g.of(x, w)});
+  for (double special : {std::numeric_limits<double>::infinity(), std::nan("")}) {
+    std::vector<double> pixels = random_literal(x.type(), random).to_doubles();
+    pixels[(3 * 2 + 1) * 90 + 4 * 10 + 5] = special;  // channel 3
+    std::vector<Literal> inputs = {Literal::from_doubles(f32, g.x, pixels), random_literal(w.type(), random)};
+    const Ran ran = run_on_chip(cpu, graph, inputs, Lie::kExchanged, Lie::kExchanged);
+    const std::vector<double> got = ran.outputs.at(0).to_doubles();
+    for (size_t i = 0; i < got.size(); ++i) {
+      ASSERT_EQ(std::isfinite(got[i]), i / (20 * 9) != 3) << special << " element " << i;
+    }
+  }
+}
+
 // What is not finite reaches the results it is part of and no others, which tiles of several pixels must not change.
-TEST(CpuConvolution, KnownWeightsAndUnboundedImages) {
+TEST(CpuConvolution, UnboundedImages) {
   const Cpu cpu;
   std::mt19937 random(47);
-  const ConvolutionForm g = {{1, 12, 16, 17}, {20, 12, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
+  const ConvolutionForm g = {{4, 12, 16, 17}, {20, 12, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
   const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
   const Literal weights = random_literal(w.type(), random);
-  const Graph known = with_known(Graph({x, w}, {g.of(x, w)}), 1, weights);
+  const Graph graph({x, w}, {g.of(x, w)}), known = with_known(graph, 1, weights);
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   for (double special : {kInfinity, -kInfinity, std::nan(""), 1e38}) {
     std::vector<double> pixels = random_literal(x.type(), random).to_doubles();
     pixels[5 * 17 + 6] = special;
-    std::vector<Literal> inputs = {Literal::from_doubles(f32, g.x, pixels)};
-    const Ran ran = run_on_chip(cpu, known, inputs);
-    const std::vector<double> got = ran.outputs.at(0).to_doubles();
-    for (int64_t i = 0; i < static_cast<int64_t>(got.size()); ++i) {
-      const bool touched = std::abs(i / 17 % 16 - 5) <= 1 && std::abs(i % 17 - 6) <= 1;
-      const double magnitude = std::abs(got[static_cast<size_t>(i)]);
-      const double most = !touched ? 1e3 : special == 1e38 ? 3.4e38 : kInfinity;
-      ASSERT_EQ(magnitude <= most, !touched || !std::isnan(special)) << special << " element " << i;
-      if (touched && special != 1e38) {
-        ASSERT_FALSE(std::isfinite(magnitude)) << special << " element " << i;
+    for (bool is_known : {true, false}) {
+      std::vector<Literal> inputs = {Literal::from_doubles(f32, g.x, pixels)};
+      if (!is_known) inputs.push_back(weights);
+      const Ran ran = run_on_chip(cpu, is_known ? known : graph, inputs);
+      const std::vector<double> got = ran.outputs.at(0).to_doubles();
+      for (int64_t i = 0; i < static_cast<int64_t>(got.size()); ++i) {
+        const bool touched = i < 20 * 16 * 17 && std::abs(i / 17 % 16 - 5) <= 1 && std::abs(i % 17 - 6) <= 1;
+        const double magnitude = std::abs(got[static_cast<size_t>(i)]);
+        const double most = !touched ? 1e3 : special == 1e38 ? 3.4e38 : kInfinity;
+        ASSERT_EQ(magnitude <= most, !touched || !std::isnan(special)) << special << " element " << i;
+        if (touched && special != 1e38) {
+          ASSERT_FALSE(std::isfinite(magnitude)) << special << " element " << i;
+        }
       }
     }
   }
@@ -805,7 +869,12 @@ TEST(CpuDeterminism, BitsDoNotDependOnTheThreads) {
   const Value brain_a = parameter(bf16, {1, 200, 900}), brain_b = parameter(bf16, {1, 900, 170});
   const Value square = parameter(f32, {2, 150, 150}), indices = parameter(i32, {5000}),
               rows = parameter(f32, {5000, 900});
+  const Value image = parameter(f32, {24, 6, 13, 14}), gradients = parameter(f32, {40, 6, 13, 14});
+  const ConvolutionForm form = {{}, {}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
+  const Value filters = parameter(f32, {20, 6, 3, 3});
   const Graph graphs[] = {
+      Graph({image, filters}, {form.of(image, filters)}),
+      Graph({image, gradients}, {form.of(image, gradients)}),
       Graph({big}, {op("reduce_sum", {op("tanh", {big})}, {{"axes", Ints{}}, {"keepdims", false}})}),
       Graph({big}, {op("reduce_sum", {big}, {{"axes", Ints{0}}, {"keepdims", false}})}),
       Graph({a, b}, {op("dot_general", {a, b})}),
@@ -820,7 +889,8 @@ TEST(CpuDeterminism, BitsDoNotDependOnTheThreads) {
     std::vector<Literal> outputs;
     for (const TrmHost* host : {&runtime::host_services(), static_cast<const TrmHost*>(&other)}) {
       const Cpu cpu(*host);
-      outputs.push_back(run_on_chip(cpu, graph, inputs).outputs.at(0));
+      const bool gradient = graph.inputs().back() == gradients;
+      outputs.push_back(run_on_chip(cpu, graph, inputs, gradient ? Lie::kExchanged : Lie::kDense).outputs.at(0));
     }
     EXPECT_TRUE(outputs[0].same_bytes(outputs[1]));
   }
