@@ -42,7 +42,8 @@ struct Cpu {
 TrmMem memory_at(void* address, size_t bytes) { return {reinterpret_cast<uint64_t>(address), 0, bytes, 1, 0}; }
 
 // How a tensor lies in memory.
-enum class Lie { kDense, kTurned, kGaps, kMirrored, kRepeated, kExchanged };  // kExchanged: the first two axes
+// The last two exchange the first two axes, and put the second one last.
+enum class Lie { kDense, kTurned, kGaps, kMirrored, kRepeated, kExchanged, kChannelsLast };
 constexpr Lie kLies[] = {Lie::kDense, Lie::kTurned, Lie::kGaps, Lie::kMirrored, Lie::kRepeated};
 
 // A tensor in memory of any strides, with guard bytes around.
@@ -88,6 +89,7 @@ class Tensor {
     std::iota(order.begin(), order.end(), 0);
     if (lie == Lie::kTurned) std::reverse(order.begin(), order.end());
     if (lie == Lie::kExchanged) std::swap(order[0], order[1]);
+    if (lie == Lie::kChannelsLast) std::rotate(order.begin() + 1, order.begin() + 2, order.end());
     return order;
   }
   Tensor(const TensorType& type, Lie lie, const std::vector<int>& order) : type_(type) {
@@ -136,7 +138,7 @@ Ran run_on_chip(const Cpu& cpu, const Graph& graph, std::vector<Literal>& inputs
   std::vector<Strides> in_strides, out_strides;
   for (size_t i = 0; i < inputs.size(); ++i) {
     // Neighbouring inputs lie differently.
-    const bool alike = in_lie == Lie::kDense || in_lie == Lie::kExchanged;
+    const bool alike = in_lie == Lie::kDense || in_lie >= Lie::kExchanged;
     const Lie lie = alike ? in_lie : kLies[(static_cast<size_t>(in_lie) + i) % std::size(kLies)];
     operands.emplace_back(graph.inputs()[i].type(), lie);
     operands.back().write(inputs[i]);
@@ -773,6 +775,84 @@ TEST(CpuConvolution, FaintChannels) {
       check(cpu, graph, {image, filters}, Lie::kDense, Lie::kDense, 16);
       check(cpu, with_known(graph, 1, filters), {image}, Lie::kDense, Lie::kDense, 16);
       if (HasFatalFailure()) return;
+    }
+  }
+}
+
+// ---- pooling and sums of channels -----------------------------------------------------------------------------------
+
+// Ties, padding, windows that overlap and that leave gaps; channel by channel and channels last (two channels and
+// many).
+TEST(CpuPooling, MaxPoolGradients) {
+  const Cpu cpu;
+  std::mt19937 random(61);
+  struct Form {
+    Shape x;
+    Ints window, strides, low, high, dilation;
+  };
+  const Form forms[] = {
+      {{2, 3, 8, 6}, {1, 1, 2, 2}, {1, 1, 2, 2}, {0, 0, 0, 0}, {0, 0, 0, 0}, {1, 1, 1, 1}},
+      {{1, 21, 9, 7}, {1, 1, 3, 3}, {1, 1, 2, 2}, {0, 0, 1, 1}, {0, 0, 1, 1}, {1, 1, 1, 1}},
+      {{2, 70, 7, 8}, {1, 1, 2, 3}, {1, 1, 1, 3}, {0, 0, 1, 0}, {0, 0, 0, 2}, {1, 1, 2, 1}},
+      {{2, 5, 11}, {1, 1, 2}, {1, 1, 3}, {0, 0, 0}, {0, 0, 0}, {1, 1, 1}},
+      {{1, 4, 5, 4, 6}, {1, 1, 2, 2, 2}, {1, 1, 2, 1, 2}, {0, 0, 1, 0, 0}, {0, 0, 0, 1, 0}, {1, 1, 1, 1, 1}},
+  };
+  for (const Form& form : forms) {
+    for (DType type : {f32, f64}) {
+      SCOPED_TRACE(cat("x ", form.x, " window ", form.window, " ", type));
+      const Value x = parameter(type, form.x);
+      const std::vector<std::pair<std::string_view, Attribute>> windows = {{"window", form.window},
+                                                                           {"strides", form.strides},
+                                                                           {"low", form.low},
+                                                                           {"high", form.high},
+                                                                           {"dilation", form.dilation}};
+      auto pooling = windows;
+      pooling.emplace_back("kind", std::string("max"));
+      const Value pooled = op("reduce_window", {x}, pooling);
+      const Value y = parameter(type, pooled.shape()), dy = parameter(type, pooled.shape());
+      const Graph graph({x, y, dy}, {op("max_pool_gradient", {x, y, dy}, windows)});
+      std::vector<double> pixels = random_literal(x.type(), random).to_doubles();
+      for (size_t i = 0; i < pixels.size(); ++i) {
+        pixels[i] = std::round(pixels[i] * 2) / 2;  // many equal ones
+        if (i % 17 == 5) pixels[i] = std::nan("");
+        if (i % 5 == 1) pixels[i] = -std::numeric_limits<double>::infinity();
+      }
+      const Literal image = Literal::from_doubles(type, form.x, pixels);
+      const std::vector<Evaluated> given = {reference::to_evaluated(image)};
+      const Literal largest = Literal::from_doubles(
+          type, pooled.shape(), reference::expect(Graph({x}, {pooled}), given, 1).values.at(0).real);
+      const std::vector<Literal> inputs = {image, largest, random_literal(dy.type(), random)};
+      for (Lie lie : {Lie::kDense, Lie::kTurned, Lie::kChannelsLast}) {
+        check(cpu, graph, inputs, lie, lie == Lie::kTurned ? Lie::kDense : lie);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+// Few results side by side in memory, with a number for each in the same pass.
+TEST(CpuReduction, OfChannelsSideBySide) {
+  const Cpu cpu;
+  std::mt19937 random(67);
+  for (int64_t channels : {1, 2, 3, 7, 16, 31, 64, 300, 513}) {
+    for (const Shape& shape : {Shape{3, channels, 5, 7}, Shape{4, channels, 32, 9}, Shape{1, channels, 1, 2}}) {
+      for (DType type : {f32, f64, bf16, i32}) {
+        if (type != f32 && (channels % 2 == 0 || shape[2] > 5)) continue;
+        const Value x = parameter(type, shape);
+        const Value c =
+            make_node(get_op("constant"), {},
+                      {std::make_shared<const Literal>(random_literal({type, Shape{1, channels, 1, 1}}, random))});
+        const Value every = op("broadcast_to", {c}, {{"shape", shape.vector()}});
+        const Value centred = op("sub", {x, every});
+        const std::vector<Literal> inputs = {random_literal(x.type(), random)};
+        for (const char* fold : {"reduce_sum", "reduce_max"}) {
+          SCOPED_TRACE(cat(fold, " of ", shape, " ", type));
+          const Graph graph({x}, {op(fold, {centred}, {{"axes", Ints{0, 2, 3}}, {"keepdims", false}})});
+          check(cpu, graph, inputs, Lie::kChannelsLast, Lie::kDense, 8);
+        }
+        check(cpu, Graph({x}, {op("mul", {centred, every})}), inputs, Lie::kChannelsLast, Lie::kChannelsLast);
+        if (HasFatalFailure()) return;
+      }
     }
   }
 }
