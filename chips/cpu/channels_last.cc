@@ -343,14 +343,10 @@ class ChannelsLast {
     const auto padded = static_cast<size_t>(g_.outputs + kernel.columns);
     packed.scale = chain_.scale;
     packed.scale.resize(padded, 1.0f);
-    const DenseInput dense(w_, memory);
     float* rows = reinterpret_cast<float*>(
         thread_scratch(kPackScratchA, static_cast<size_t>(g_.outputs * g_.inner()) * sizeof(float)));
+    load_rows(memory, rows);
     parallel_for(g_.outputs, grain_for(g_.inner()), [&](int64_t begin, int64_t end) {
-      load_row(
-          rows + begin * g_.inner(),
-          static_cast<const std::byte*>(dense.data()) + begin * g_.inner() * static_cast<int64_t>(size_of(g_.type)),
-          g_.type, 1, (end - begin) * g_.inner());
       for (int64_t o = begin; o < end; ++o) settle_scale(rows + o * g_.inner(), packed.scale[static_cast<size_t>(o)]);
     });
     packed.bias = chain_.bias;
@@ -363,6 +359,41 @@ class ChannelsLast {
     if (some(packed.bias, 0.0f)) packed.finish.bias = packed.bias.data();
     packed.phases.resize(runs_.phases().size());
     for (size_t i = 0; i < packed.phases.size(); ++i) pack(runs_.phases()[i], rows, packed.phases[i]);
+  }
+
+  // The weights of each output, channels and kernel positions.
+  void load_rows(const void* memory, float* rows) const {
+    const int64_t inner = g_.inner(), positions = g_.positions(), channels = g_.group_channels();
+    if (g_.type != f32 || chip::is_dense(w_)) {
+      const DenseInput dense(w_, memory);
+      const auto item = static_cast<int64_t>(size_of(g_.type));
+      parallel_for(g_.outputs, grain_for(inner), [&](int64_t begin, int64_t end) {
+        load_row(rows + begin * inner, static_cast<const std::byte*>(dense.data()) + begin * inner * item, g_.type, 1,
+                 (end - begin) * inner);
+      });
+      return;
+    }
+    // Turned, as for the gradient of an image, outputs are neighbours: a block of them shares its cache lines.
+    constexpr int64_t kBlock = 16;
+    std::vector<int64_t> offsets(static_cast<size_t>(positions), 0);
+    for (int64_t p = 0; p < positions; ++p) {
+      for (int64_t rest = p, axis = w_.rank; --axis >= 2; rest /= w_.dims[axis]) {
+        offsets[static_cast<size_t>(p)] += rest % w_.dims[axis] * w_.strides[axis];
+      }
+    }
+    const auto* from = static_cast<const float*>(memory);
+    parallel_for((g_.outputs + kBlock - 1) / kBlock, grain_for(kBlock * inner), [&](int64_t begin, int64_t end) {
+      for (int64_t block = begin; block < end; ++block) {
+        const int64_t last = std::min(g_.outputs, (block + 1) * kBlock);
+        for (int64_t c = 0; c < channels; ++c) {
+          for (int64_t o = block * kBlock; o < last; ++o) {
+            const float* filter = from + o * w_.strides[0] + c * w_.strides[1];
+            float* to = rows + o * inner + c * positions;
+            for (int64_t p = 0; p < positions; ++p) to[p] = filter[offsets[static_cast<size_t>(p)]];
+          }
+        }
+      }
+    });
   }
 
   // Leaves in `scale` what the weights of one output do not take of it.

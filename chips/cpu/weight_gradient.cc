@@ -44,13 +44,22 @@ AxisOrder outputs_first() {
 
 class WeightGradient {
  public:
-  WeightGradient(const Program& program, const Geometry& g)
-      : f_(forward_of(g)), runs_(f_), framed_(PixelRuns::is_framed(f_)) {
+  WeightGradient(const Program& program, const Geometry& g) : f_(forward_of(g)), runs_(f_) {
     const TrmValue y = program.value(g.out);
-    for (uint32_t a = 0; a < y.rank; ++a) y_strides_[a < 2 ? a : a + 5 - y.rank] = y.strides[a];
+    std::array<int64_t, 5> strides{};  // of the result: channels, outputs, kernel
+    for (uint32_t a = 0; a < y.rank; ++a) strides[a < 2 ? a : a + 5 - y.rank] = y.strides[a];
+    output_stride_ = strides[1];
     const OuterKernel& kernel = outer_kernel();
     run_count_ = runs_.runs(runs_.phases().front());
     rows_ = runs_.run_length();
+    const bool lines = PixelRuns::is_framed(f_);  // a run is a line of the kernel, else a position of it
+    for (int64_t run = 0; run < run_count_; ++run) {
+      run_offsets_.push_back(lines ? run * strides[3]
+                                   : run / f_.kernel[2] * strides[3] + run % f_.kernel[2] * strides[4]);
+    }
+    for (int64_t row = 0; row < rows_; ++row) {
+      row_offsets_.push_back(row % f_.channels * strides[0] + row / f_.channels * strides[4]);
+    }
     for (int64_t column = 0; column < f_.outputs; column += kernel.columns) {
       const int64_t columns = std::min(kernel.columns, f_.outputs - column);
       panels_.push_back({column, columns, round_up(columns, kernel.lanes), sums_});
@@ -129,16 +138,15 @@ class WeightGradient {
 
   // Rows [first, last) of each run: the parts added up in their order, as the result lies.
   void write(const Panel& panel, int64_t first, int64_t last, const float* sums, float* y) const {
+    const int64_t run_size = rows_ * panel.width;
     for (int64_t s = 0; s < panel.columns; ++s) {
       for (int64_t row = first; row < last; ++row) {
-        for (int64_t run = 0; run < run_count_; ++run) {
-          const float* from = sums + panel.offset + (run * rows_ + row) * panel.width + s;
+        const float* from = sums + panel.offset + row * panel.width + s;
+        float* to = y + (panel.column + s) * output_stride_ + row_offsets_[static_cast<size_t>(row)];
+        for (int64_t run = 0; run < run_count_; ++run, from += run_size) {
           float total = *from;
           for (int64_t part = 1; part < parts_; ++part) total += from[part * sums_];
-          int64_t channel = row, position = run;
-          if (framed_) channel = row % f_.channels, position = run * f_.kernel[2] + row / f_.channels;
-          y[channel * y_strides_[0] + (panel.column + s) * y_strides_[1] + position / f_.kernel[2] * y_strides_[3] +
-            position % f_.kernel[2] * y_strides_[4]] = total;
+          to[run_offsets_[static_cast<size_t>(run)]] = total;
         }
       }
     }
@@ -146,9 +154,9 @@ class WeightGradient {
 
   Geometry f_;
   PixelRuns runs_;
-  bool framed_;
-  std::array<int64_t, 5> y_strides_{};
   std::vector<Panel> panels_;
+  std::vector<int64_t> run_offsets_, row_offsets_;  // in the result
+  int64_t output_stride_;
   int64_t run_count_, rows_, pixels_;
   int64_t sums_ = 0;                // floats
   int64_t slices_, parts_, chunk_;  // of the units, of the pixels; pixels at a time
