@@ -176,7 +176,7 @@ int64_t take_neighbours(Loops& loops, int& fence) {
   constexpr int64_t kLeast = 32;  // elements of a tile that pay
   const Strides& lead = loops.strides[TileProgram::kLeader];
   const int last = loops.rank - 1;
-  if (fence != 1 || last < 1 || loops.rank == kMaxRank || std::llabs(lead[0]) != 1 || std::llabs(lead[last]) == 1) {
+  if (fence != 1 || last < 1 || loops.rank == kMaxRank || std::llabs(lead[0]) != 1 || std::llabs(lead[last]) <= 1) {
     return 1;
   }
   int64_t copies = std::min(loops.dims[last], kTile / loops.dims[0]);
