@@ -238,6 +238,45 @@ struct Panel {
   int64_t group, column, columns, offset;
 };
 
+// The weights of each output as floats, channels and kernel positions, from memory of any strides.
+class WeightRows {
+ public:
+  WeightRows(const TrmValue& w, const Geometry& g, const void* memory) : w_(w), g_(g), memory_(memory) {
+    if (g.type != f32 || chip::is_dense(w)) memory_ = dense_.emplace(w, memory).data();
+    offsets_.resize(static_cast<size_t>(g.positions()), 0);
+    for (int64_t p = 0; p < g.positions(); ++p) {
+      for (int64_t rest = p, axis = w.rank; --axis >= 2; rest /= w.dims[axis]) {
+        offsets_[static_cast<size_t>(p)] += rest % w.dims[axis] * w.strides[axis];
+      }
+    }
+  }
+  // Outputs [first, first + count).
+  void load(int64_t first, int64_t count, float* to) const {
+    const int64_t inner = g_.inner(), positions = g_.positions();
+    if (dense_) {
+      const auto item = static_cast<int64_t>(size_of(g_.type));
+      return load_row(to, static_cast<const std::byte*>(memory_) + first * inner * item, g_.type, 1, count * inner);
+    }
+    // Turned, as for the gradient of an image, outputs are neighbours: they share their cache lines.
+    const float* from = static_cast<const float*>(memory_) + first * w_.strides[0];
+    for (int64_t c = 0; c < g_.group_channels(); ++c) {
+      for (int64_t o = 0; o < count; ++o) {
+        const float* filter = from + o * w_.strides[0] + c * w_.strides[1];
+        for (int64_t p = 0; p < positions; ++p) {
+          to[o * inner + c * positions + p] = filter[offsets_[static_cast<size_t>(p)]];
+        }
+      }
+    }
+  }
+
+ private:
+  const TrmValue& w_;
+  const Geometry& g_;
+  const void* memory_;
+  std::optional<DenseInput> dense_;
+  std::vector<int64_t> offsets_;  // of the kernel positions
+};
+
 // Weights as the kernels read them, and what happens to the sums.
 struct Packed {
   std::vector<std::vector<float>> phases;  // of each phase: the panels of all groups
@@ -343,69 +382,53 @@ class ChannelsLast {
     const auto padded = static_cast<size_t>(g_.outputs + kernel.columns);
     packed.scale = chain_.scale;
     packed.scale.resize(padded, 1.0f);
-    float* rows = reinterpret_cast<float*>(
-        thread_scratch(kPackScratchA, static_cast<size_t>(g_.outputs * g_.inner()) * sizeof(float)));
-    load_rows(memory, rows);
-    parallel_for(g_.outputs, grain_for(g_.inner()), [&](int64_t begin, int64_t end) {
-      for (int64_t o = begin; o < end; ++o) settle_scale(rows + o * g_.inner(), packed.scale[static_cast<size_t>(o)]);
-    });
     packed.bias = chain_.bias;
     packed.bias.resize(padded, 0.0f);
+    packed.phases.resize(runs_.phases().size());
+    for (size_t i = 0; i < packed.phases.size(); ++i) {
+      packed.phases[i].resize(static_cast<size_t>(columns_ * column_length(runs_.phases()[i])));
+    }
+    const WeightRows source(w_, g_, memory);
+    parallel_for(static_cast<int64_t>(panels_.size()), grain_for(g_.inner() * kernel.columns),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t p = begin; p < end; ++p) pack(panels_[static_cast<size_t>(p)], source, packed);
+                 });
     packed.finish = chain_.bounds;
     const auto some = [](const std::vector<float>& numbers, float but) {
       return std::any_of(numbers.begin(), numbers.end(), [&](float n) { return n != but; });
     };
     if (some(packed.scale, 1.0f)) packed.finish.scale = packed.scale.data();
     if (some(packed.bias, 0.0f)) packed.finish.bias = packed.bias.data();
-    packed.phases.resize(runs_.phases().size());
-    for (size_t i = 0; i < packed.phases.size(); ++i) pack(runs_.phases()[i], rows, packed.phases[i]);
   }
 
-  // The weights of each output, channels and kernel positions.
-  void load_rows(const void* memory, float* rows) const {
-    const int64_t inner = g_.inner(), positions = g_.positions(), channels = g_.group_channels();
-    if (g_.type != f32 || chip::is_dense(w_)) {
-      const DenseInput dense(w_, memory);
-      const auto item = static_cast<int64_t>(size_of(g_.type));
-      parallel_for(g_.outputs, grain_for(inner), [&](int64_t begin, int64_t end) {
-        load_row(rows + begin * inner, static_cast<const std::byte*>(dense.data()) + begin * inner * item, g_.type, 1,
-                 (end - begin) * inner);
-      });
-      return;
+  void pack(const Panel& panel, const WeightRows& source, Packed& packed) const {
+    const int64_t first = panel.group * g_.group_outputs() + panel.column, inner = g_.inner();
+    float* rows = reinterpret_cast<float*>(
+        thread_scratch(kPackScratchA, static_cast<size_t>(panel.columns * inner) * sizeof(float)));
+    source.load(first, panel.columns, rows);
+    for (int64_t s = 0; s < panel.columns; ++s) {
+      settle_scale(rows + s * inner, packed.scale[static_cast<size_t>(first + s)]);
     }
-    // Turned, as for the gradient of an image, outputs are neighbours: a block of them shares its cache lines.
-    constexpr int64_t kBlock = 16;
-    std::vector<int64_t> offsets(static_cast<size_t>(positions), 0);
-    for (int64_t p = 0; p < positions; ++p) {
-      for (int64_t rest = p, axis = w_.rank; --axis >= 2; rest /= w_.dims[axis]) {
-        offsets[static_cast<size_t>(p)] += rest % w_.dims[axis] * w_.strides[axis];
-      }
+    for (size_t i = 0; i < packed.phases.size(); ++i) {
+      const Phase& phase = runs_.phases()[i];
+      float* to = packed.phases[i].data() + panel.offset * column_length(phase);
+      if (winograd_) pack_winograd(panel, rows, to);
+      else pack_taps(panel, phase, rows, to);
     }
-    const auto* from = static_cast<const float*>(memory);
-    parallel_for((g_.outputs + kBlock - 1) / kBlock, grain_for(kBlock * inner), [&](int64_t begin, int64_t end) {
-      for (int64_t block = begin; block < end; ++block) {
-        const int64_t last = std::min(g_.outputs, (block + 1) * kBlock);
-        for (int64_t c = 0; c < channels; ++c) {
-          for (int64_t o = block * kBlock; o < last; ++o) {
-            const float* filter = from + o * w_.strides[0] + c * w_.strides[1];
-            float* to = rows + o * inner + c * positions;
-            for (int64_t p = 0; p < positions; ++p) to[p] = filter[offsets[static_cast<size_t>(p)]];
-          }
-        }
-      }
-    });
   }
 
   // Leaves in `scale` what the weights of one output do not take of it.
   void settle_scale(float* row, float& scale) const {
+    const bool faint = std::all_of(row, row + g_.inner(), [](float w) { return std::abs(w) < kFaint; });
+    if (!faint && scale == 1.0f) return;
     float largest = 0.0f;
     bool safe = std::isfinite(scale);  // no product may leave the range of normal numbers
     for (int64_t i = 0; i < g_.inner(); ++i) largest = std::max(largest, std::abs(row[i]));
     safe &= largest * std::abs(scale) < 0x1p120f && (scale == 0.0f || std::abs(scale) > kFaint);
-    if (largest < kFaint && largest > 0.0f) {
+    if (faint && largest > 0.0f) {
       for (int64_t i = 0; i < g_.inner(); ++i) row[i] *= kRaise;
       scale *= 1 / kRaise;
-    } else if (safe && scale != 1.0f) {
+    } else if (safe) {
       for (int64_t i = 0; i < g_.inner(); ++i) row[i] *= scale;
       scale = 1.0f;
     }
@@ -417,57 +440,48 @@ class ChannelsLast {
   }
 
   void list_panels() {
-    if (depthwise_) return;
+    if (depthwise_) {  // one panel whose lines are the channels
+      panels_.push_back({0, 0, g_.outputs, 0});
+      columns_ = g_.outputs;
+      return;
+    }
     const IndirectKernel& kernel = indirect_kernel();
-    int64_t offset = 0;
     for (int64_t group = 0; group < g_.groups; ++group) {
       for (int64_t column = 0; column < g_.group_outputs(); column += kernel.columns) {
-        panels_.push_back({group, column, std::min(kernel.columns, g_.group_outputs() - column), offset});
-        offset += round_up(panels_.back().columns, kernel.lanes);
+        panels_.push_back({group, column, std::min(kernel.columns, g_.group_outputs() - column), columns_});
+        columns_ += round_up(panels_.back().columns, kernel.lanes);
       }
     }
   }
+  int64_t width_of(const Panel& panel) const {
+    return depthwise_ ? panel.columns : round_up(panel.columns, indirect_kernel().lanes);
+  }
 
-  // `rows`: the weights of each output, channels and kernel positions.
-  void pack(const Phase& phase, const float* rows, std::vector<float>& weights) const {
-    const int64_t positions = g_.positions(), channels = g_.group_channels(), lanes = indirect_kernel().lanes;
-    if (depthwise_) {
-      weights.clear();
-      for (const Phase::Tap& tap : phase.taps) {
-        for (int64_t c = 0; c < g_.outputs; ++c) weights.push_back(rows[c * positions + tap.position]);
+  // `rows`: the weights of each output of the panel, channels and kernel positions.
+  void pack_taps(const Panel& panel, const Phase& phase, const float* rows, float* to) const {
+    const int64_t inner = g_.inner(), width = width_of(panel);
+    for (const Phase::Tap& tap : phase.taps) {
+      for (int64_t c = 0; c < g_.group_channels(); ++c, to += width) {
+        const float* from = rows + c * g_.positions() + tap.position;
+        for (int64_t s = 0; s < panel.columns; ++s) to[s] = from[s * inner];
+        std::fill(to + panel.columns, to + width, 0.0f);
       }
-      return;
     }
-    const int64_t length = column_length(phase);
-    if (panels_.empty()) return;
-    weights.resize(static_cast<size_t>((panels_.back().offset + round_up(panels_.back().columns, lanes)) * length));
-    parallel_for(static_cast<int64_t>(panels_.size()), grain_for(length * 16), [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; ++p) {
-        const Panel& panel = panels_[static_cast<size_t>(p)];
-        const int64_t width = round_up(panel.columns, lanes);
-        float* to = weights.data() + panel.offset * length;
-        const float* filters = rows + (panel.group * g_.group_outputs() + panel.column) * channels * positions;
-        if (panel.columns < width) std::fill_n(to, width * length, 0.0f);
-        for (int64_t c = 0; c < channels; ++c) {
-          if (winograd_) {
-            for (int64_t s = 0; s < panel.columns; ++s) {
-              std::array<double, 9> wide;
-              std::copy_n(filters + (s * channels + c) * positions, 9, wide.begin());
-              const auto transformed = winograd_filter(wide);
-              for (int64_t t = 0; t < kWinogradPositions; ++t) {
-                to[(t * channels + c) * width + s] = static_cast<float>(transformed[static_cast<size_t>(t)]);
-              }
-            }
-            continue;
-          }
-          for (size_t t = 0; t < phase.taps.size(); ++t) {
-            const float* from = filters + c * positions + phase.taps[t].position;
-            float* line = to + (static_cast<int64_t>(t) * channels + c) * width;
-            for (int64_t s = 0; s < panel.columns; ++s) line[s] = from[s * channels * positions];
-          }
-        }
+  }
+  void pack_winograd(const Panel& panel, const float* rows, float* to) const {
+    const int64_t inner = g_.inner(), width = width_of(panel), step = g_.channels * width;
+    std::array<std::array<float, 64>, kWinogradPositions> lines{};
+    for (int64_t c = 0; c < g_.channels; ++c) {
+      for (int64_t s = 0; s < panel.columns; ++s) {
+        std::array<double, 9> wide;
+        std::copy_n(rows + s * inner + c * 9, 9, wide.begin());
+        const auto transformed = winograd_filter(wide);
+        for (size_t t = 0; t < lines.size(); ++t) lines[t][static_cast<size_t>(s)] = static_cast<float>(transformed[t]);
       }
-    });
+      for (size_t t = 0; t < lines.size(); ++t) {
+        std::copy_n(lines[t].begin(), width, to + static_cast<int64_t>(t) * step + c * width);
+      }
+    }
   }
 
   // ---- running ----
@@ -718,6 +732,7 @@ class ChannelsLast {
   bool direct_ = false;           // the sums are computed in the memory of `out_`
   uint32_t out_ = TRM_ABSENT;     // value
   std::vector<Panel> panels_;
+  int64_t columns_ = 0;  // of all panels, padded
 };
 
 }  // namespace
