@@ -684,6 +684,10 @@ const ConvolutionForm kWeightGradientForms[] = {
     {{9, 2, 12, 13}, {5, 2, 8, 11}, {2, 1}, {1, 0}, {1, 2}, {1, 1}, {1, 1}, 1},
     {{12, 4, 31}, {17, 4, 29}, {1}, {1}, {1}, {1}, {1}, 1},
     {{11, 1, 8, 8}, {13, 1, 8, 8}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    // Enough tiles for Winograd: odd sizes, uneven padding, parts of the tiles and of the outputs.
+    {{12, 3, 16, 17}, {20, 3, 16, 17}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {{9, 6, 13, 14}, {75, 6, 11, 14}, {1, 1}, {0, 2}, {0, 0}, {1, 1}, {1, 1}, 1},
+    {{33, 5, 15, 14}, {37, 5, 15, 14}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
 };
 
 TEST(CpuConvolution, WeightGradients) {
@@ -707,21 +711,30 @@ TEST(CpuConvolution, WeightGradients) {
   }
 }
 
-// What is not finite reaches every weight that it is part of, and padding keeps it from none.
+// What is not finite reaches the weights that it is part of and no others, with tiles and without.
 TEST(CpuConvolution, WeightGradientsOfUnboundedImages) {
   const Cpu cpu;
   std::mt19937 random(59);
-  const ConvolutionForm g = {{12, 2, 9, 10}, {20, 2, 9, 10}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
-  const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
-  const Graph graph({x, w}, {g.of(x, w)});
-  for (double special : {std::numeric_limits<double>::infinity(), std::nan("")}) {
-    std::vector<double> pixels = random_literal(x.type(), random).to_doubles();
-    pixels[(3 * 2 + 1) * 90 + 4 * 10 + 5] = special;  // channel 3
-    std::vector<Literal> inputs = {Literal::from_doubles(f32, g.x, pixels), random_literal(w.type(), random)};
-    const Ran ran = run_on_chip(cpu, graph, inputs, Lie::kExchanged, Lie::kExchanged);
-    const std::vector<double> got = ran.outputs.at(0).to_doubles();
-    for (size_t i = 0; i < got.size(); ++i) {
-      ASSERT_EQ(std::isfinite(got[i]), i / (20 * 9) != 3) << special << " element " << i;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (int64_t images : {2, 5}) {
+    const Shape pixels_of = {12, images, 14, 13}, gradients_of = {20, images, 14, 13};
+    const ConvolutionForm g = {pixels_of, gradients_of, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
+    const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
+    const Graph graph({x, w}, {g.of(x, w)});
+    for (double special : {kInfinity, -kInfinity, std::nan(""), 1e38}) {
+      std::vector<double> pixels = random_literal(x.type(), random).to_doubles();
+      pixels[static_cast<size_t>(3 * images + 1) * 14 * 13] = special;  // channel 3, a corner
+      std::vector<Literal> inputs = {Literal::from_doubles(f32, g.x, pixels),
+                                     random_literal(w.type(), random, -0.5, 0.5)};
+      const Ran ran = run_on_chip(cpu, graph, inputs, Lie::kExchanged, Lie::kExchanged);
+      const std::vector<double> got = ran.outputs.at(0).to_doubles();
+      for (size_t i = 0; i < got.size(); ++i) {
+        const bool touched = i / (20 * 9) == 3 && i % 9 / 3 <= 1 && i % 3 <= 1;
+        ASSERT_EQ(std::isfinite(got[i]), !touched || special == 1e38) << special << " element " << i;
+        if (!touched && special != 1e38) {
+          ASSERT_LT(std::abs(got[i]), 1e3) << special << " element " << i;
+        }
+      }
     }
   }
 }

@@ -13,7 +13,7 @@
 #include "chips/cpu/indirect_kernel.h"
 #include "chips/cpu/pixel_runs.h"
 #include "chips/cpu/tile_program.h"
-#include "chips/cpu/winograd_kernel.h"
+#include "chips/cpu/winograd_tiles.h"
 
 namespace trireme::cpu {
 namespace {
@@ -329,9 +329,7 @@ class ChannelsLast {
   }
 
   static bool is_winograd(const Geometry& g, int64_t least_tiles) {
-    const std::array<int64_t, 3> ones{1, 1, 1};
-    return g.kernel == std::array<int64_t, 3>{1, 3, 3} && g.stride == ones && g.dilation == ones && g.spread == ones &&
-           g.groups == 1 && g.channels > kNarrow && g.outputs > kNarrow && tiles(g) >= least_tiles;
+    return WinogradTiles::suit(g, kNarrow) && WinogradTiles(g).count() >= least_tiles;
   }
 
  private:
@@ -345,10 +343,6 @@ class ChannelsLast {
     float* sums;
     bool at_once;  // the results are finished, too
   };
-
-  static int64_t tiles(const Geometry& g) {
-    return g.images * ((g.pixels[1] + 1) / kWinogradTile) * ((g.pixels[2] + 1) / kWinogradTile);
-  }
 
   // The sums go to the memory of the chain's result if that is wanted, else of the one output, else to scratch.
   void choose_target(const Program& program) {
@@ -589,8 +583,8 @@ class ChannelsLast {
     const auto& [phase, weights, finished, values, image, added, sums, at_once] = work;
     const IndirectKernel& kernel = indirect_kernel();
     const WinogradKernel& transforms = winograd_kernel();
-    const int64_t channels = g_.channels, count = tiles(g_), threads = host->threads();
-    const int64_t across = (g_.pixels[2] + 1) / kWinogradTile, down = (g_.pixels[1] + 1) / kWinogradTile;
+    const WinogradTiles tiles(g_);
+    const int64_t channels = g_.channels, count = tiles.count(), threads = host->threads();
     const int64_t fitting =
         std::clamp<int64_t>(kWinogradBytes / (kWinogradPositions * channels * 4), kernel.rows, 16 * kernel.rows);
     Cut c{count, (count + fitting - 1) / fitting, 1};
@@ -603,13 +597,8 @@ class ChannelsLast {
         float* products = reinterpret_cast<float*>(thread_scratch(
             kFoldScratch, static_cast<size_t>(kWinogradPositions * size * kernel.columns) * sizeof(float)));
         for (int64_t t = 0; t < size; ++t) {
-          const Tile tile = tile_of(first + t, across, down);
           const float* from[kWinogradPositions];
-          for (int64_t i = 0; i < kWinogradPositions; ++i) {
-            const int64_t y = tile.y - g_.low[1] + i / 4, x = tile.x - g_.low[2] + i % 4;
-            const bool inside = y >= 0 && y < g_.size[1] && x >= 0 && x < g_.size[2];
-            from[i] = inside ? image + ((tile.image * g_.size[1] + y) * g_.size[2] + x) * channels : runs_.zeros();
-          }
+          tiles.pixels(tiles.at(first + t), image, runs_.zeros(), from);
           transforms.image(from, channels, transformed + t * channels, size * channels);
         }
         for (const Panel& panel : panels_) {
@@ -632,13 +621,13 @@ class ChannelsLast {
           if (finish.scale) finish.scale += panel.column;
           if (finish.bias) finish.bias += panel.column;
           for (int64_t t = 0; t < size; ++t) {
-            const Tile tile = tile_of(first + t, across, down);
+            const WinogradTiles::Tile tile = tiles.at(first + t);
+            const std::array<int64_t, 4> numbers = tiles.results(tile);
             float* to[4] = {};
             const float* others[4] = {};
-            for (int64_t i = 0; i < 4; ++i) {
-              const int64_t y = tile.y + i / 2, x = tile.x + i % 2;
-              if (y >= g_.pixels[1] || x >= g_.pixels[2]) continue;
-              const int64_t at = ((tile.image * g_.pixels[1] + y) * g_.pixels[2] + x) * g_.outputs + panel.column;
+            for (size_t i = 0; i < 4; ++i) {
+              if (numbers[i] < 0) continue;
+              const int64_t at = numbers[i] * g_.outputs + panel.column;
               to[i] = sums + at;
               others[i] = added + at;
             }
@@ -656,11 +645,8 @@ class ChannelsLast {
                    [&](int64_t begin, int64_t end) { finish(values, sums, begin, end - begin); });
     }
   }
-  struct Tile {
-    int64_t image, y, x;  // of its first pixel
-  };
   // A tile as the op defines it, for images that are not finite everywhere.
-  void sum_directly(const Tile& tile, const Panel& panel, const Task& work, float* const* to,
+  void sum_directly(const WinogradTiles::Tile& tile, const Panel& panel, const Task& work, float* const* to,
                     const float* const* added) const {
     const void* memory = w_.known ? w_.constant_data : work.values[g_.in_w];
     for (int64_t i = 0; i < 4; ++i) {
@@ -691,10 +677,6 @@ class ChannelsLast {
       }
     }
   }
-  static Tile tile_of(int64_t number, int64_t across, int64_t down) {
-    return {number / across / down, number / across % down * kWinogradTile, number % across * kWinogradTile};
-  }
-
   void depthwise(const Task& work) const {
     const auto& [phase, weights, finished, values, image, added, sums, at_once] = work;
     const auto taps = static_cast<int64_t>(phase.taps.size());

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <memory>
 
+#include "chips/cpu/channels_last.h"
 #include "chips/cpu/epilogue.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/kernel.h"
-#include "chips/cpu/channels_last.h"
 #include "chips/cpu/tile_float.h"
 
 namespace trireme::cpu {

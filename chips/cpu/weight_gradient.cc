@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/outer_kernel.h"
 #include "chips/cpu/pixel_runs.h"
 #include "chips/cpu/tile_program.h"
+#include "chips/cpu/winograd_gradient.h"
 
 namespace trireme::cpu {
 namespace {
@@ -49,6 +51,7 @@ class WeightGradient {
     std::array<int64_t, 5> strides{};  // of the result: channels, outputs, kernel
     for (uint32_t a = 0; a < y.rank; ++a) strides[a < 2 ? a : a + 5 - y.rank] = y.strides[a];
     output_stride_ = strides[1];
+    if (WinogradGradient::suits(f_)) winograd_.emplace(f_, strides);
     const OuterKernel& kernel = outer_kernel();
     run_count_ = runs_.runs(runs_.phases().front());
     rows_ = runs_.run_length();
@@ -74,6 +77,8 @@ class WeightGradient {
   void run(void* const* values) const {
     const float* image = runs_.prepare(static_cast<const std::byte*>(values[f_.in_x]));
     const auto* gradient = static_cast<const float*>(values[f_.in_w]);
+    auto* y = static_cast<float*>(values[f_.out]);
+    if (winograd_ && winograd_->run(image, gradient, y)) return;
     float* sums =
         reinterpret_cast<float*>(thread_scratch(kBlockScratch, static_cast<size_t>(parts_ * sums_) * sizeof(float)));
     const double flops = 2.0 * static_cast<double>(sums_) * static_cast<double>(pixels_);
@@ -85,7 +90,6 @@ class WeightGradient {
             units() * (slice + 1) / slices_, sums + part * sums_);
       }
     });
-    auto* y = static_cast<float*>(values[f_.out]);
     constexpr int64_t kRowsAtOnce = 8;
     const int64_t row_blocks = (rows_ + kRowsAtOnce - 1) / kRowsAtOnce;
     parallel_for(
@@ -154,6 +158,7 @@ class WeightGradient {
 
   Geometry f_;
   PixelRuns runs_;
+  std::optional<WinogradGradient> winograd_;
   std::vector<Panel> panels_;
   std::vector<int64_t> run_offsets_, row_offsets_;  // in the result
   int64_t output_stride_;
