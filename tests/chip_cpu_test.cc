@@ -691,6 +691,15 @@ const ConvolutionForm kWeightGradientForms[] = {
     {{9, 12, 28, 30}, {10, 12, 28, 30}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
 };
 
+// Those of depthwise convolutions: the images of a group are its channels.
+const ConvolutionForm kDepthwiseGradientForms[] = {
+    {{1, 6, 9, 21}, {3, 2, 9, 21}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 3},
+    {{1, 35, 13, 12}, {7, 5, 7, 6}, {1, 1}, {1, 1}, {1, 0}, {2, 2}, {1, 1}, 7},
+    {{1, 12, 11, 40}, {8, 3, 9, 12}, {2, 1}, {1, 0}, {1, 0}, {1, 3}, {1, 1}, 4},
+    {{1, 10, 37}, {10, 1, 33}, {1}, {0}, {0}, {1}, {1}, 10},
+    {{1, 4, 5, 17}, {4, 1, 6, 16}, {1, 1}, {2, 1}, {1, 0}, {1, 1}, {1, 1}, 4},
+};
+
 TEST(CpuConvolution, WeightGradients) {
   const Cpu cpu;
   std::mt19937 random(53);
@@ -709,6 +718,19 @@ TEST(CpuConvolution, WeightGradients) {
       first_axis_last |= c.operand == 1 && c.order[g.w.rank() - 1] == 0;
     }
     EXPECT_TRUE(first_axis_last) << "the gradients were not read pixel by pixel";
+  }
+}
+
+TEST(CpuConvolution, DepthwiseWeightGradients) {
+  const Cpu cpu;
+  std::mt19937 random(71);
+  for (const ConvolutionForm& g : kDepthwiseGradientForms) {
+    SCOPED_TRACE(cat("x ", g.x, " w ", g.w, " dilation ", g.dilation));
+    const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
+    const Graph graph({x, w}, {g.of(x, w)});
+    const std::vector<Literal> inputs = {random_literal(x.type(), random), random_literal(w.type(), random)};
+    for (Lie lie : {Lie::kDense, Lie::kTurned, Lie::kExchanged}) check(cpu, graph, inputs, lie, lie, 16);
+    if (HasFatalFailure()) return;
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "chips/cpu/channels_last.h"
 #include "chips/cpu/convolution.h"
+#include "chips/cpu/depthwise_gradient.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/image_columns.h"
 #include "chips/cpu/weight_gradient.h"
@@ -244,6 +245,7 @@ class Convolution {
 Run prepare_convolution(const Program& program, const NodeView& node) {
   if (runs_channels_last(program, node)) return prepare_channels_last(program, node);
   if (is_weight_gradient(program, node)) return prepare_weight_gradient(program, node);
+  if (is_depthwise_gradient(program, node)) return prepare_depthwise_gradient(program, node);
   const Geometry g = geometry_of(program, node);
   const TrmValue w = program.value(g.in_w);
   const bool direct = g.group_channels() == 1 && g.group_outputs() <= 4;
@@ -258,7 +260,8 @@ Run prepare_convolution(const Program& program, const NodeView& node) {
 
 void check_epilogue(const Program& program, const NodeView& node) {
   if (geometry_of(program, node).inner() == 0) throw Failure(TRM_UNSUPPORTED, "an empty sum has no epilogue");
-  if (is_weight_gradient(program, node)) throw Failure(TRM_UNSUPPORTED, "a gradient of weights is computed alone");
+  if (is_weight_gradient(program, node) || is_depthwise_gradient(program, node))
+    throw Failure(TRM_UNSUPPORTED, "a gradient of weights is computed alone");
   if (runs_channels_last(program, node)) check_channels_last(program, node);
   else Epilogue::of(program, node.number());
 }
@@ -266,6 +269,7 @@ void check_epilogue(const Program& program, const NodeView& node) {
 void ask_layouts(const Program& program, const NodeView& node, TrmAnswer& answer) {
   if (runs_channels_last(program, node)) return ask_channels_last(program, node, answer);
   if (is_weight_gradient(program, node)) return ask_layouts_for_weight_gradient(program, node, answer);
+  if (is_depthwise_gradient(program, node)) return ask_layouts_for_depthwise_gradient(program, node, answer);
   ask_dense_outputs(program, answer);
 }
 

@@ -79,9 +79,25 @@ void block(int64_t used_rows, int64_t used_columns, int64_t count, const float* 
   run(used_columns, count, left, first, right, step, sums);
 }
 
+float inner(int64_t rows, int64_t count, const float* HWY_RESTRICT left, int64_t step,
+            const float* HWY_RESTRICT right) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t whole = count / lanes * lanes;
+  const auto mask = hn::FirstN(d, static_cast<size_t>(count - whole));
+  V sums[2] = {hn::Zero(d), hn::Zero(d)};
+  for (int64_t r = 0; r < rows; ++r, left += step, right += count) {
+    V& sum = sums[r % 2];
+    for (int64_t i = 0; i < whole; i += lanes) sum = hn::MulAdd(hn::LoadU(d, left + i), hn::LoadU(d, right + i), sum);
+    if (whole == count) continue;
+    sum = hn::MulAdd(hn::MaskedLoad(mask, d, left + whole), hn::MaskedLoad(mask, d, right + whole), sum);
+  }
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(sums[0], sums[1])));
+}
+
 OuterKernel kernel() {
   const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
-  return {kRows, 2 * lanes, lanes, block};
+  return {kRows, 2 * lanes, lanes, block, inner};
 }
 
 }  // namespace
