@@ -35,7 +35,13 @@ void PixelRuns::add_phase(const std::array<int64_t, 3>& offset) {
       reaches &= moved % g_.spread[a] == 0;
       tap.at[a] = moved / g_.spread[a];
     }
-    if (reaches) phase.taps.push_back(tap);
+    if (!reaches) continue;
+    for (size_t a = 0; a < 3; ++a) {
+      phase.lowest[a] = phase.taps.empty() ? tap.at[a] : std::min(phase.lowest[a], tap.at[a]);
+      phase.highest[a] = phase.taps.empty() ? tap.at[a] : std::max(phase.highest[a], tap.at[a]);
+    }
+    phase.taps.push_back(tap);
+    phase.offsets.push_back((tap.at[1] * g_.size[2] + tap.at[2]) * g_.channels);
   }
   phases_.push_back(std::move(phase));
 }
@@ -84,14 +90,17 @@ int64_t PixelRuns::locate(const Phase& phase, const float* image, int64_t pixel,
                           int64_t step) const {
   const int64_t w = pixel % phase.count[2], h = pixel / phase.count[2] % phase.count[1];
   const int64_t n = pixel / phase.count[2] / phase.count[1];
+  const int64_t top = h * g_.stride[1], side = w * g_.stride[2];
   if (framed_) {
     const auto [height, width] = frame();
-    for (int64_t kh = 0; kh < g_.kernel[1]; ++kh) {
-      left[kh * step] =
-          image + ((n * height + h * g_.stride[1] + kh * g_.dilation[1]) * width + w * g_.stride[2]) * g_.channels;
-    }
+    const float* from = image + ((n * height + top) * width + side) * g_.channels;
+    const int64_t line = g_.dilation[1] * width * g_.channels;
+    for (int64_t kh = 0; kh < g_.kernel[1]; ++kh) left[kh * step] = from + kh * line;
+  } else if (top + phase.lowest[1] >= 0 && top + phase.highest[1] < g_.size[1] && side + phase.lowest[2] >= 0 &&
+             side + phase.highest[2] < g_.size[2]) {
+    const float* from = image + ((n * g_.size[1] + top) * g_.size[2] + side) * g_.channels;
+    for (size_t t = 0; t < phase.offsets.size(); ++t, left += step) *left = from + phase.offsets[t];
   } else {
-    const int64_t top = h * g_.stride[1], side = w * g_.stride[2];
     for (const Phase::Tap& tap : phase.taps) {
       const int64_t y = top + tap.at[1], x = side + tap.at[2];
       const bool inside = static_cast<uint64_t>(y) < static_cast<uint64_t>(g_.size[1]) &&

@@ -20,6 +20,8 @@ struct Phase {
     int64_t position;           // in the kernel
   };
   std::vector<Tap> taps;
+  std::array<int64_t, 3> lowest, highest;  // at of any tap
+  std::vector<int64_t> offsets;            // of the taps' pixels, in elements
   int64_t pixels() const { return count[0] * count[1] * count[2]; }
 };
 

@@ -193,13 +193,7 @@ int TileProgram::keep(const Program& program, uint32_t value) {
 }
 
 // Whether the slot's elements follow each other through all the axes.
-bool TileProgram::is_gapless(size_t slot) const {
-  int64_t expected = 1;
-  for (int axis = loops.rank; axis-- > 0; expected *= loops.dims[axis]) {
-    if (loops.dims[axis] != 1 && loops.strides[slot][axis] != expected) return false;
-  }
-  return true;
-}
+bool TileProgram::is_gapless(size_t slot) const { return loops.are_gapless(loops.strides[slot], 0, loops.rank); }
 
 void TileProgram::finish() {
   longest_ = std::min(kTile, loops.elements());
@@ -294,7 +288,7 @@ void TileProgram::load(const Source& source, const Frame& frame, const Position&
   const auto register_item = static_cast<int64_t>(size_of(register_type(source.type)));
   const auto* memory =
       source.from == From::kMemory ? static_cast<const std::byte*>(frame.values[source.value]) : nullptr;
-  if (source.gapless && high == loops.rank) {
+  if (memory && ((source.gapless && high == loops.rank) || loops.are_gapless(strides, low, high))) {
     return source.load(tile, memory + start.offset(strides, loops.rank) * item, 1, static_cast<size_t>(count));
   }
   int64_t numbers[kTile];
@@ -328,7 +322,8 @@ void TileProgram::evaluate(Frame& frame, const Position& start, int low, int hig
     if (source.everywhere) continue;
     void*& at = frame.at[static_cast<size_t>(source.target)];
     const Strides& strides = loops.strides[source.slot];
-    const bool in_one_piece = (source.gapless && to_the_end) || (one_run && strides[inner] == 1);
+    const bool in_one_piece =
+        (source.gapless && to_the_end) || (one_run ? strides[inner] == 1 : loops.are_gapless(strides, low, high));
     if (in_one_piece && source.in_place && source.from == From::kMemory) {
       at = static_cast<std::byte*>(frame.values[source.value]) +
            start.offset(strides, loops.rank) * static_cast<int64_t>(size_of(source.type));
