@@ -1,6 +1,7 @@
 #include "bench/training.h"
 
 #include <memory>
+#include <optional>
 
 #include "trireme/base/error.h"
 #include "trireme/base/strings.h"
@@ -41,6 +42,52 @@ struct LeNet {
   }
 };
 
+// He et al. 2016, with a stem for small images.
+struct ResNet18 {
+  struct Block {
+    nn::Conv2d first, second;
+    nn::BatchNorm first_norm, second_norm;
+    std::optional<nn::Conv2d> shortcut;
+    Block(int64_t in, int64_t out, int64_t stride)
+        : first(in, out, 3, {.stride = stride, .padding = 1, .bias = false}),
+          second(out, out, 3, {.padding = 1, .bias = false}),
+          first_norm(out),
+          second_norm(out) {
+      if (in != out) shortcut.emplace(in, out, 1, nn::ConvOptions{.stride = stride, .bias = false});
+    }
+    Tensor operator()(const Tensor& x) {
+      const Tensor y = second_norm(second(relu(first_norm(first(x)))));
+      return relu(y + (shortcut ? (*shortcut)(x) : x));
+    }
+    template <class V>
+    void each(V& v) {
+      v("first", first), v("first_norm", first_norm), v("second", second), v("second_norm", second_norm);
+      v("shortcut", shortcut);
+    }
+  };
+
+  nn::Conv2d stem{3, 64, 3, {.padding = 1, .bias = false}};
+  nn::BatchNorm norm{64};
+  std::vector<Block> blocks;
+  nn::Linear head{512, 10};
+  ResNet18() {
+    for (int64_t stage = 0, in = 64; stage < 4; ++stage) {
+      for (int64_t k = 0; k < 2; ++k, in = int64_t{64} << stage) {
+        blocks.emplace_back(in, int64_t{64} << stage, stage > 0 && k == 0 ? 2 : 1);
+      }
+    }
+  }
+  Tensor operator()(const Tensor& images) {
+    Tensor x = relu(norm(stem(images)));
+    for (Block& block : blocks) x = block(x);
+    return head(flatten(global_avg_pool(x), 1));
+  }
+  template <class V>
+  void each(V& v) {
+    v("stem", stem), v("norm", norm), v("blocks", blocks), v("head", head);
+  }
+};
+
 template <class Net, class Loss>
 TrainingStep make(Loss loss, optim::Method method, double rate) {
   const auto net = std::make_shared<Net>();
@@ -66,11 +113,10 @@ TrainingStep training_step(const std::string& name) {
     return make<TinyMlp>([](const Tensor& x, const Tensor& y) { return mean(square(x - y)); }, optim::Method::kAdam,
                          1e-4);
   }
-  if (name == "lenet") {
-    return make<LeNet>([](const Tensor& x, const Tensor& y) { return cross_entropy(x, y); }, optim::Method::kMomentum,
-                       1e-3);
-  }
-  throw Error(Code::kInvalidArgument, cat("no training step '", name, "'; there are tiny_mlp and lenet"));
+  const auto classes = [](const Tensor& x, const Tensor& y) { return cross_entropy(x, y); };
+  if (name == "lenet") return make<LeNet>(classes, optim::Method::kMomentum, 1e-3);
+  if (name == "resnet18") return make<ResNet18>(classes, optim::Method::kMomentum, 1e-3);
+  throw Error(Code::kInvalidArgument, cat("no training step '", name, "'; there are tiny_mlp, lenet and resnet18"));
 }
 
 }  // namespace trireme::bench

@@ -18,6 +18,8 @@ struct TrainingStep {
 // tiny_mlp  ten linear layers 16 -> 16 with relu between, mean squared error, Adam; inputs and targets f32 [32, 16]
 // lenet     two convolutions with batch norm and pooling, two linear layers, cross entropy, SGD with momentum; inputs
 //           f32 [64, 1, 28, 28], targets i32 [64]
+// resnet18  ResNet-18 for small images (stem of 3 x 3), cross entropy, SGD with momentum; inputs f32 [16, 3, 32, 32],
+//           targets i32 [16]
 // Throws kInvalidArgument for other names.
 TrainingStep training_step(const std::string& name);
 

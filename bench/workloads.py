@@ -57,6 +57,7 @@ WORKLOADS = [
     Workload("tiny MLP step", "train", "tiny_mlp", (Input((32, 16)), Input((32, 16))), (*TORCH, "paddle")),
     Workload("LeNet step bs64", "train", "lenet", (Input((64, 1, 28, 28)), Input((64,), "int32", 0, 10)),
              (*TORCH, "paddle")),
+    Workload("ResNet-18 step bs16", "train", "resnet18", (Input((16, 3, 32, 32)), Input((16,), "int32", 0, 10)), TORCH),
 ]
 
 

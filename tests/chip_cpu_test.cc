@@ -42,7 +42,8 @@ struct Cpu {
 TrmMem memory_at(void* address, size_t bytes) { return {reinterpret_cast<uint64_t>(address), 0, bytes, 1, 0}; }
 
 // How a tensor lies in memory.
-enum class Lie { kDense, kTurned, kGaps, kMirrored, kRepeated };
+// The last two exchange the first two axes, and put the second one last.
+enum class Lie { kDense, kTurned, kGaps, kMirrored, kRepeated, kExchanged, kChannelsLast };
 constexpr Lie kLies[] = {Lie::kDense, Lie::kTurned, Lie::kGaps, Lie::kMirrored, Lie::kRepeated};
 
 // A tensor in memory of any strides, with guard bytes around.
@@ -87,6 +88,8 @@ class Tensor {
     std::vector<int> order(static_cast<size_t>(type.shape.rank()));
     std::iota(order.begin(), order.end(), 0);
     if (lie == Lie::kTurned) std::reverse(order.begin(), order.end());
+    if (lie == Lie::kExchanged) std::swap(order[0], order[1]);
+    if (lie == Lie::kChannelsLast) std::rotate(order.begin() + 1, order.begin() + 2, order.end());
     return order;
   }
   Tensor(const TensorType& type, Lie lie, const std::vector<int>& order) : type_(type) {
@@ -135,7 +138,8 @@ Ran run_on_chip(const Cpu& cpu, const Graph& graph, std::vector<Literal>& inputs
   std::vector<Strides> in_strides, out_strides;
   for (size_t i = 0; i < inputs.size(); ++i) {
     // Neighbouring inputs lie differently.
-    const Lie lie = in_lie == Lie::kDense ? in_lie : kLies[(static_cast<size_t>(in_lie) + i) % std::size(kLies)];
+    const bool alike = in_lie == Lie::kDense || in_lie >= Lie::kExchanged;
+    const Lie lie = alike ? in_lie : kLies[(static_cast<size_t>(in_lie) + i) % std::size(kLies)];
     operands.emplace_back(graph.inputs()[i].type(), lie);
     operands.back().write(inputs[i]);
     inputs[i] = operands.back().read();
@@ -582,6 +586,8 @@ const ConvolutionForm kConvolutionForms[] = {
     {{1, 3, 23, 40}, {13, 3, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
     {{2, 20, 15, 16}, {37, 20, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
     {{1, 12, 13, 17}, {9, 12, 3, 3}, {1, 1}, {0, 2}, {2, 1}, {1, 1}, {1, 1}, 1},
+    {{3, 11, 20, 21}, {19, 11, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {{2, 24, 8, 9}, {40, 24, 3, 3}, {1, 1}, {1, 1}, {2, 1}, {1, 1}, {2, 2}, 1},
 };
 
 TEST(CpuConvolution, ManyForms) {
@@ -663,28 +669,124 @@ TEST(CpuConvolution, KnownWeights) {
   }
 }
 
+// Gradients of weights as the pullback of a convolution writes them: batch and channels exchanged, the kernel an image.
+const ConvolutionForm kWeightGradientForms[] = {
+    // One image channel and three, whose kernel lines are runs; the last of them with steps.
+    {{1, 5, 14, 13}, {16, 5, 14, 13}, {1, 1}, {2, 2}, {2, 2}, {1, 1}, {1, 1}, 1},
+    {{3, 4, 21, 22}, {33, 4, 11, 11}, {1, 1}, {3, 3}, {2, 2}, {2, 2}, {1, 1}, 1},
+    // Several blocks of channels and of outputs; parts of pixels; slices of sums.
+    {{29, 3, 9, 10}, {37, 3, 9, 10}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {{16, 9, 14, 14}, {7, 9, 14, 14}, {1, 1}, {2, 2}, {2, 2}, {1, 1}, {1, 1}, 1},
+    {{64, 2, 6, 7}, {70, 2, 6, 7}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    // 1 x 1, steps, distances, one axis, one image, gradients as large as the kernel.
+    {{10, 2, 7, 9}, {20, 2, 7, 9}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, {1, 1}, 1},
+    {{10, 2, 13, 11}, {12, 2, 7, 6}, {1, 1}, {1, 1}, {1, 1}, {2, 2}, {1, 1}, 1},
+    {{9, 2, 12, 13}, {5, 2, 8, 11}, {2, 1}, {1, 0}, {1, 2}, {1, 1}, {1, 1}, 1},
+    {{12, 4, 31}, {17, 4, 29}, {1}, {1}, {1}, {1}, {1}, 1},
+    {{11, 1, 8, 8}, {13, 1, 8, 8}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    // Enough tiles for Winograd: odd sizes, uneven padding, parts of the tiles and of the outputs.
+    {{12, 3, 16, 17}, {20, 3, 16, 17}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {{9, 6, 13, 14}, {75, 6, 11, 14}, {1, 1}, {0, 2}, {0, 0}, {1, 1}, {1, 1}, 1},
+    {{33, 5, 15, 14}, {37, 5, 15, 14}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+    {{9, 12, 28, 30}, {10, 12, 28, 30}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
+};
+
+// Those of depthwise convolutions: the images of a group are its channels.
+const ConvolutionForm kDepthwiseGradientForms[] = {
+    {{1, 6, 9, 21}, {3, 2, 9, 21}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 3},
+    {{1, 35, 13, 12}, {7, 5, 7, 6}, {1, 1}, {1, 1}, {1, 0}, {2, 2}, {1, 1}, 7},
+    {{1, 12, 11, 40}, {8, 3, 9, 12}, {2, 1}, {1, 0}, {1, 0}, {1, 3}, {1, 1}, 4},
+    {{1, 10, 37}, {10, 1, 33}, {1}, {0}, {0}, {1}, {1}, 10},
+    {{1, 4, 5, 17}, {4, 1, 6, 16}, {1, 1}, {2, 1}, {1, 0}, {1, 1}, {1, 1}, 4},
+};
+
+TEST(CpuConvolution, WeightGradients) {
+  const Cpu cpu;
+  std::mt19937 random(53);
+  for (const ConvolutionForm& g : kWeightGradientForms) {
+    SCOPED_TRACE(cat("x ", g.x, " w ", g.w, " dilation ", g.dilation));
+    const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
+    const Graph graph({x, w}, {g.of(x, w)});
+    std::vector<Literal> inputs = {random_literal(x.type(), random), random_literal(w.type(), random)};
+    check(cpu, graph, inputs, Lie::kExchanged, Lie::kExchanged, 16);
+    check(cpu, graph, inputs, Lie::kExchanged, Lie::kDense, 16);
+    if (HasFatalFailure()) return;
+    const Ran ran = run_on_chip(cpu, graph, inputs, Lie::kExchanged, Lie::kExchanged);
+    bool first_axis_last = false;
+    for (uint32_t i = 0; i < ran.answer.conversion_count; ++i) {
+      const TrmConversion& c = ran.answer.conversions[i];
+      first_axis_last |= c.operand == 1 && c.order[g.w.rank() - 1] == 0;
+    }
+    EXPECT_TRUE(first_axis_last) << "the gradients were not read pixel by pixel";
+  }
+}
+
+TEST(CpuConvolution, DepthwiseWeightGradients) {
+  const Cpu cpu;
+  std::mt19937 random(71);
+  for (const ConvolutionForm& g : kDepthwiseGradientForms) {
+    SCOPED_TRACE(cat("x ", g.x, " w ", g.w, " dilation ", g.dilation));
+    const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
+    const Graph graph({x, w}, {g.of(x, w)});
+    const std::vector<Literal> inputs = {random_literal(x.type(), random), random_literal(w.type(), random)};
+    for (Lie lie : {Lie::kDense, Lie::kTurned, Lie::kExchanged}) check(cpu, graph, inputs, lie, lie, 16);
+    if (HasFatalFailure()) return;
+  }
+}
+
+// What is not finite reaches the weights that it is part of and no others, with tiles and without.
+TEST(CpuConvolution, WeightGradientsOfUnboundedImages) {
+  const Cpu cpu;
+  std::mt19937 random(59);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  for (int64_t images : {2, 5}) {
+    const Shape pixels_of = {12, images, 14, 13}, gradients_of = {20, images, 14, 13};
+    const ConvolutionForm g = {pixels_of, gradients_of, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
+    const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
+    const Graph graph({x, w}, {g.of(x, w)});
+    for (double special : {kInfinity, -kInfinity, std::nan(""), 1e38}) {
+      std::vector<double> pixels = random_literal(x.type(), random).to_doubles();
+      pixels[static_cast<size_t>(3 * images + 1) * 14 * 13] = special;  // channel 3, a corner
+      std::vector<Literal> inputs = {Literal::from_doubles(f32, g.x, pixels),
+                                     random_literal(w.type(), random, -0.5, 0.5)};
+      const Ran ran = run_on_chip(cpu, graph, inputs, Lie::kExchanged, Lie::kExchanged);
+      const std::vector<double> got = ran.outputs.at(0).to_doubles();
+      for (size_t i = 0; i < got.size(); ++i) {
+        const bool touched = i / (20 * 9) == 3 && i % 9 / 3 <= 1 && i % 3 <= 1;
+        ASSERT_EQ(std::isfinite(got[i]), !touched || special == 1e38) << special << " element " << i;
+        if (!touched && special != 1e38) {
+          ASSERT_LT(std::abs(got[i]), 1e3) << special << " element " << i;
+        }
+      }
+    }
+  }
+}
+
 // What is not finite reaches the results it is part of and no others, which tiles of several pixels must not change.
-TEST(CpuConvolution, KnownWeightsAndUnboundedImages) {
+TEST(CpuConvolution, UnboundedImages) {
   const Cpu cpu;
   std::mt19937 random(47);
-  const ConvolutionForm g = {{1, 12, 16, 17}, {20, 12, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
+  const ConvolutionForm g = {{4, 12, 16, 17}, {20, 12, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
   const Value x = parameter(f32, g.x), w = parameter(f32, g.w);
   const Literal weights = random_literal(w.type(), random);
-  const Graph known = with_known(Graph({x, w}, {g.of(x, w)}), 1, weights);
+  const Graph graph({x, w}, {g.of(x, w)}), known = with_known(graph, 1, weights);
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   for (double special : {kInfinity, -kInfinity, std::nan(""), 1e38}) {
     std::vector<double> pixels = random_literal(x.type(), random).to_doubles();
     pixels[5 * 17 + 6] = special;
-    std::vector<Literal> inputs = {Literal::from_doubles(f32, g.x, pixels)};
-    const Ran ran = run_on_chip(cpu, known, inputs);
-    const std::vector<double> got = ran.outputs.at(0).to_doubles();
-    for (int64_t i = 0; i < static_cast<int64_t>(got.size()); ++i) {
-      const bool touched = std::abs(i / 17 % 16 - 5) <= 1 && std::abs(i % 17 - 6) <= 1;
-      const double magnitude = std::abs(got[static_cast<size_t>(i)]);
-      const double most = !touched ? 1e3 : special == 1e38 ? 3.4e38 : kInfinity;
-      ASSERT_EQ(magnitude <= most, !touched || !std::isnan(special)) << special << " element " << i;
-      if (touched && special != 1e38) {
-        ASSERT_FALSE(std::isfinite(magnitude)) << special << " element " << i;
+    for (bool is_known : {true, false}) {
+      std::vector<Literal> inputs = {Literal::from_doubles(f32, g.x, pixels)};
+      if (!is_known) inputs.push_back(weights);
+      const Ran ran = run_on_chip(cpu, is_known ? known : graph, inputs);
+      const std::vector<double> got = ran.outputs.at(0).to_doubles();
+      for (int64_t i = 0; i < static_cast<int64_t>(got.size()); ++i) {
+        const bool touched = i < 20 * 16 * 17 && std::abs(i / 17 % 16 - 5) <= 1 && std::abs(i % 17 - 6) <= 1;
+        const double magnitude = std::abs(got[static_cast<size_t>(i)]);
+        const double most = !touched ? 1e3 : special == 1e38 ? 3.4e38 : kInfinity;
+        ASSERT_EQ(magnitude <= most, !touched || !std::isnan(special)) << special << " element " << i;
+        if (touched && special != 1e38) {
+          ASSERT_FALSE(std::isfinite(magnitude)) << special << " element " << i;
+        }
       }
     }
   }
@@ -709,6 +811,84 @@ TEST(CpuConvolution, FaintChannels) {
       check(cpu, graph, {image, filters}, Lie::kDense, Lie::kDense, 16);
       check(cpu, with_known(graph, 1, filters), {image}, Lie::kDense, Lie::kDense, 16);
       if (HasFatalFailure()) return;
+    }
+  }
+}
+
+// ---- pooling and sums of channels -----------------------------------------------------------------------------------
+
+// Ties, padding, windows that overlap and that leave gaps; channel by channel and channels last (two channels and
+// many).
+TEST(CpuPooling, MaxPoolGradients) {
+  const Cpu cpu;
+  std::mt19937 random(61);
+  struct Form {
+    Shape x;
+    Ints window, strides, low, high, dilation;
+  };
+  const Form forms[] = {
+      {{2, 3, 8, 6}, {1, 1, 2, 2}, {1, 1, 2, 2}, {0, 0, 0, 0}, {0, 0, 0, 0}, {1, 1, 1, 1}},
+      {{1, 21, 9, 7}, {1, 1, 3, 3}, {1, 1, 2, 2}, {0, 0, 1, 1}, {0, 0, 1, 1}, {1, 1, 1, 1}},
+      {{2, 70, 7, 8}, {1, 1, 2, 3}, {1, 1, 1, 3}, {0, 0, 1, 0}, {0, 0, 0, 2}, {1, 1, 2, 1}},
+      {{2, 5, 11}, {1, 1, 2}, {1, 1, 3}, {0, 0, 0}, {0, 0, 0}, {1, 1, 1}},
+      {{1, 4, 5, 4, 6}, {1, 1, 2, 2, 2}, {1, 1, 2, 1, 2}, {0, 0, 1, 0, 0}, {0, 0, 0, 1, 0}, {1, 1, 1, 1, 1}},
+  };
+  for (const Form& form : forms) {
+    for (DType type : {f32, f64}) {
+      SCOPED_TRACE(cat("x ", form.x, " window ", form.window, " ", type));
+      const Value x = parameter(type, form.x);
+      const std::vector<std::pair<std::string_view, Attribute>> windows = {{"window", form.window},
+                                                                           {"strides", form.strides},
+                                                                           {"low", form.low},
+                                                                           {"high", form.high},
+                                                                           {"dilation", form.dilation}};
+      auto pooling = windows;
+      pooling.emplace_back("kind", std::string("max"));
+      const Value pooled = op("reduce_window", {x}, pooling);
+      const Value y = parameter(type, pooled.shape()), dy = parameter(type, pooled.shape());
+      const Graph graph({x, y, dy}, {op("max_pool_gradient", {x, y, dy}, windows)});
+      std::vector<double> pixels = random_literal(x.type(), random).to_doubles();
+      for (size_t i = 0; i < pixels.size(); ++i) {
+        pixels[i] = std::round(pixels[i] * 2) / 2;  // many equal ones
+        if (i % 17 == 5) pixels[i] = std::nan("");
+        if (i % 5 == 1) pixels[i] = -std::numeric_limits<double>::infinity();
+      }
+      const Literal image = Literal::from_doubles(type, form.x, pixels);
+      const std::vector<Evaluated> given = {reference::to_evaluated(image)};
+      const Literal largest = Literal::from_doubles(
+          type, pooled.shape(), reference::expect(Graph({x}, {pooled}), given, 1).values.at(0).real);
+      const std::vector<Literal> inputs = {image, largest, random_literal(dy.type(), random)};
+      for (Lie lie : {Lie::kDense, Lie::kTurned, Lie::kChannelsLast}) {
+        check(cpu, graph, inputs, lie, lie == Lie::kTurned ? Lie::kDense : lie);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+// Few results side by side in memory, with a number for each in the same pass.
+TEST(CpuReduction, OfChannelsSideBySide) {
+  const Cpu cpu;
+  std::mt19937 random(67);
+  for (int64_t channels : {1, 2, 3, 7, 16, 31, 64, 300, 513}) {
+    for (const Shape& shape : {Shape{3, channels, 5, 7}, Shape{4, channels, 32, 9}, Shape{1, channels, 1, 2}}) {
+      for (DType type : {f32, f64, bf16, i32}) {
+        if (type != f32 && (channels % 2 == 0 || shape[2] > 5)) continue;
+        const Value x = parameter(type, shape);
+        const Value c =
+            make_node(get_op("constant"), {},
+                      {std::make_shared<const Literal>(random_literal({type, Shape{1, channels, 1, 1}}, random))});
+        const Value every = op("broadcast_to", {c}, {{"shape", shape.vector()}});
+        const Value centred = op("sub", {x, every});
+        const std::vector<Literal> inputs = {random_literal(x.type(), random)};
+        for (const char* fold : {"reduce_sum", "reduce_max"}) {
+          SCOPED_TRACE(cat(fold, " of ", shape, " ", type));
+          const Graph graph({x}, {op(fold, {centred}, {{"axes", Ints{0, 2, 3}}, {"keepdims", false}})});
+          check(cpu, graph, inputs, Lie::kChannelsLast, Lie::kDense, 8);
+        }
+        check(cpu, Graph({x}, {op("mul", {centred, every})}), inputs, Lie::kChannelsLast, Lie::kChannelsLast);
+        if (HasFatalFailure()) return;
+      }
     }
   }
 }
@@ -805,7 +985,12 @@ TEST(CpuDeterminism, BitsDoNotDependOnTheThreads) {
   const Value brain_a = parameter(bf16, {1, 200, 900}), brain_b = parameter(bf16, {1, 900, 170});
   const Value square = parameter(f32, {2, 150, 150}), indices = parameter(i32, {5000}),
               rows = parameter(f32, {5000, 900});
+  const Value image = parameter(f32, {24, 6, 13, 14}), gradients = parameter(f32, {40, 6, 13, 14});
+  const ConvolutionForm form = {{}, {}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1};
+  const Value filters = parameter(f32, {20, 6, 3, 3});
   const Graph graphs[] = {
+      Graph({image, filters}, {form.of(image, filters)}),
+      Graph({image, gradients}, {form.of(image, gradients)}),
       Graph({big}, {op("reduce_sum", {op("tanh", {big})}, {{"axes", Ints{}}, {"keepdims", false}})}),
       Graph({big}, {op("reduce_sum", {big}, {{"axes", Ints{0}}, {"keepdims", false}})}),
       Graph({a, b}, {op("dot_general", {a, b})}),
@@ -820,7 +1005,8 @@ TEST(CpuDeterminism, BitsDoNotDependOnTheThreads) {
     std::vector<Literal> outputs;
     for (const TrmHost* host : {&runtime::host_services(), static_cast<const TrmHost*>(&other)}) {
       const Cpu cpu(*host);
-      outputs.push_back(run_on_chip(cpu, graph, inputs).outputs.at(0));
+      const bool gradient = graph.inputs().back() == gradients;
+      outputs.push_back(run_on_chip(cpu, graph, inputs, gradient ? Lie::kExchanged : Lie::kDense).outputs.at(0));
     }
     EXPECT_TRUE(outputs[0].same_bytes(outputs[1]));
   }

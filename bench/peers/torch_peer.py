@@ -37,13 +37,41 @@ class LeNet(nn.Module):
         return self.output(torch.relu(self.hidden(torch.flatten(x, 1))))
 
 
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.first_norm, self.second_norm = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if inputs != outputs else None
+
+    def forward(self, x):
+        y = self.second_norm(self.second(torch.relu(self.first_norm(self.first(x)))))
+        return torch.relu(y + (self.shortcut(x) if self.shortcut else x))
+
+
+class ResNet18(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64)
+        widths = [64, 64, 64, 128, 128, 256, 256, 512, 512]
+        self.blocks = nn.ModuleList(Block(a, b, 1 if a == b else 2) for a, b in zip(widths, widths[1:]))
+        self.head = nn.Linear(512, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.norm(self.stem(x)))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x.mean((2, 3)))
+
+
 def training(name, folder, compiled):
     x, y = (torch.from_numpy(value) for value in protocol.load_inputs(folder))
     if name == "tiny_mlp":
         net, loss_of = TinyMlp(), nn.functional.mse_loss
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
     else:
-        net, loss_of, y = LeNet(), nn.functional.cross_entropy, y.long()
+        net, loss_of, y = {"lenet": LeNet, "resnet18": ResNet18}[name](), nn.functional.cross_entropy, y.long()
         optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
     state = {path.stem: torch.from_numpy(np.load(path)) for path in (pathlib.Path(folder) / "state").glob("*.npy")}
     renamed = {key.replace("running_variance", "running_var"): value for key, value in state.items()}

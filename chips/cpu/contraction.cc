@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <memory>
 
+#include "chips/cpu/channels_last.h"
 #include "chips/cpu/epilogue.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/kernel.h"
-#include "chips/cpu/known_weights.h"
 #include "chips/cpu/tile_float.h"
 
 namespace trireme::cpu {
@@ -265,7 +265,7 @@ void multiply_integers(const Product& p, const U* a, const U* b, U* c) {
 }
 
 Run prepare_dot_general(const Program& program, const NodeView& node) {
-  if (has_known_weights(program, node)) return prepare_known_weights(program, node);
+  if (runs_channels_last(program, node)) return prepare_channels_last(program, node);
   const Product p = product_of(program, node);
   const TrmValue b = program.value(p.in_b);
   if (is_float(p.type)) {
@@ -295,7 +295,7 @@ double flops_of_product(const Program& program, const NodeView& node) {
 }
 
 void check_epilogue(const Program& program, const NodeView& node) {
-  if (has_known_weights(program, node)) return check_known_weights(program, node);
+  if (runs_channels_last(program, node)) return check_channels_last(program, node);
   const Product p = product_of(program, node);
   if (!is_float(p.type) || p.k == 0) throw Failure(TRM_UNSUPPORTED, "a product of this kind has no epilogue");
   if (p.parts > 1 || p.thin_rows || p.thin_columns) {
@@ -305,7 +305,7 @@ void check_epilogue(const Program& program, const NodeView& node) {
 }
 
 void ask_layouts(const Program& program, const NodeView& node, TrmAnswer& answer) {
-  if (has_known_weights(program, node)) ask_layouts_for_known_weights(program, node, answer);
+  if (runs_channels_last(program, node)) ask_channels_last(program, node, answer);
   else ask_dense_outputs(program, answer);
 }
 

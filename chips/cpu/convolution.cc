@@ -7,10 +7,12 @@
 #include <limits>
 #include <memory>
 
+#include "chips/cpu/channels_last.h"
 #include "chips/cpu/convolution.h"
+#include "chips/cpu/depthwise_gradient.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/image_columns.h"
-#include "chips/cpu/known_weights.h"
+#include "chips/cpu/weight_gradient.h"
 
 namespace trireme::cpu {
 
@@ -241,7 +243,9 @@ class Convolution {
 };
 
 Run prepare_convolution(const Program& program, const NodeView& node) {
-  if (has_known_weights(program, node)) return prepare_known_weights(program, node);
+  if (runs_channels_last(program, node)) return prepare_channels_last(program, node);
+  if (is_weight_gradient(program, node)) return prepare_weight_gradient(program, node);
+  if (is_depthwise_gradient(program, node)) return prepare_depthwise_gradient(program, node);
   const Geometry g = geometry_of(program, node);
   const TrmValue w = program.value(g.in_w);
   const bool direct = g.group_channels() == 1 && g.group_outputs() <= 4;
@@ -256,12 +260,16 @@ Run prepare_convolution(const Program& program, const NodeView& node) {
 
 void check_epilogue(const Program& program, const NodeView& node) {
   if (geometry_of(program, node).inner() == 0) throw Failure(TRM_UNSUPPORTED, "an empty sum has no epilogue");
-  if (has_known_weights(program, node)) check_known_weights(program, node);
+  if (is_weight_gradient(program, node) || is_depthwise_gradient(program, node))
+    throw Failure(TRM_UNSUPPORTED, "a gradient of weights is computed alone");
+  if (runs_channels_last(program, node)) check_channels_last(program, node);
   else Epilogue::of(program, node.number());
 }
 
 void ask_layouts(const Program& program, const NodeView& node, TrmAnswer& answer) {
-  if (has_known_weights(program, node)) return ask_layouts_for_known_weights(program, node, answer);
+  if (runs_channels_last(program, node)) return ask_channels_last(program, node, answer);
+  if (is_weight_gradient(program, node)) return ask_layouts_for_weight_gradient(program, node, answer);
+  if (is_depthwise_gradient(program, node)) return ask_layouts_for_depthwise_gradient(program, node, answer);
   ask_dense_outputs(program, answer);
 }
 

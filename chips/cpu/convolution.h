@@ -24,6 +24,8 @@ struct Geometry {
   int64_t positions() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t inner() const { return group_channels() * positions(); }  // length of a sum
   int64_t pixel_count() const { return pixels[0] * pixels[1] * pixels[2]; }
+  // As gradients of weights do: their kernel is an image of gradients, their result a kernel.
+  bool sums_over_pixels() const { return positions() > pixel_count(); }
 };
 
 Geometry geometry_of(const Program& program, const NodeView& node);

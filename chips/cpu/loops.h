@@ -27,6 +27,14 @@ struct Loops {
     for (size_t i = 0; i < operand_strides.size(); ++i) s[i] = operand_strides[i];
     strides.push_back(s);
   }
+  // Whether the elements of an operand follow each other through the axes [low, high).
+  bool are_gapless(const Strides& strides, int low, int high) const {
+    int64_t expected = 1;
+    for (int axis = high; axis-- > low; expected *= dims[axis]) {
+      if (dims[axis] != 1 && strides[axis] != expected) return false;
+    }
+    return true;
+  }
   // `keep_order`: axes stay in the given order (they are only dropped and merged). The rank is at least 1 afterwards.
   // `fence`: no axis below it merges with one at or above it; moved along, and returned in the new numbering.
   int normalize(bool keep_order = false, int fence = 0);

@@ -1,6 +1,7 @@
 #include "chips/cpu/region.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <string>
 
@@ -56,7 +57,8 @@ Run prepare_elementwise(const Program& program) {
 
 // The iteration space has the kept axes [0, fence) outside and the reduced ones [fence, rank) inside.
 //   rows      one result at a time: tiles run through the reduced axes and each is folded to one value
-//   columns   up to kTile results at a time: tiles run through the kept axes, folded element by element
+//   columns   up to kTile results at a time: tiles run through the kept axes, folded element by element; few results
+//             are taken several times over, for neighbours along a reduced axis, which are folded in the end
 // Long reductions to few results are cut into chunks at places that depend on the sizes only; the partial results are
 // folded in order, so that the bits do not depend on the threads.
 struct Reduction {
@@ -66,10 +68,11 @@ struct Reduction {
   int source;       // register of the folded value
   uint32_t output;  // value
   size_t output_slot;
-  int64_t output_item, tile_item;  // bytes
+  int64_t output_item, tile_item, accumulator_item;  // bytes
   int fence;
   bool columns;
   int64_t kept, reduced;  // elements
+  int64_t copies = 1;     // of all results in a tile; `reduced` is of one copy
   int64_t chunks;
 
   int64_t chunk_begin(int64_t chunk) const { return reduced / chunks * chunk + std::min(chunk, reduced % chunks); }
@@ -78,18 +81,30 @@ struct Reduction {
   void accumulate(TileProgram::Frame& frame, void* accumulator, int64_t first, int64_t count, int64_t begin,
                   int64_t end) const {
     const Loops& loops = tiles->loops;
+    if (columns) {
+      alignas(64) std::byte many[kTile * 8];
+      void* sums = copies == 1 ? accumulator : many;
+      const auto width = static_cast<size_t>(count * copies);
+      fold.start(sums, width);
+      Position at;
+      at.set(loops, first, 0, fence);
+      at.set(loops, begin, fence, loops.rank);
+      for (int64_t r = begin; r < end; ++r, at.step(loops, fence, loops.rank)) {
+        tiles->evaluate(frame, at, 0, fence, static_cast<int64_t>(width));
+        fold.columns(sums, frame.at[static_cast<size_t>(source)], width);
+      }
+      if (copies == 1) return;
+      for (int64_t copy = 1; copy < copies; ++copy) {
+        merge.columns(many, many + copy * count * accumulator_item, static_cast<size_t>(count));
+      }
+      std::memcpy(accumulator, many, static_cast<size_t>(count * accumulator_item));
+      return;
+    }
     fold.start(accumulator, static_cast<size_t>(count));
     if (begin == end) return;
     Position at;
     at.set(loops, first, 0, fence);
     at.set(loops, begin, fence, loops.rank);
-    if (columns) {
-      for (int64_t r = begin; r < end; ++r, at.step(loops, fence, loops.rank)) {
-        tiles->evaluate(frame, at, 0, fence, count);
-        fold.columns(accumulator, frame.at[static_cast<size_t>(source)], static_cast<size_t>(count));
-      }
-      return;
-    }
     const int64_t row = loops.dims[loops.rank - 1];
     for (int64_t r = begin; r < end;) {
       // Within a row of the innermost axis when rows are long.
@@ -122,7 +137,7 @@ struct Reduction {
   void run(void* const* values) const {
     const int64_t block = columns ? kTile : 1;
     const int64_t blocks = (kept + block - 1) / block;
-    const int64_t work = reduced / chunks * std::min(block, kept);
+    const int64_t work = reduced / chunks * std::min(block, kept * copies);
     if (chunks == 1) {
       parallel_for(blocks, grain_for(work), [&](int64_t begin, int64_t end) {
         alignas(64) std::byte accumulator[kTile * 8];
@@ -154,6 +169,30 @@ struct Reduction {
     }
   }
 };
+
+// Few results side by side in memory: a tile takes them for several neighbours along the innermost reduced axis, which
+// becomes an axis before theirs. Returns how many; 1: nothing was changed.
+int64_t take_neighbours(Loops& loops, int& fence) {
+  constexpr int64_t kLeast = 32;  // elements of a tile that pay
+  const Strides& lead = loops.strides[TileProgram::kLeader];
+  const int last = loops.rank - 1;
+  if (fence != 1 || last < 1 || loops.rank == kMaxRank || std::llabs(lead[0]) != 1 || std::llabs(lead[last]) <= 1) {
+    return 1;
+  }
+  int64_t copies = std::min(loops.dims[last], kTile / loops.dims[0]);
+  while (copies > 1 && loops.dims[last] % copies != 0) --copies;
+  if (copies <= 1 || copies * loops.dims[0] < kLeast) return 1;
+  const auto insert = [&](auto& list, int64_t outer, int64_t rest) {
+    for (int axis = loops.rank; axis > 0; --axis) list[axis] = list[axis - 1];
+    list[0] = outer;
+    list[loops.rank] = rest;
+  };
+  insert(loops.dims, copies, loops.dims[last] / copies);
+  for (Strides& strides : loops.strides) insert(strides, strides[last], strides[last] * copies);
+  ++loops.rank;
+  fence = 2;
+  return copies;
+}
 
 Run prepare_reduction(const Program& program, const NodeView& node, Fold fold) {
   if (program.output_count() != 1 || program.output(0) != node.outputs()[0]) {
@@ -206,12 +245,16 @@ Run prepare_reduction(const Program& program, const NodeView& node, Fold fold) {
   for (int axis = 0; axis < loops.rank; ++axis) (axis < kept_axes ? r->kept : r->reduced) *= loops.dims[axis];
   if (r->kept == 0) return [](void* const*) {};
   r->fence = loops.normalize(false, kept_axes);
+  const int64_t elements = r->kept * r->reduced;
+  r->copies = take_neighbours(loops, r->fence);
+  r->reduced /= r->copies;
   r->tiles->finish();
 
   const DType type = dtype_of(x);
   r->tile_item = static_cast<int64_t>(size_of(register_type(type)));
   r->fold = find_fold(fold, type);
   r->merge = find_fold(fold, accumulator_type(fold, type));
+  r->accumulator_item = static_cast<int64_t>(size_of(accumulator_type(fold, type)));
   r->store = find_tile_store(type);
   r->output = node.outputs()[0];
   r->output_item = static_cast<int64_t>(size_of(type));
@@ -220,11 +263,11 @@ Run prepare_reduction(const Program& program, const NodeView& node, Fold fold) {
   const bool has_kept = r->fence > 0, has_reduced = r->fence < loops.rank;
   r->columns =
       has_kept && (!has_reduced || (std::llabs(lead[r->fence - 1]) == 1 && std::llabs(lead[loops.rank - 1]) != 1));
-  if (r->columns && r->kept < 32 && r->reduced > r->kept) r->columns = false;
+  if (r->columns && r->copies == 1 && r->kept < 32 && r->reduced > r->kept) r->columns = false;
   else if (has_kept && !r->columns && r->reduced < 32 && r->kept > r->reduced) r->columns = true;
   // Chunks of at least 32768 elements when there are too few results to share out.
   const int64_t blocks = r->columns ? (r->kept + kTile - 1) / kTile : r->kept;
-  const int64_t wanted = blocks >= 64 ? 1 : r->kept * r->reduced / 32768;
+  const int64_t wanted = blocks >= 64 ? 1 : elements / 32768;
   r->chunks = std::clamp<int64_t>(std::min(wanted, r->reduced / 64), 1, 64);
   return [r](void* const* values) { r->run(values); };
 }

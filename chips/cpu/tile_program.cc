@@ -193,13 +193,7 @@ int TileProgram::keep(const Program& program, uint32_t value) {
 }
 
 // Whether the slot's elements follow each other through all the axes.
-bool TileProgram::is_gapless(size_t slot) const {
-  int64_t expected = 1;
-  for (int axis = loops.rank; axis-- > 0; expected *= loops.dims[axis]) {
-    if (loops.dims[axis] != 1 && loops.strides[slot][axis] != expected) return false;
-  }
-  return true;
-}
+bool TileProgram::is_gapless(size_t slot) const { return loops.are_gapless(loops.strides[slot], 0, loops.rank); }
 
 void TileProgram::finish() {
   longest_ = std::min(kTile, loops.elements());
@@ -208,8 +202,14 @@ void TileProgram::finish() {
     if (source.from == From::kMemory) {
       source.gapless = is_gapless(source.slot);
       const Strides& s = loops.strides[source.slot];
-      source.everywhere = true;
-      for (int axis = 0; axis < loops.rank; ++axis) source.everywhere &= loops.dims[axis] == 1 || s[axis] == 0;
+      int changing = 0;
+      for (int axis = 0; axis < loops.rank; ++axis) {
+        if (loops.dims[axis] == 1 || s[axis] == 0) continue;
+        ++changing;
+        source.cycle = axis;
+      }
+      source.everywhere = changing == 0;
+      if (changing != 1 || loops.rank == 1) source.cycle = -1;
     }
   }
   // Last step that reads each register; kept and stored ones live to the end.
@@ -234,7 +234,7 @@ void TileProgram::finish() {
   std::vector<bool> steady(registers_.size(), false);
   for (const Source& source : sources_) {
     take(source.target);
-    steady[static_cast<size_t>(source.target)] = source.everywhere;
+    steady[static_cast<size_t>(source.target)] = source.everywhere || source.cycle >= 0;
   }
   for (int s = 0; s < end; ++s) {
     const Step& step = steps_[static_cast<size_t>(s)];
@@ -262,6 +262,7 @@ TileProgram::Frame TileProgram::frame(void* const* values) const {
   frame.values = values;
   frame.tiles = thread_scratch(kTileScratch, static_cast<size_t>(tile_count_) * kTile * 8);
   frame.at.resize(registers_.size());
+  frame.held.resize(sources_.size());
   for (size_t r = 0; r < registers_.size(); ++r)
     frame.at[r] = frame.tiles + static_cast<int64_t>(registers_[r].tile) * kTile * 8;
   for (const Source& source : sources_) {
@@ -287,7 +288,7 @@ void TileProgram::load(const Source& source, const Frame& frame, const Position&
   const auto register_item = static_cast<int64_t>(size_of(register_type(source.type)));
   const auto* memory =
       source.from == From::kMemory ? static_cast<const std::byte*>(frame.values[source.value]) : nullptr;
-  if (source.gapless && high == loops.rank) {
+  if (memory && ((source.gapless && high == loops.rank) || loops.are_gapless(strides, low, high))) {
     return source.load(tile, memory + start.offset(strides, loops.rank) * item, 1, static_cast<size_t>(count));
   }
   int64_t numbers[kTile];
@@ -316,17 +317,23 @@ void TileProgram::evaluate(Frame& frame, const Position& start, int low, int hig
   const auto tile_of = [&](int r) {
     return frame.tiles + static_cast<int64_t>(registers_[static_cast<size_t>(r)].tile) * kTile * 8;
   };
-  for (const Source& source : sources_) {
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    const Source& source = sources_[i];
     if (source.everywhere) continue;
     void*& at = frame.at[static_cast<size_t>(source.target)];
     const Strides& strides = loops.strides[source.slot];
-    const bool in_one_piece = (source.gapless && to_the_end) || (one_run && strides[inner] == 1);
+    const bool in_one_piece =
+        (source.gapless && to_the_end) || (one_run ? strides[inner] == 1 : loops.are_gapless(strides, low, high));
     if (in_one_piece && source.in_place && source.from == From::kMemory) {
       at = static_cast<std::byte*>(frame.values[source.value]) +
            start.offset(strides, loops.rank) * static_cast<int64_t>(size_of(source.type));
     } else {
       at = tile_of(source.target);
+      Frame::Held& held = frame.held[i];
+      const bool cycles = source.cycle == inner;
+      if (cycles && held.index == start.index[inner] && held.count >= count) continue;
       load(source, frame, start, low, high, count, at);
+      held = {start.index[inner], cycles ? count : 0};
     }
   }
   const auto memory_of = [&](const Sink& sink) {

@@ -44,6 +44,10 @@ class TileProgram {
     void* const* values = nullptr;
     std::byte* tiles = nullptr;
     std::vector<void*> at;  // address of each register's tile
+    struct Held {
+      int64_t index = 0, count = 0;
+    };
+    std::vector<Held> held;  // what the tiles of sources that cycle hold: from where on that axis, how many elements
   };
   Frame frame(void* const* values) const;
   // The tile of `count` <= kTile elements that starts at `start` and runs through the axes [low, high), the last
@@ -64,6 +68,7 @@ class TileProgram {
     bool in_place = false;           // the memory's type is the register's
     bool everywhere = false;         // the same for all elements; set by finish()
     bool gapless = false;            // a tile through the last axes is one run of memory; set by finish()
+    int cycle = -1;                  // the one axis along which it changes (numbers of channels); set by finish()
   };
   struct Step {
     TileFunction function;

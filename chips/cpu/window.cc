@@ -1,10 +1,11 @@
-// Kernels that walk along axes: reduce_window (pooling), cumsum, argmax and argmin.
+// Kernels that walk along axes: reduce_window (pooling), max_pool_gradient, cumsum, argmax and argmin.
 #include <algorithm>
 #include <limits>
 #include <memory>
 #include <optional>
 
 #include "chips/cpu/kernel.h"
+#include "chips/cpu/max_pool_gradient.h"
 #include "chips/cpu/tile_float.h"
 #include "chips/cpu/tile_program.h"
 #include "chips/cpu/window_kernel.h"
@@ -265,6 +266,8 @@ Run prepare_arg(const Program& program, const NodeView& node) {
 
 constexpr KernelEntry kTable[] = {
     {"reduce_window", numbers, false, prepare_reduce_window, nullptr, 9.0, nullptr, ask_window_layouts},
+    {"max_pool_gradient", only(f32) | only(f64), false, prepare_max_pool_gradient, nullptr, 9.0, nullptr,
+     ask_layouts_for_max_pool_gradient},
     {"cumsum", numbers, false, prepare_cumsum, nullptr, 4.0},
     {"argmax", numbers, false, prepare_arg<true>},
     {"argmin", numbers, false, prepare_arg<false>},

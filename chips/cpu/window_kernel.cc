@@ -7,6 +7,8 @@
 // After foreach_target:
 #include <hwy/highway.h>
 
+#include <limits>
+
 HWY_BEFORE_NAMESPACE();
 namespace trireme::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -61,6 +63,35 @@ WindowKernel<T> kernel(Pool pool) {
     default: return {fold<T, Pool::kSum>, fold_every_other<T, Pool::kSum>};
   }
 }
+template <class T>
+void first_maximum(int64_t taps, int64_t count, const T* const* from, const T* y, const T* dy, T* const* to) {
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const T lowest = -std::numeric_limits<T>::infinity();
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto largest = hn::LoadU(d, y + i), gradient = hn::LoadU(d, dy + i);
+    auto open = hn::Eq(largest, largest);  // has not met its maximum; a NaN meets none
+    for (int64_t t = 0; t < taps; ++t) {
+      const auto x = from[t] ? hn::LoadU(d, from[t] + i) : hn::Set(d, lowest);
+      const auto met = hn::And(open, hn::Eq(x, largest));
+      open = hn::AndNot(met, open);
+      if (!from[t]) continue;
+      const auto sum = hn::LoadU(d, to[t] + i);
+      hn::StoreU(hn::IfThenElse(met, hn::Add(sum, gradient), sum), d, to[t] + i);
+    }
+  }
+  for (; i < count; ++i) {
+    for (int64_t t = 0; t < taps; ++t) {
+      if ((from[t] ? from[t][i] : lowest) != y[i]) continue;
+      if (from[t]) to[t][i] += dy[i];
+      break;
+    }
+  }
+}
+FirstMaximum<float> first_maximum_f32() { return first_maximum<float>; }
+FirstMaximum<double> first_maximum_f64() { return first_maximum<double>; }
+
 WindowKernel<float> kernel_f32(Pool pool) { return kernel<float>(pool); }
 WindowKernel<double> kernel_f64(Pool pool) { return kernel<double>(pool); }
 
@@ -73,6 +104,19 @@ namespace trireme::cpu {
 
 HWY_EXPORT(kernel_f32);
 HWY_EXPORT(kernel_f64);
+HWY_EXPORT(first_maximum_f32);
+HWY_EXPORT(first_maximum_f64);
+
+template <>
+FirstMaximum<float> first_maximum<float>() {
+  static const FirstMaximum<float> best = HWY_DYNAMIC_DISPATCH(first_maximum_f32)();
+  return best;
+}
+template <>
+FirstMaximum<double> first_maximum<double>() {
+  static const FirstMaximum<double> best = HWY_DYNAMIC_DISPATCH(first_maximum_f64)();
+  return best;
+}
 
 template <>
 const WindowKernel<float>& window_kernel<float>(Pool pool) {

@@ -18,4 +18,11 @@ struct WindowKernel {
 template <class T>
 const WindowKernel<T>& window_kernel(Pool pool);
 
+// For each i < count: adds dy[i] to to[t][i] of the first t < taps with from[t][i] == y[i]. A null from[t] is padding:
+// minus infinity, and what falls to it is lost.
+template <class T>
+using FirstMaximum = void (*)(int64_t taps, int64_t count, const T* const* from, const T* y, const T* dy, T* const* to);
+template <class T>
+FirstMaximum<T> first_maximum();
+
 }  // namespace trireme::cpu

@@ -7,6 +7,8 @@
 // After foreach_target:
 #include <hwy/highway.h>
 
+#include <algorithm>
+
 #include "chips/cpu/finish-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -84,7 +86,68 @@ bool result(const float* from, int64_t step, int64_t columns, float* const* to, 
   return finite;
 }
 
-WinogradKernel kernel() { return {image, result}; }
+void gradient(const float* const* from, int64_t columns, float* to, int64_t step) {
+  const FloatTag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t s = 0; s < columns; s += lanes) {
+    const bool whole = s + lanes <= columns;
+    const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(lanes, columns - s)));
+    V g[4];
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 4; ++i) g[i] = whole ? hn::LoadU(d, from[i] + s) : hn::MaskedLoad(mask, d, from[i] + s);
+    // A g: four rows of two.
+    const V rows[8] = {
+        g[0],          g[1],         hn::Add(g[0], g[2]), hn::Add(g[1], g[3]), hn::Sub(g[0], g[2]), hn::Sub(g[1], g[3]),
+        hn::Neg(g[2]), hn::Neg(g[3])};
+#pragma GCC unroll 4
+    for (int64_t r = 0; r < 4; ++r) {
+      const V a = rows[2 * r], b = rows[2 * r + 1];
+      float* line = to + 4 * r * step + s;
+      hn::StoreU(a, d, line);
+      hn::StoreU(hn::Add(a, b), d, line + step);
+      hn::StoreU(hn::Sub(a, b), d, line + 2 * step);
+      hn::StoreU(hn::Neg(b), d, line + 3 * step);
+    }
+  }
+}
+
+// G' u along one axis: four values `step` apart into three.
+HWY_INLINE void shrink(const V* u, int64_t step, V* g, int64_t g_step) {
+  const V half = hn::Set(FloatTag(), 0.5f);
+  const V even = hn::Mul(half, hn::Add(u[step], u[2 * step]));
+  g[0] = hn::Add(u[0], even);
+  g[g_step] = hn::Mul(half, hn::Sub(u[step], u[2 * step]));
+  g[2 * g_step] = hn::Add(even, u[3 * step]);
+}
+
+bool filter(const float* from, int64_t step, int64_t parts, int64_t part_step, int64_t columns, float* to) {
+  const FloatTag d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t padded = (columns + lanes - 1) / lanes * lanes;
+  bool finite = true;
+  for (int64_t s = 0; s < columns; s += lanes) {
+    V u[kWinogradPositions], rows[12], g[9];
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < kWinogradPositions; ++i) {
+      u[i] = hn::LoadU(d, from + i * step + s);
+      for (int64_t part = 1; part < parts; ++part) {
+        u[i] = hn::Add(u[i], hn::LoadU(d, from + part * part_step + i * step + s));
+      }
+    }
+#pragma GCC unroll 4
+    for (int64_t c = 0; c < 4; ++c) shrink(u + c, 4, rows + c, 4);
+#pragma GCC unroll 3
+    for (int64_t r = 0; r < 3; ++r) shrink(rows + 4 * r, 1, g + 3 * r, 1);
+#pragma GCC unroll 9
+    for (int64_t k = 0; k < 9; ++k) {
+      finite &= hn::AllTrue(d, hn::IsFinite(g[k]));
+      hn::StoreU(g[k], d, to + k * padded + s);
+    }
+  }
+  return finite;
+}
+
+WinogradKernel kernel() { return {image, result, gradient, filter}; }
 
 }  // namespace
 }  // namespace trireme::cpu::HWY_NAMESPACE

@@ -20,6 +20,16 @@ struct WinogradKernel {
   // False when a sum is not finite: an infinity, a NaN or an overflow then reaches results that it is no part of.
   bool (*result)(const float* from, int64_t step, int64_t columns, float* const* to, const float* const* added,
                  const Finish& finish);
+
+  // The gradient of the filter is the same algorithm turned around: the tile of the image times that of the result's
+  // gradients, position by position, summed over the tiles and transformed back.
+  // from[i]: `columns` gradients of result i of the 2 x 2. Position i of the tile goes to to[i step + s], padded with
+  // zeros to whole vectors.
+  void (*gradient)(const float* const* from, int64_t columns, float* to, int64_t step);
+  // from[part part_step + i step + s], added up over the parts, is position i. Element k of the 3 x 3 goes to
+  // to[k padded + s], where `padded` is `columns` rounded up to whole vectors; `from` is padded so, too. False when one
+  // is not finite.
+  bool (*filter)(const float* from, int64_t step, int64_t parts, int64_t part_step, int64_t columns, float* to);
 };
 // The best one this machine runs.
 const WinogradKernel& winograd_kernel();

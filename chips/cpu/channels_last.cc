@@ -1,4 +1,4 @@
-#include "chips/cpu/known_weights.h"
+#include "chips/cpu/channels_last.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,16 +11,18 @@
 #include "chips/cpu/convolution.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/indirect_kernel.h"
+#include "chips/cpu/pixel_runs.h"
 #include "chips/cpu/tile_program.h"
-#include "chips/cpu/winograd_kernel.h"
+#include "chips/cpu/winograd_tiles.h"
 
 namespace trireme::cpu {
 namespace {
 
 constexpr int64_t kChunkBytes = 192 << 10;     // of the image under one chunk of pixels: with a panel, within the L2
-constexpr int64_t kNarrow = 8;                 // so few channels: a line of the kernel is taken as one run
 constexpr int64_t kWinogradBytes = 832 << 10;  // of the transformed image of one chunk of tiles
-constexpr int64_t kLeastTiles = 48;            // fewer do not pay for weights that are 16 / 9 as large
+constexpr int64_t kLeastTiles = 48;            // fewer do not pay for weights that are 16 / 9 as large,
+constexpr int64_t kLeastTilesPacked = 256;     // nor for transforming them in each run
+constexpr int64_t kLeastPixels = 16;           // that pay for packing weights in each run
 constexpr double kTaskFlops = 5e5;             // pays for waking a thread
 
 // A convolution, or a product seen as one: each row of the left matrix is a pixel, its columns are the channels.
@@ -231,45 +233,74 @@ class Rest {
 
 // ---- the sums ------------------------------------------------------------------------------------------------
 
-// Output pixels of one remainder by the input dilation (without one: all), and the kernel positions that reach an
-// element there.
-struct Phase {
-  std::array<int64_t, 3> first, step, count;
-  struct Tap {
-    std::array<int64_t, 3> at;  // added to the pixel's number times the stride: a position in the input
-    int64_t position;           // in the kernel
-  };
-  std::vector<Tap> taps;
-  std::vector<float> weights;  // the panels of all groups
-  int64_t pixels() const { return count[0] * count[1] * count[2]; }
-};
-
 // Columns [column, column + columns) of a group, at `offset` in the weights of a phase.
 struct Panel {
   int64_t group, column, columns, offset;
 };
 
-class KnownWeights {
+// The weights of each output as floats, channels and kernel positions, from memory of any strides.
+class WeightRows {
  public:
-  KnownWeights(const Program& program, const NodeView& node, const Layer& layer)
+  WeightRows(const TrmValue& w, const Geometry& g, const void* memory) : w_(w), g_(g), memory_(memory) {
+    if (g.type != f32 || chip::is_dense(w)) memory_ = dense_.emplace(w, memory).data();
+    offsets_.resize(static_cast<size_t>(g.positions()), 0);
+    for (int64_t p = 0; p < g.positions(); ++p) {
+      for (int64_t rest = p, axis = w.rank; --axis >= 2; rest /= w.dims[axis]) {
+        offsets_[static_cast<size_t>(p)] += rest % w.dims[axis] * w.strides[axis];
+      }
+    }
+  }
+  // Outputs [first, first + count).
+  void load(int64_t first, int64_t count, float* to) const {
+    const int64_t inner = g_.inner(), positions = g_.positions();
+    if (dense_) {
+      const auto item = static_cast<int64_t>(size_of(g_.type));
+      return load_row(to, static_cast<const std::byte*>(memory_) + first * inner * item, g_.type, 1, count * inner);
+    }
+    // Turned, as for the gradient of an image, outputs are neighbours: they share their cache lines.
+    const float* from = static_cast<const float*>(memory_) + first * w_.strides[0];
+    for (int64_t c = 0; c < g_.group_channels(); ++c) {
+      for (int64_t o = 0; o < count; ++o) {
+        const float* filter = from + o * w_.strides[0] + c * w_.strides[1];
+        for (int64_t p = 0; p < positions; ++p) {
+          to[o * inner + c * positions + p] = filter[offsets_[static_cast<size_t>(p)]];
+        }
+      }
+    }
+  }
+
+ private:
+  const TrmValue& w_;
+  const Geometry& g_;
+  const void* memory_;
+  std::optional<DenseInput> dense_;
+  std::vector<int64_t> offsets_;  // of the kernel positions
+};
+
+// Weights as the kernels read them, and what happens to the sums.
+struct Packed {
+  std::vector<std::vector<float>> phases;  // of each phase: the panels of all groups
+  std::vector<float> scale, bias;          // as far as the weights could not take the scale
+  Finish finish;
+};
+
+class ChannelsLast {
+ public:
+  ChannelsLast(const Program& program, const NodeView& node, const Layer& layer)
       : g_(layer.g),
         chain_(program, node, layer),
         rest_(program, chain_, layer.order),
         depthwise_(g_.group_channels() == 1 && g_.group_outputs() == 1 && g_.groups > 1),
-        framed_(is_framed(g_)),
-        winograd_(is_winograd(g_)) {
+        winograd_(is_winograd(g_, layer.weights.known ? kLeastTiles : kLeastTilesPacked)),
+        w_(layer.weights),
+        runs_(g_) {
     choose_target(program);
+    list_panels();
   }
 
-  // Packs the weights; before the first run.
-  void prepare(const TrmValue& w) {
-    for (int64_t d = 0; d < g_.spread[0]; ++d) {
-      for (int64_t h = 0; h < g_.spread[1]; ++h) {
-        for (int64_t v = 0; v < g_.spread[2]; ++v) add_phase({d, h, v});
-      }
-    }
-    pack(w);
-    zeros_.assign(static_cast<size_t>(g_.channels), 0.0f);
+  // Packs weights that are known; before the first run.
+  void prepare() {
+    if (w_.known) pack(w_.constant_data, packed_.emplace());
   }
 
   void run(void* const* values) const {
@@ -279,34 +310,39 @@ class KnownWeights {
         direct_
             ? static_cast<float*>(values[out_])
             : reinterpret_cast<float*>(thread_scratch(kBlockScratch, static_cast<size_t>(elements) * sizeof(float)));
-    const float* image = prepare_image(static_cast<const std::byte*>(values[g_.in_x]));
+    thread_local Packed packed_now;
+    if (!packed_) pack(values[g_.in_w], packed_now);
+    const Packed& packed = packed_ ? *packed_ : packed_now;
+    const float* image = runs_.prepare(static_cast<const std::byte*>(values[g_.in_x]));
     const auto* added = chain_.added == TRM_ABSENT ? nullptr : static_cast<const float*>(values[chain_.added]);
-    const bool at_once = phases_.size() == 1;
-    for (const Phase& phase : phases_) {
-      if (winograd_) winograd(phase, values, image, added, sums);
-      else if (depthwise_) depthwise(phase, values, image, added, sums, at_once);
-      else multiply(phase, values, image, added, sums, at_once);
+    const bool at_once = runs_.phases().size() == 1;
+    for (size_t i = 0; i < runs_.phases().size(); ++i) {
+      const Phase& phase = runs_.phases()[i];
+      const Task task{phase, packed.phases[i].data(), packed.finish, values, image, added, sums, at_once};
+      if (winograd_) winograd(task);
+      else if (depthwise_) depthwise(task);
+      else multiply(task);
     }
     if (at_once || !needs_finish()) return;
     parallel_for(elements, kGrainElements,
                  [&](int64_t begin, int64_t end) { finish(values, sums, begin, end - begin); });
   }
 
-  static bool is_framed(const Geometry& g) {
-    return g.groups == 1 && g.channels <= kNarrow && g.positions() > 1 && g.dilation[2] == 1 &&
-           g.spread == std::array<int64_t, 3>{1, 1, 1};
-  }
-
-  static bool is_winograd(const Geometry& g) {
-    const std::array<int64_t, 3> ones{1, 1, 1};
-    return g.kernel == std::array<int64_t, 3>{1, 3, 3} && g.stride == ones && g.dilation == ones && g.spread == ones &&
-           g.groups == 1 && g.channels > kNarrow && g.outputs > kNarrow && tiles(g) >= kLeastTiles;
+  static bool is_winograd(const Geometry& g, int64_t least_tiles) {
+    return WinogradTiles::suit(g, kNarrow) && WinogradTiles(g).count() >= least_tiles;
   }
 
  private:
-  static int64_t tiles(const Geometry& g) {
-    return g.images * ((g.pixels[1] + 1) / kWinogradTile) * ((g.pixels[2] + 1) / kWinogradTile);
-  }
+  // What a run does for one phase.
+  struct Task {
+    const Phase& phase;
+    const float* weights;
+    const Finish& finish;
+    void* const* values;
+    const float *image, *added;
+    float* sums;
+    bool at_once;  // the results are finished, too
+  };
 
   // The sums go to the memory of the chain's result if that is wanted, else of the one output, else to scratch.
   void choose_target(const Program& program) {
@@ -330,175 +366,119 @@ class KnownWeights {
     store_run(static_cast<std::byte*>(values[out_]), g_.type, first, sums + first, count);
   }
 
-  void add_phase(const std::array<int64_t, 3>& offset) {
-    Phase phase{};
-    for (size_t a = 0; a < 3; ++a) {
-      phase.first[a] = offset[a];
-      phase.step[a] = g_.spread[a];
-      phase.count[a] = g_.pixels[a] <= offset[a] ? 0 : (g_.pixels[a] - offset[a] + g_.spread[a] - 1) / g_.spread[a];
-    }
-    if (phase.pixels() == 0) return;
-    for (int64_t position = 0; position < g_.positions(); ++position) {
-      const std::array<int64_t, 3> at{position / g_.kernel[2] / g_.kernel[1], position / g_.kernel[2] % g_.kernel[1],
-                                      position % g_.kernel[2]};
-      Phase::Tap tap{{}, position};
-      bool reaches = true;
-      for (size_t a = 0; a < 3; ++a) {
-        const int64_t moved = offset[a] - g_.low[a] + at[a] * g_.dilation[a];
-        reaches &= moved % g_.spread[a] == 0;
-        tap.at[a] = moved / g_.spread[a];
-      }
-      if (reaches) phase.taps.push_back(tap);
-    }
-    phases_.push_back(std::move(phase));
-  }
-
   // Weights whose sums a processor would take a hundred times as long for (channels that a decay has put to sleep, all
   // denormals) are raised by a power of two and lowered again in `scale`, as in convolution.cc; others take the scale.
   static constexpr float kRaise = 0x1p64f, kFaint = 0x1p-100f;
 
-  void pack(const TrmValue& w) {
+  void pack(const void* memory, Packed& packed) const {
     const IndirectKernel& kernel = indirect_kernel();
-    w_ = w;
-    factors_ = chain_.scale;
-    const DenseInput dense(w, w.constant_data);
-    std::vector<float> values(static_cast<size_t>(g_.outputs * g_.inner()));
-    load_row(values.data(), static_cast<const std::byte*>(dense.data()), g_.type, 1, g_.outputs * g_.inner());
-    for (int64_t o = 0; o < g_.outputs; ++o) {
-      float* row = values.data() + o * g_.inner();
-      float& scale = chain_.scale[static_cast<size_t>(o)];
-      float largest = 0.0f;
-      bool safe = std::isfinite(scale);  // no product may leave the range of normal numbers
-      for (int64_t i = 0; i < g_.inner(); ++i) largest = std::max(largest, std::abs(row[i]));
-      safe &= largest * std::abs(scale) < 0x1p120f && (scale == 0.0f || std::abs(scale) > kFaint);
-      if (largest < kFaint && largest > 0.0f) {
-        for (int64_t i = 0; i < g_.inner(); ++i) row[i] *= kRaise;
-        scale *= 1 / kRaise;
-      } else if (safe) {
-        for (int64_t i = 0; i < g_.inner(); ++i) row[i] *= scale;
-        scale = 1.0f;
-      }
-    }
-    const bool scaled = std::any_of(chain_.scale.begin(), chain_.scale.end(), [](float s) { return s != 1.0f; });
-    const bool biased = std::any_of(chain_.bias.begin(), chain_.bias.end(), [](float b) { return b != 0.0f; });
     // Panels read whole vectors of scale and bias.
     const auto padded = static_cast<size_t>(g_.outputs + kernel.columns);
-    chain_.scale.resize(padded, 1.0f);
-    chain_.bias.resize(padded, 0.0f);
-    finish_ = chain_.bounds;
-    if (scaled) finish_.scale = chain_.scale.data();
-    if (biased) finish_.bias = chain_.bias.data();
-    for (Phase& phase : phases_) pack(phase, values);
+    packed.scale = chain_.scale;
+    packed.scale.resize(padded, 1.0f);
+    packed.bias = chain_.bias;
+    packed.bias.resize(padded, 0.0f);
+    packed.phases.resize(runs_.phases().size());
+    for (size_t i = 0; i < packed.phases.size(); ++i) {
+      packed.phases[i].resize(static_cast<size_t>(columns_ * column_length(runs_.phases()[i])));
+    }
+    const WeightRows source(w_, g_, memory);
+    parallel_for(static_cast<int64_t>(panels_.size()), grain_for(g_.inner() * kernel.columns),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t p = begin; p < end; ++p) pack(panels_[static_cast<size_t>(p)], source, packed);
+                 });
+    packed.finish = chain_.bounds;
+    const auto some = [](const std::vector<float>& numbers, float but) {
+      return std::any_of(numbers.begin(), numbers.end(), [&](float n) { return n != but; });
+    };
+    if (some(packed.scale, 1.0f)) packed.finish.scale = packed.scale.data();
+    if (some(packed.bias, 0.0f)) packed.finish.bias = packed.bias.data();
   }
 
-  void pack(Phase& phase, const std::vector<float>& values) {
-    const IndirectKernel& kernel = indirect_kernel();
-    const int64_t positions = g_.positions(), channels = g_.group_channels();
-    if (depthwise_) {
-      for (const Phase::Tap& tap : phase.taps) {
-        for (int64_t c = 0; c < g_.outputs; ++c) {
-          phase.weights.push_back(values[static_cast<size_t>(c * positions + tap.position)]);
-        }
-      }
+  void pack(const Panel& panel, const WeightRows& source, Packed& packed) const {
+    const int64_t first = panel.group * g_.group_outputs() + panel.column, inner = g_.inner();
+    float* rows = reinterpret_cast<float*>(
+        thread_scratch(kPackScratchA, static_cast<size_t>(panel.columns * inner) * sizeof(float)));
+    source.load(first, panel.columns, rows);
+    for (int64_t s = 0; s < panel.columns; ++s) {
+      settle_scale(rows + s * inner, packed.scale[static_cast<size_t>(first + s)]);
+    }
+    for (size_t i = 0; i < packed.phases.size(); ++i) {
+      const Phase& phase = runs_.phases()[i];
+      float* to = packed.phases[i].data() + panel.offset * column_length(phase);
+      if (winograd_) pack_winograd(panel, rows, to);
+      else pack_taps(panel, phase, rows, to);
+    }
+  }
+
+  // Leaves in `scale` what the weights of one output do not take of it.
+  void settle_scale(float* row, float& scale) const {
+    const bool faint = std::all_of(row, row + g_.inner(), [](float w) { return std::abs(w) < kFaint; });
+    if (!faint && scale == 1.0f) return;
+    float largest = 0.0f;
+    bool safe = std::isfinite(scale);  // no product may leave the range of normal numbers
+    for (int64_t i = 0; i < g_.inner(); ++i) largest = std::max(largest, std::abs(row[i]));
+    safe &= largest * std::abs(scale) < 0x1p120f && (scale == 0.0f || std::abs(scale) > kFaint);
+    if (faint && largest > 0.0f) {
+      for (int64_t i = 0; i < g_.inner(); ++i) row[i] *= kRaise;
+      scale *= 1 / kRaise;
+    } else if (safe) {
+      for (int64_t i = 0; i < g_.inner(); ++i) row[i] *= scale;
+      scale = 1.0f;
+    }
+  }
+
+  // Floats of one output's column of a panel.
+  int64_t column_length(const Phase& phase) const {
+    return (winograd_ ? kWinogradPositions : static_cast<int64_t>(phase.taps.size())) * g_.group_channels();
+  }
+
+  void list_panels() {
+    if (depthwise_) {  // one panel whose lines are the channels
+      panels_.push_back({0, 0, g_.outputs, 0});
+      columns_ = g_.outputs;
       return;
     }
-    const int64_t taps = winograd_ ? kWinogradPositions : static_cast<int64_t>(phase.taps.size());
-    const auto weight = [&](int64_t output, int64_t channel, int64_t tap) {
-      const float* filter = values.data() + (output * channels + channel) * positions;
-      if (!winograd_) return filter[phase.taps[static_cast<size_t>(tap)].position];
-      std::array<double, 9> wide;
-      std::copy_n(filter, 9, wide.begin());
-      return static_cast<float>(winograd_filter(wide)[static_cast<size_t>(tap)]);
-    };
-    phase.weights.reserve(
-        static_cast<size_t>(taps * channels * g_.groups * round_up(g_.group_outputs(), kernel.lanes)));
-    const bool list = panels_.empty();
+    const IndirectKernel& kernel = indirect_kernel();
     for (int64_t group = 0; group < g_.groups; ++group) {
       for (int64_t column = 0; column < g_.group_outputs(); column += kernel.columns) {
-        const int64_t columns = std::min(kernel.columns, g_.group_outputs() - column);
-        const int64_t width = round_up(columns, kernel.lanes);
-        // The offset counts in columns of one k, so it is the same for all phases.
-        if (list) panels_.push_back({group, column, columns, panels_.empty() ? 0 : next_column_});
-        next_column_ = panels_.back().offset + width;
-        for (int64_t tap = 0; tap < taps; ++tap) {
-          for (int64_t c = 0; c < channels; ++c) {
-            for (int64_t s = 0; s < width; ++s) {
-              phase.weights.push_back(s < columns ? weight(group * g_.group_outputs() + column + s, c, tap) : 0.0f);
-            }
-          }
-        }
+        panels_.push_back({group, column, std::min(kernel.columns, g_.group_outputs() - column), columns_});
+        columns_ += round_up(panels_.back().columns, kernel.lanes);
+      }
+    }
+  }
+  int64_t width_of(const Panel& panel) const {
+    return depthwise_ ? panel.columns : round_up(panel.columns, indirect_kernel().lanes);
+  }
+
+  // `rows`: the weights of each output of the panel, channels and kernel positions.
+  void pack_taps(const Panel& panel, const Phase& phase, const float* rows, float* to) const {
+    const int64_t inner = g_.inner(), width = width_of(panel);
+    for (const Phase::Tap& tap : phase.taps) {
+      for (int64_t c = 0; c < g_.group_channels(); ++c, to += width) {
+        const float* from = rows + c * g_.positions() + tap.position;
+        for (int64_t s = 0; s < panel.columns; ++s) to[s] = from[s * inner];
+        std::fill(to + panel.columns, to + width, 0.0f);
+      }
+    }
+  }
+  void pack_winograd(const Panel& panel, const float* rows, float* to) const {
+    const int64_t inner = g_.inner(), width = width_of(panel), step = g_.channels * width;
+    std::array<std::array<float, 64>, kWinogradPositions> lines{};
+    for (int64_t c = 0; c < g_.channels; ++c) {
+      for (int64_t s = 0; s < panel.columns; ++s) {
+        std::array<double, 9> wide;
+        std::copy_n(rows + s * inner + c * 9, 9, wide.begin());
+        const auto transformed = winograd_filter(wide);
+        for (size_t t = 0; t < lines.size(); ++t) lines[t][static_cast<size_t>(s)] = static_cast<float>(transformed[t]);
+      }
+      for (size_t t = 0; t < lines.size(); ++t) {
+        std::copy_n(lines[t].begin(), width, to + static_cast<int64_t>(t) * step + c * width);
       }
     }
   }
 
   // ---- running ----
-
-  // The image as floats with its channels side by side; framed by zeros where the kernel's lines are runs.
-  const float* prepare_image(const std::byte* x) const {
-    const auto item = static_cast<int64_t>(size_of(g_.type));
-    const int64_t count = g_.images * g_.size[0] * g_.size[1] * g_.size[2] * g_.channels;
-    if (!framed_) {
-      if (g_.type == f32) return reinterpret_cast<const float*>(x);
-      float* wide = reinterpret_cast<float*>(thread_scratch(kPackScratchB, static_cast<size_t>(count) * sizeof(float)));
-      parallel_for(count, kGrainElements, [&](int64_t begin, int64_t end) {
-        load_row(wide + begin, x + begin * item, g_.type, 1, end - begin);
-      });
-      return wide;
-    }
-    const auto [height, width] = frame();
-    const int64_t line = width * g_.channels;
-    float* all = reinterpret_cast<float*>(
-        thread_scratch(kPackScratchB, static_cast<size_t>(g_.images * height * line) * sizeof(float)));
-    const int64_t copied = std::clamp<int64_t>(width - g_.low[2], 0, g_.size[2]);
-    parallel_for(g_.images * height, grain_for(line), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        float* to = all + i * line;
-        std::fill_n(to, line, 0.0f);
-        const int64_t h = i % height - g_.low[1];
-        if (h < 0 || h >= g_.size[1]) continue;
-        const std::byte* from = x + (i / height * g_.x_strides[0] + h * g_.x_strides[3]) * item;
-        to += g_.low[2] * g_.channels;
-        for (int64_t c = 0; c < g_.channels; ++c) {
-          const std::byte* plane = from + c * g_.x_strides[1] * item;
-          for (int64_t w = 0; w < copied; ++w) {
-            load_row(to + w * g_.channels + c, plane + w * g_.x_strides[4] * item, g_.type, 1, 1);
-          }
-        }
-      }
-    });
-    return all;
-  }
-  std::pair<int64_t, int64_t> frame() const {
-    return {(g_.pixels[1] - 1) * g_.stride[1] + (g_.kernel[1] - 1) * g_.dilation[1] + 1,
-            (g_.pixels[2] - 1) * g_.stride[2] + g_.kernel[2]};
-  }
-
-  // Runs of the left rows: how many, and how long.
-  int64_t runs(const Phase& phase) const { return framed_ ? g_.kernel[1] : static_cast<int64_t>(phase.taps.size()); }
-  int64_t run_length() const { return framed_ ? g_.kernel[2] * g_.channels : g_.group_channels(); }
-
-  // A pixel of a phase: where its runs start (`step` apart in `left`), and its number among all output pixels.
-  int64_t locate(const Phase& phase, const float* image, int64_t pixel, const float** left, int64_t step) const {
-    const int64_t w = pixel % phase.count[2], h = pixel / phase.count[2] % phase.count[1];
-    const int64_t n = pixel / phase.count[2] / phase.count[1];
-    if (framed_) {
-      const auto [height, width] = frame();
-      for (int64_t kh = 0; kh < g_.kernel[1]; ++kh) {
-        left[kh * step] =
-            image + ((n * height + h * g_.stride[1] + kh * g_.dilation[1]) * width + w * g_.stride[2]) * g_.channels;
-      }
-    } else {
-      const int64_t top = h * g_.stride[1], side = w * g_.stride[2];
-      for (const Phase::Tap& tap : phase.taps) {
-        const int64_t y = top + tap.at[1], x = side + tap.at[2];
-        const bool inside = static_cast<uint64_t>(y) < static_cast<uint64_t>(g_.size[1]) &&
-                            static_cast<uint64_t>(x) < static_cast<uint64_t>(g_.size[2]);
-        *left = inside ? image + ((n * g_.size[1] + y) * g_.size[2] + x) * g_.channels : zeros_.data();
-        left += step;
-      }
-    }
-    return (n * g_.pixels[1] + phase.first[1] + h * phase.step[1]) * g_.pixels[2] + phase.first[2] + w * phase.step[2];
-  }
 
   // How the pixels of a phase are cut: chunks of about equal size whose part of the image fits the cache, and for
   // several threads a multiple of their number of chunks, or else pieces of the columns.
@@ -531,11 +511,10 @@ class KnownWeights {
     return static_cast<int64_t>(kTaskFlops / std::max(1.0, flops)) + 1;
   }
 
-  // `at_once`: the results are finished, too.
-  void multiply(const Phase& phase, void* const* values, const float* image, const float* added, float* sums,
-                bool at_once) const {
+  void multiply(const Task& work) const {
+    const auto& [phase, weights, finished, values, image, added, sums, at_once] = work;
     const IndirectKernel& kernel = indirect_kernel();
-    const int64_t run_count = runs(phase), run = run_length();
+    const int64_t run_count = runs_.runs(phase), run = runs_.run_length();
     const int64_t inner = static_cast<int64_t>(phase.taps.size()) * g_.group_channels();
     const Cut c = cut(phase);
     const auto panels = static_cast<int64_t>(panels_.size());
@@ -551,14 +530,14 @@ class KnownWeights {
         for (int64_t b = 0; b < blocks; ++b) {
           for (int64_t i = count * b / blocks, r = 0; i < count * (b + 1) / blocks; ++i, ++r) {
             pixels[static_cast<size_t>(i)] =
-                locate(phase, image, first + i, left.data() + b * block_size + r, kernel.rows);
+                runs_.locate(phase, image, first + i, left.data() + b * block_size + r, kernel.rows);
           }
         }
         const int64_t piece = task % c.pieces;
         for (int64_t p = panels * piece / c.pieces; p < panels * (piece + 1) / c.pieces; ++p) {
           const Panel& panel = panels_[static_cast<size_t>(p)];
           const int64_t output = panel.group * g_.group_outputs() + panel.column;
-          Finish finish = finish_;
+          Finish finish = finished;
           if (finish.scale) finish.scale += output;
           if (finish.bias) finish.bias += output;
           for (int64_t b = 0; b < blocks; ++b) {
@@ -575,11 +554,11 @@ class KnownWeights {
               for (int64_t i = 0; i < block_size; ++i) {
                 const float* from = sources[i];
                 shifted[static_cast<size_t>(i)] =
-                    from == zeros_.data() || i % kernel.rows >= rows ? from : from + panel.group * run;
+                    from == runs_.zeros() || i % kernel.rows >= rows ? from : from + panel.group * run;
               }
               sources = shifted.data();
             }
-            kernel.block(rows, panel.columns, run_count, run, sources, phase.weights.data() + panel.offset * inner, to,
+            kernel.block(rows, panel.columns, run_count, run, sources, weights + panel.offset * inner, to,
                          added ? others : nullptr, finish);
           }
         }
@@ -600,11 +579,12 @@ class KnownWeights {
   }
 
   // Tiles of 2 x 2 pixels: transformed, multiplied position by position, transformed back.
-  void winograd(const Phase& phase, void* const* values, const float* image, const float* added, float* sums) const {
+  void winograd(const Task& work) const {
+    const auto& [phase, weights, finished, values, image, added, sums, at_once] = work;
     const IndirectKernel& kernel = indirect_kernel();
     const WinogradKernel& transforms = winograd_kernel();
-    const int64_t channels = g_.channels, count = tiles(g_), threads = host->threads();
-    const int64_t across = (g_.pixels[2] + 1) / kWinogradTile, down = (g_.pixels[1] + 1) / kWinogradTile;
+    const WinogradTiles tiles(g_);
+    const int64_t channels = g_.channels, count = tiles.count(), threads = host->threads();
     const int64_t fitting =
         std::clamp<int64_t>(kWinogradBytes / (kWinogradPositions * channels * 4), kernel.rows, 16 * kernel.rows);
     Cut c{count, (count + fitting - 1) / fitting, 1};
@@ -617,18 +597,13 @@ class KnownWeights {
         float* products = reinterpret_cast<float*>(thread_scratch(
             kFoldScratch, static_cast<size_t>(kWinogradPositions * size * kernel.columns) * sizeof(float)));
         for (int64_t t = 0; t < size; ++t) {
-          const Tile tile = tile_of(first + t, across, down);
           const float* from[kWinogradPositions];
-          for (int64_t i = 0; i < kWinogradPositions; ++i) {
-            const int64_t y = tile.y - g_.low[1] + i / 4, x = tile.x - g_.low[2] + i % 4;
-            const bool inside = y >= 0 && y < g_.size[1] && x >= 0 && x < g_.size[2];
-            from[i] = inside ? image + ((tile.image * g_.size[1] + y) * g_.size[2] + x) * channels : zeros_.data();
-          }
+          tiles.pixels(tiles.at(first + t), image, runs_.zeros(), from);
           transforms.image(from, channels, transformed + t * channels, size * channels);
         }
         for (const Panel& panel : panels_) {
           const int64_t width = round_up(panel.columns, kernel.lanes);
-          const float* weights = phase.weights.data() + panel.offset * kWinogradPositions * channels;
+          const float* filters = weights + panel.offset * kWinogradPositions * channels;
           for (int64_t position = 0; position < kWinogradPositions; ++position) {
             const int64_t blocks = (size + kernel.rows - 1) / kernel.rows;
             for (int64_t b = 0; b < blocks; ++b) {
@@ -639,26 +614,26 @@ class KnownWeights {
                 left[r] = transformed + (position * size + start + r) * channels;
                 to[r] = products + (position * size + start + r) * kernel.columns;
               }
-              kernel.block(rows, width, 1, channels, left, weights + position * channels * width, to, nullptr, {});
+              kernel.block(rows, width, 1, channels, left, filters + position * channels * width, to, nullptr, {});
             }
           }
-          Finish finish = finish_;
+          Finish finish = finished;
           if (finish.scale) finish.scale += panel.column;
           if (finish.bias) finish.bias += panel.column;
           for (int64_t t = 0; t < size; ++t) {
-            const Tile tile = tile_of(first + t, across, down);
+            const WinogradTiles::Tile tile = tiles.at(first + t);
+            const std::array<int64_t, 4> numbers = tiles.results(tile);
             float* to[4] = {};
             const float* others[4] = {};
-            for (int64_t i = 0; i < 4; ++i) {
-              const int64_t y = tile.y + i / 2, x = tile.x + i % 2;
-              if (y >= g_.pixels[1] || x >= g_.pixels[2]) continue;
-              const int64_t at = ((tile.image * g_.pixels[1] + y) * g_.pixels[2] + x) * g_.outputs + panel.column;
+            for (size_t i = 0; i < 4; ++i) {
+              if (numbers[i] < 0) continue;
+              const int64_t at = numbers[i] * g_.outputs + panel.column;
               to[i] = sums + at;
               others[i] = added + at;
             }
             if (!transforms.result(products + t * kernel.columns, size * kernel.columns, panel.columns, to,
                                    added ? others : nullptr, finish)) {
-              sum_directly(tile, panel, image, to, added ? others : nullptr);
+              sum_directly(tile, panel, work, to, added ? others : nullptr);
             }
           }
         }
@@ -670,12 +645,10 @@ class KnownWeights {
                    [&](int64_t begin, int64_t end) { finish(values, sums, begin, end - begin); });
     }
   }
-  struct Tile {
-    int64_t image, y, x;  // of its first pixel
-  };
   // A tile as the op defines it, for images that are not finite everywhere.
-  void sum_directly(const Tile& tile, const Panel& panel, const float* image, float* const* to,
+  void sum_directly(const WinogradTiles::Tile& tile, const Panel& panel, const Task& work, float* const* to,
                     const float* const* added) const {
+    const void* memory = w_.known ? w_.constant_data : work.values[g_.in_w];
     for (int64_t i = 0; i < 4; ++i) {
       if (!to[i]) continue;
       for (int64_t s = 0; s < panel.columns; ++s) {
@@ -684,32 +657,28 @@ class KnownWeights {
         for (int64_t position = 0; position < 9; ++position) {
           const int64_t y = tile.y + i / 2 - g_.low[1] + position / 3, x = tile.x + i % 2 - g_.low[2] + position % 3;
           if (y < 0 || y >= g_.size[1] || x < 0 || x >= g_.size[2]) continue;
-          const float* pixel = image + ((tile.image * g_.size[1] + y) * g_.size[2] + x) * g_.channels;
+          const float* pixel = work.image + ((tile.image * g_.size[1] + y) * g_.size[2] + x) * g_.channels;
           const int64_t first = output * w_.strides[0] + position / 3 * w_.strides[2] + position % 3 * w_.strides[3];
           for (int64_t c = 0; c < g_.channels; ++c) {
             float weight;
             load_row(&weight,
-                     static_cast<const std::byte*>(w_.constant_data) +
+                     static_cast<const std::byte*>(memory) +
                          (first + c * w_.strides[1]) * static_cast<int64_t>(size_of(g_.type)),
                      g_.type, 1, 1);
             sum += static_cast<double>(weight) * static_cast<double>(pixel[c]);
           }
         }
-        float result =
-            static_cast<float>(sum) * factors_[static_cast<size_t>(output)] + chain_.bias[static_cast<size_t>(output)];
+        float result = static_cast<float>(sum) * chain_.scale[static_cast<size_t>(output)] +
+                       chain_.bias[static_cast<size_t>(output)];
         if (added) result += added[i][s];
-        if (result < finish_.low) result = finish_.low;
-        if (result > finish_.high) result = finish_.high;
+        if (result < chain_.bounds.low) result = chain_.bounds.low;
+        if (result > chain_.bounds.high) result = chain_.bounds.high;
         to[i][s] = result;
       }
     }
   }
-  static Tile tile_of(int64_t number, int64_t across, int64_t down) {
-    return {number / across / down, number / across % down * kWinogradTile, number % across * kWinogradTile};
-  }
-
-  void depthwise(const Phase& phase, void* const* values, const float* image, const float* added, float* sums,
-                 bool at_once) const {
+  void depthwise(const Task& work) const {
+    const auto& [phase, weights, finished, values, image, added, sums, at_once] = work;
     const auto taps = static_cast<int64_t>(phase.taps.size());
     const Cut c = cut(phase);
     constexpr int64_t kTogether = 16;  // pixels
@@ -723,12 +692,12 @@ class KnownWeights {
           float* to[kTogether];
           const float* others[kTogether];
           for (int64_t i = 0; i < count; ++i) {
-            const int64_t pixel = locate(phase, image, at + i, left.data() + i * taps, 1);
+            const int64_t pixel = runs_.locate(phase, image, at + i, left.data() + i * taps, 1);
             to[i] = sums + pixel * g_.outputs;
             others[i] = added + pixel * g_.outputs;
           }
-          indirect_kernel().depthwise(count, taps, g_.outputs, left.data(), phase.weights.data(), to,
-                                      added ? others : nullptr, finish_);
+          indirect_kernel().depthwise(count, taps, g_.outputs, left.data(), weights, to, added ? others : nullptr,
+                                      finished);
         }
         if (at_once && needs_finish()) finish(values, sums, first * g_.outputs, (last - first) * g_.outputs);
       }
@@ -736,54 +705,53 @@ class KnownWeights {
   }
 
   Geometry g_;
-  TrmValue w_{};
-  Chain chain_;                 // its scale as far as the weights could not take it
-  std::vector<float> factors_;  // its whole scale
+  Chain chain_;
   Rest rest_;
-  bool depthwise_, framed_, winograd_;
-  bool direct_ = false;        // the sums are computed in the memory of `out_`
-  uint32_t out_ = TRM_ABSENT;  // value
-  Finish finish_;
-  std::vector<Phase> phases_;
+  bool depthwise_, winograd_;
+  TrmValue w_;
+  PixelRuns runs_;
+  std::optional<Packed> packed_;  // weights that are known
+  bool direct_ = false;           // the sums are computed in the memory of `out_`
+  uint32_t out_ = TRM_ABSENT;     // value
   std::vector<Panel> panels_;
-  int64_t next_column_ = 0;
-  std::vector<float> zeros_;
+  int64_t columns_ = 0;  // of all panels, padded
 };
 
 }  // namespace
 
-bool has_known_weights(const Program& program, const NodeView& node) {
+bool runs_channels_last(const Program& program, const NodeView& node) {
   const TrmValue x = program.value(node.inputs()[0]), w = program.value(node.inputs()[1]);
   const bool tiles = dtype_of(x) == bf16 && tile_kernel() != nullptr;  // matrix tiles are faster yet
-  if (!is_float(dtype_of(x)) || register_type(dtype_of(x)) != f32 || tiles || !w.known) return false;
+  if (!is_float(dtype_of(x)) || register_type(dtype_of(x)) != f32 || tiles) return false;
   const Geometry g = layer_of(program, node).g;
   if (g.inner() == 0 || g.outputs == 0) return false;
-  if (node.op() == "dot_general") return chip::is_dense(x) && (x.dims[0] == 1 || w.strides[0] == 0);
+  if (node.op() == "dot_general") return w.known && chip::is_dense(x) && (x.dims[0] == 1 || w.strides[0] == 0);
   const std::array<int64_t, 3> ones{1, 1, 1};
-  return x.rank <= 4 && (g.spread == ones || g.stride == ones);
+  if (x.rank > 4 || (g.spread != ones && g.stride != ones)) return false;
+  // Packing pays when the weights meet several pixels.
+  return w.known || (dtype_of(x) == f32 && g.images * g.pixel_count() >= kLeastPixels && !g.sums_over_pixels());
 }
 
-void ask_layouts_for_known_weights(const Program& program, const NodeView& node, TrmAnswer& answer) {
+void ask_channels_last(const Program& program, const NodeView& node, TrmAnswer& answer) {
   const Layer layer = layer_of(program, node);
   const Chain chain(program, node, layer);
   for (uint32_t i = 0; i < program.operand_count(); ++i) {
     const bool output = i >= program.input_count();
     const uint32_t value = output ? program.output(i - program.input_count()) : program.input(i);
-    const bool image = value == layer.g.in_x && !KnownWeights::is_framed(layer.g);
+    const bool image = value == layer.g.in_x && !PixelRuns::is_framed(layer.g);
     if ((output || image || value == chain.added) && !is_dense_in(program.value(value), layer.order)) {
       ask_order(program, i, layer.order, answer);
     }
   }
 }
 
-void check_known_weights(const Program& program, const NodeView& node) {
-  const KnownWeights checked(program, node, layer_of(program, node));
+void check_channels_last(const Program& program, const NodeView& node) {
+  const ChannelsLast checked(program, node, layer_of(program, node));
 }
 
-Run prepare_known_weights(const Program& program, const NodeView& node) {
-  const Layer layer = layer_of(program, node);
-  auto kernel = std::make_shared<KnownWeights>(program, node, layer);
-  kernel->prepare(layer.weights);
+Run prepare_channels_last(const Program& program, const NodeView& node) {
+  auto kernel = std::make_shared<ChannelsLast>(program, node, layer_of(program, node));
+  kernel->prepare();
   return [kernel](void* const* values) { kernel->run(values); };
 }
 

@@ -1,0 +1,115 @@
+#include "chips/cpu/pixel_runs.h"
+
+#include "chips/cpu/tile_program.h"
+
+namespace trireme::cpu {
+
+PixelRuns::PixelRuns(const Geometry& g) : g_(g), framed_(is_framed(g)), zeros_(static_cast<size_t>(g.channels), 0.0f) {
+  for (int64_t d = 0; d < g_.spread[0]; ++d) {
+    for (int64_t h = 0; h < g_.spread[1]; ++h) {
+      for (int64_t v = 0; v < g_.spread[2]; ++v) add_phase({d, h, v});
+    }
+  }
+}
+
+bool PixelRuns::is_framed(const Geometry& g) {
+  return g.groups == 1 && g.channels <= kNarrow && g.positions() > 1 && g.dilation[2] == 1 &&
+         g.spread == std::array<int64_t, 3>{1, 1, 1};
+}
+
+void PixelRuns::add_phase(const std::array<int64_t, 3>& offset) {
+  Phase phase{};
+  for (size_t a = 0; a < 3; ++a) {
+    phase.first[a] = offset[a];
+    phase.step[a] = g_.spread[a];
+    phase.count[a] = g_.pixels[a] <= offset[a] ? 0 : (g_.pixels[a] - offset[a] + g_.spread[a] - 1) / g_.spread[a];
+  }
+  if (phase.pixels() == 0) return;
+  for (int64_t position = 0; position < g_.positions(); ++position) {
+    const std::array<int64_t, 3> at{position / g_.kernel[2] / g_.kernel[1], position / g_.kernel[2] % g_.kernel[1],
+                                    position % g_.kernel[2]};
+    Phase::Tap tap{{}, position};
+    bool reaches = true;
+    for (size_t a = 0; a < 3; ++a) {
+      const int64_t moved = offset[a] - g_.low[a] + at[a] * g_.dilation[a];
+      reaches &= moved % g_.spread[a] == 0;
+      tap.at[a] = moved / g_.spread[a];
+    }
+    if (!reaches) continue;
+    for (size_t a = 0; a < 3; ++a) {
+      phase.lowest[a] = phase.taps.empty() ? tap.at[a] : std::min(phase.lowest[a], tap.at[a]);
+      phase.highest[a] = phase.taps.empty() ? tap.at[a] : std::max(phase.highest[a], tap.at[a]);
+    }
+    phase.taps.push_back(tap);
+    phase.offsets.push_back((tap.at[1] * g_.size[2] + tap.at[2]) * g_.channels);
+  }
+  phases_.push_back(std::move(phase));
+}
+
+const float* PixelRuns::prepare(const std::byte* x) const {
+  const auto item = static_cast<int64_t>(size_of(g_.type));
+  const int64_t count = g_.images * g_.size[0] * g_.size[1] * g_.size[2] * g_.channels;
+  if (!framed_) {
+    if (g_.type == f32) return reinterpret_cast<const float*>(x);
+    float* wide = reinterpret_cast<float*>(thread_scratch(kPackScratchB, static_cast<size_t>(count) * sizeof(float)));
+    parallel_for(count, kGrainElements, [&](int64_t begin, int64_t end) {
+      load_row(wide + begin, x + begin * item, g_.type, 1, end - begin);
+    });
+    return wide;
+  }
+  const auto [height, width] = frame();
+  const int64_t line = width * g_.channels;
+  float* all = reinterpret_cast<float*>(
+      thread_scratch(kPackScratchB, static_cast<size_t>(g_.images * height * line) * sizeof(float)));
+  const int64_t copied = std::clamp<int64_t>(width - g_.low[2], 0, g_.size[2]);
+  parallel_for(g_.images * height, grain_for(line), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* to = all + i * line;
+      std::fill_n(to, line, 0.0f);
+      const int64_t h = i % height - g_.low[1];
+      if (h < 0 || h >= g_.size[1]) continue;
+      const std::byte* from = x + (i / height * g_.x_strides[0] + h * g_.x_strides[3]) * item;
+      to += g_.low[2] * g_.channels;
+      for (int64_t c = 0; c < g_.channels; ++c) {
+        const std::byte* plane = from + c * g_.x_strides[1] * item;
+        for (int64_t w = 0; w < copied; ++w) {
+          load_row(to + w * g_.channels + c, plane + w * g_.x_strides[4] * item, g_.type, 1, 1);
+        }
+      }
+    }
+  });
+  return all;
+}
+
+std::pair<int64_t, int64_t> PixelRuns::frame() const {
+  return {(g_.pixels[1] - 1) * g_.stride[1] + (g_.kernel[1] - 1) * g_.dilation[1] + 1,
+          (g_.pixels[2] - 1) * g_.stride[2] + g_.kernel[2]};
+}
+
+int64_t PixelRuns::locate(const Phase& phase, const float* image, int64_t pixel, const float** left,
+                          int64_t step) const {
+  const int64_t w = pixel % phase.count[2], h = pixel / phase.count[2] % phase.count[1];
+  const int64_t n = pixel / phase.count[2] / phase.count[1];
+  const int64_t top = h * g_.stride[1], side = w * g_.stride[2];
+  if (framed_) {
+    const auto [height, width] = frame();
+    const float* from = image + ((n * height + top) * width + side) * g_.channels;
+    const int64_t line = g_.dilation[1] * width * g_.channels;
+    for (int64_t kh = 0; kh < g_.kernel[1]; ++kh) left[kh * step] = from + kh * line;
+  } else if (top + phase.lowest[1] >= 0 && top + phase.highest[1] < g_.size[1] && side + phase.lowest[2] >= 0 &&
+             side + phase.highest[2] < g_.size[2]) {
+    const float* from = image + ((n * g_.size[1] + top) * g_.size[2] + side) * g_.channels;
+    for (size_t t = 0; t < phase.offsets.size(); ++t, left += step) *left = from + phase.offsets[t];
+  } else {
+    for (const Phase::Tap& tap : phase.taps) {
+      const int64_t y = top + tap.at[1], x = side + tap.at[2];
+      const bool inside = static_cast<uint64_t>(y) < static_cast<uint64_t>(g_.size[1]) &&
+                          static_cast<uint64_t>(x) < static_cast<uint64_t>(g_.size[2]);
+      *left = inside ? image + ((n * g_.size[1] + y) * g_.size[2] + x) * g_.channels : zeros_.data();
+      left += step;
+    }
+  }
+  return (n * g_.pixels[1] + phase.first[1] + h * phase.step[1]) * g_.pixels[2] + phase.first[2] + w * phase.step[2];
+}
+
+}  // namespace trireme::cpu
