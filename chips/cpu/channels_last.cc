@@ -378,9 +378,11 @@ class ChannelsLast {
     packed.scale.resize(padded, 1.0f);
     packed.bias = chain_.bias;
     packed.bias.resize(padded, 0.0f);
-    packed.phases.resize(runs_.phases().size());
-    for (size_t i = 0; i < packed.phases.size(); ++i) {
-      packed.phases[i].resize(static_cast<size_t>(columns_ * column_length(runs_.phases()[i])));
+    // Memory only grows: the next run of the largest kernel needs it again.
+    packed.phases.resize(std::max(packed.phases.size(), runs_.phases().size()));
+    for (size_t i = 0; i < runs_.phases().size(); ++i) {
+      const auto size = static_cast<size_t>(columns_ * column_length(runs_.phases()[i]));
+      if (packed.phases[i].size() < size) packed.phases[i].resize(size);
     }
     const WeightRows source(w_, g_, memory);
     parallel_for(static_cast<int64_t>(panels_.size()), grain_for(g_.inner() * kernel.columns),
@@ -403,7 +405,7 @@ class ChannelsLast {
     for (int64_t s = 0; s < panel.columns; ++s) {
       settle_scale(rows + s * inner, packed.scale[static_cast<size_t>(first + s)]);
     }
-    for (size_t i = 0; i < packed.phases.size(); ++i) {
+    for (size_t i = 0; i < runs_.phases().size(); ++i) {
       const Phase& phase = runs_.phases()[i];
       float* to = packed.phases[i].data() + panel.offset * column_length(phase);
       if (winograd_) pack_winograd(panel, rows, to);
