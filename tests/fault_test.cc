@@ -21,7 +21,7 @@ using runtime::Device;
 using runtime::Plan;
 using runtime::PlanOptions;
 
-// A small job: some ops the chip takes, one (sin) that only the CPU has, and the source line of each. The faulty chips
+// A small job: some ops the chip takes, none of which run together, one (sin) that only the CPU has, and the source line of each. The faulty chips
 // are so fast that everything but sin runs there.
 struct Job {
   Graph graph;
@@ -35,11 +35,11 @@ struct Job {
     const Tensor x(inputs[0]), w(inputs[1]);
     // clang-format off
     const Tensor product = matmul(x, w);          lines["matmul"] = __LINE__;
-    const Tensor scaled = product * 0.125;        lines["mul"] = __LINE__;
+    const Tensor soft = softmax(product, -1);     lines["softmax"] = __LINE__;
+    const Tensor scaled = soft * 0.125;           lines["mul"] = __LINE__;
     const Tensor bent = sin(scaled);              lines["sin"] = __LINE__;
     const Tensor ordered = cumsum(bent, 0);       lines["cumsum"] = __LINE__;
-    const Tensor soft = softmax(ordered, -1);     lines["softmax"] = __LINE__;
-    const Tensor wide = concat({soft, bent}, 1);  lines["concat"] = __LINE__;
+    const Tensor wide = concat({ordered, bent}, 1);  lines["concat"] = __LINE__;
     const Tensor total = sum(product);            lines["sum"] = __LINE__;
     // clang-format on
     graph = capture({x, w}, {wide, total});
