@@ -18,6 +18,9 @@ struct TrainingStep {
 // tiny_mlp  ten linear layers 16 -> 16 with relu between, mean squared error, Adam; inputs and targets f32 [32, 16]
 // lenet     two convolutions with batch norm and pooling, two linear layers, cross entropy, SGD with momentum; inputs
 //           f32 [64, 1, 28, 28], targets i32 [64]
+// char_gpt  the transformer of examples/char_gpt.cc without dropout, AdamW; inputs and targets i32 [16, 128] below 65
+// resnet50  bench/networks/resnet50.h, cross entropy, SGD with momentum; inputs f32 [8, 3, 224, 224], targets i32 [8]
+// bert_base bench/networks/bert_base.h with two classes, AdamW; inputs i32 [8, 128], targets i32 [8]
 // Throws kInvalidArgument for other names.
 TrainingStep training_step(const std::string& name);
 
