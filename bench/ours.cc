@@ -73,7 +73,7 @@ Workload training(const std::string& name, const std::string& folder) {
             const double loss = step(x, y);
             if (losses->size() < kWarmUp) losses->push_back(loss);
           },
-          [=] { return std::vector<Literal>{Literal::from_doubles(f32, {kWarmUp}, *losses)}; }, step.graph};
+          [=] { return std::vector<Literal>{Literal::from_doubles(f32, {kWarmUp}, *losses)}; }, step.graph, kWarmUp};
 }
 
 void print_limit(const Graph& graph) {
