@@ -3,6 +3,8 @@
 #include <memory>
 #include <optional>
 
+#include "bench/networks/bert_base.h"
+#include "bench/networks/resnet50.h"
 #include "trireme/base/error.h"
 #include "trireme/base/strings.h"
 #include "trireme/nn/layers.h"
@@ -88,6 +90,50 @@ struct ResNet18 {
   }
 };
 
+// The transformer of examples/char_gpt.cc without dropout, whose random numbers no two frameworks share.
+struct CharGpt {
+  static constexpr int64_t kWidth = 128, kVocabulary = 65, kContext = 128;
+  struct Block {
+    nn::LayerNorm first{kWidth}, second{kWidth};
+    nn::Attention attention{kWidth, 4, /*is_causal=*/true};
+    nn::Linear up{kWidth, 4 * kWidth}, down{4 * kWidth, kWidth};
+    Tensor operator()(const Tensor& x) const {
+      const Tensor y = x + attention(first(x));
+      return y + down(gelu(up(second(y)), "tanh"));
+    }
+    template <class V>
+    void each(V& v) {
+      v("first", first), v("attention", attention), v("second", second), v("up", up), v("down", down);
+    }
+  };
+  nn::Embedding characters{kVocabulary, kWidth}, positions{kContext, kWidth};
+  std::vector<Block> blocks{4};
+  nn::LayerNorm norm{kWidth};
+  nn::Linear head{kWidth, kVocabulary, false};
+  Tensor operator()(const Tensor& x) const {
+    Tensor h = characters(x) + positions.weight;
+    for (const Block& block : blocks) h = block(h);
+    return head(norm(h));
+  }
+  template <class V>
+  void each(V& v) {
+    v("characters", characters), v("positions", positions), v("blocks", blocks), v("norm", norm), v("head", head);
+  }
+};
+
+// BERT-base that tells two classes of sequences apart by the features of the first token.
+struct BertClassifier {
+  BertBase encoder{128};
+  nn::Linear head{BertBase::kFeatures, 2};
+  Tensor operator()(const Tensor& tokens) const {
+    return head(reshape(narrow(encoder(tokens), 1, 0, 1), {tokens.size(0), BertBase::kFeatures}));
+  }
+  template <class V>
+  void each(V& v) {
+    v("encoder", encoder), v("head", head);
+  }
+};
+
 template <class Net, class Loss>
 TrainingStep make(Loss loss, optim::Method method, double rate) {
   const auto net = std::make_shared<Net>();
@@ -116,7 +162,11 @@ TrainingStep training_step(const std::string& name) {
   const auto classes = [](const Tensor& x, const Tensor& y) { return cross_entropy(x, y); };
   if (name == "lenet") return make<LeNet>(classes, optim::Method::kMomentum, 1e-3);
   if (name == "resnet18") return make<ResNet18>(classes, optim::Method::kMomentum, 1e-3);
-  throw Error(Code::kInvalidArgument, cat("no training step '", name, "'; there are tiny_mlp, lenet and resnet18"));
+  if (name == "resnet50") return make<ResNet50>(classes, optim::Method::kMomentum, 1e-3);
+  if (name == "char_gpt") return make<CharGpt>(classes, optim::Method::kAdamW, 1e-3);
+  if (name == "bert_base") return make<BertClassifier>(classes, optim::Method::kAdamW, 1e-5);
+  throw Error(Code::kInvalidArgument, cat("no training step '", name,
+                                          "'; there are tiny_mlp, lenet, resnet18, resnet50, char_gpt and bert_base"));
 }
 
 }  // namespace trireme::bench

@@ -20,6 +20,9 @@ struct TrainingStep {
 //           f32 [64, 1, 28, 28], targets i32 [64]
 // resnet18  ResNet-18 for small images (stem of 3 x 3), cross entropy, SGD with momentum; inputs f32 [16, 3, 32, 32],
 //           targets i32 [16]
+// char_gpt  the transformer of examples/char_gpt.cc without dropout, AdamW; inputs and targets i32 [16, 128] below 65
+// resnet50  bench/networks/resnet50.h, cross entropy, SGD with momentum; inputs f32 [8, 3, 224, 224], targets i32 [8]
+// bert_base bench/networks/bert_base.h with two classes, AdamW; inputs i32 [8, 128], targets i32 [8]
 // Throws kInvalidArgument for other names.
 TrainingStep training_step(const std::string& name);
 

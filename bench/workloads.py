@@ -37,6 +37,11 @@ def product(m, n, k):
                     ("onnxruntime", "openvino", *TORCH))
 
 
+def bert(batch, length):
+    return Workload(f"BERT-base T{length} bs{batch}", "network", f"bert_base_{batch}x{length}",
+                    (Input((batch, length), "int64", 0, 30522),))
+
+
 WORKLOADS = [
     Workload("mnist-8", "model", "onnx-models/mnist_8/model.onnx", (Input((1, 1, 28, 28), low=0, high=255),)),
     Workload("super-resolution", "model", "onnx-models/super_resolution_10/model.onnx",
@@ -50,7 +55,9 @@ WORKLOADS = [
              (Input((1, 257, 1, 2)), Input((2, 1, 16, 16, 33)), Input((2, 3, 1, 1, 16)), Input((2, 1, 33, 16)))),
     Workload("ResNet-50 bs1", "network", "resnet50_1", (Input((1, 3, 224, 224)),)),
     Workload("ResNet-50 bs8", "network", "resnet50_8", (Input((8, 3, 224, 224)),)),
-    Workload("BERT-base T128", "network", "bert_base_128", (Input((1, 128), "int64", 0, 30522),)),
+    bert(1, 128),
+    bert(8, 128),
+    bert(1, 384),
     product(128, 768, 768),
     product(128, 3072, 768),
     product(128, 768, 3072),
@@ -58,6 +65,12 @@ WORKLOADS = [
     Workload("LeNet step bs64", "train", "lenet", (Input((64, 1, 28, 28)), Input((64,), "int32", 0, 10)),
              (*TORCH, "paddle")),
     Workload("ResNet-18 step bs16", "train", "resnet18", (Input((16, 3, 32, 32)), Input((16,), "int32", 0, 10)), TORCH),
+    Workload("char-GPT step bs16 T128", "train", "char_gpt",
+             (Input((16, 128), "int32", 0, 65), Input((16, 128), "int32", 0, 65)), (*TORCH, "paddle")),
+    Workload("ResNet-50 step bs8", "train", "resnet50", (Input((8, 3, 224, 224)), Input((8,), "int32", 0, 1000)),
+             (*TORCH, "paddle")),
+    Workload("BERT-base step bs8 T128", "train", "bert_base",
+             (Input((8, 128), "int32", 0, 30522), Input((8,), "int32", 0, 2)), (*TORCH, "paddle")),
 ]
 
 

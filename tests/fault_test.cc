@@ -21,8 +21,8 @@ using runtime::Device;
 using runtime::Plan;
 using runtime::PlanOptions;
 
-// A small job: some ops the chip takes, none of which run together, one (sin) that only the CPU has, and the source line of each. The faulty chips
-// are so fast that everything but sin runs there.
+// A small job: some ops the chip takes, none of which run together, one (sin) that only the CPU has, and the source
+// line of each. The faulty chips are so fast that everything but sin runs there.
 struct Job {
   Graph graph;
   std::map<std::string, int> lines;

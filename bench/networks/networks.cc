@@ -16,12 +16,14 @@ Graph product(int64_t m, int64_t n, int64_t k) {
 Graph network(const std::string& name) {
   long long a = 0, b = 0, c = 0;
   char rest = 0;
-  const auto whole = [&](int wanted, int read) { return read == wanted && a > 0 && (wanted < 3 || (b > 0 && c > 0)); };
+  const auto whole = [&](int wanted, int read) {
+    return read == wanted && a > 0 && (wanted < 2 || b > 0) && (wanted < 3 || c > 0);
+  };
   if (whole(1, std::sscanf(name.c_str(), "resnet50_%lld%c", &a, &rest))) return resnet50(a);
-  if (whole(1, std::sscanf(name.c_str(), "bert_base_%lld%c", &a, &rest))) return bert_base(a);
+  if (whole(2, std::sscanf(name.c_str(), "bert_base_%lldx%lld%c", &a, &b, &rest))) return bert_base(a, b);
   if (whole(3, std::sscanf(name.c_str(), "product_%lldx%lldx%lld%c", &a, &b, &c, &rest))) return product(a, b, c);
   throw Error(Code::kInvalidArgument,
-              cat("no network '", name, "'; there are resnet50_BATCH, bert_base_LENGTH and product_MxNxK"));
+              cat("no network '", name, "'; there are resnet50_BATCH, bert_base_BATCHxLENGTH and product_MxNxK"));
 }
 
 }  // namespace trireme::bench
