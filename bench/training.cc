@@ -162,7 +162,8 @@ TrainingStep training_step(const std::string& name) {
   const auto classes = [](const Tensor& x, const Tensor& y) { return cross_entropy(x, y); };
   if (name == "lenet") return make<LeNet>(classes, optim::Method::kMomentum, 1e-3);
   if (name == "resnet18") return make<ResNet18>(classes, optim::Method::kMomentum, 1e-3);
-  if (name == "resnet50") return make<ResNet50>(classes, optim::Method::kMomentum, 1e-3);
+  // With 1e-3 the losses of f32 and f64 are 0.02 apart after two steps in PyTorch alone: nothing could be compared.
+  if (name == "resnet50") return make<ResNet50>(classes, optim::Method::kMomentum, 1e-5);
   if (name == "char_gpt") return make<CharGpt>(classes, optim::Method::kAdamW, 1e-3);
   if (name == "bert_base") return make<BertClassifier>(classes, optim::Method::kAdamW, 1e-5);
   throw Error(Code::kInvalidArgument, cat("no training step '", name,

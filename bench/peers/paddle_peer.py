@@ -38,7 +38,7 @@ def main():
         optimizer = paddle.optimizer.AdamW(1e-3 if name == "char_gpt" else 1e-5, parameters=net.parameters(),
                                            weight_decay=0.0)
     else:
-        optimizer = paddle.optimizer.Momentum(1e-3, 0.9, parameters=net.parameters())
+        optimizer = paddle.optimizer.Momentum(1e-5 if name == "resnet50" else 1e-3, 0.9, parameters=net.parameters())
     y = y if name == "tiny_mlp" else y.astype("int64")
     load_state(net, folder)
 

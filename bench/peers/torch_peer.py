@@ -27,7 +27,7 @@ def training(name, folder, compiled):
         rate = 1e-3 if name == "char_gpt" else 1e-5
         optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.0)
     else:
-        optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9)
+        optimizer = torch.optim.SGD(net.parameters(), lr=1e-5 if name == "resnet50" else 1e-3, momentum=0.9)
     y = y if name == "tiny_mlp" else y.long()
     state = {path.stem: torch.from_numpy(np.load(path)) for path in (pathlib.Path(folder) / "state").glob("*.npy")}
     renamed = {key.replace("running_variance", "running_var"): value for key, value in state.items()}

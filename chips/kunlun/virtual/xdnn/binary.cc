@@ -75,16 +75,14 @@ T shifted(T x, T count, bool left, bool arithmetic) {
 // Both forms of an operator; a and b are the elements.
 #define XDNN_BINARY(name, TZ, cost, expression)                                                                 \
   template <class T>                                                                                            \
-  int name(Context* ctx, const T* x, const T* y, TZ* z, int64_t len) {                                          \
-    using C = Compute<T>;                                                                                       \
-    return zip<T, TZ>(ctx, #name, x, y, z, len, cost,                                                           \
-                      []([[maybe_unused]] C a, [[maybe_unused]] C b) { return expression; });                   \
-  }                                                                                                             \
-  template <class T>                                                                                            \
   int broadcast_##name(Context* ctx, const T* x, const T* y, TZ* z, const Shape& xshape, const Shape& yshape) { \
     using C = Compute<T>;                                                                                       \
     return broadcast_zip<T, TZ>(ctx, "broadcast_" #name, x, y, z, xshape, yshape, cost,                         \
                                 [](C a, C b) { return expression; });                                           \
+  }                                                                                                             \
+  template <class T>                                                                                            \
+  int name(Context* ctx, const T* x, const T* y, TZ* z, int64_t len) {                                          \
+    return broadcast_##name<T>(ctx, x, y, z, {len}, {len});                                                     \
   }
 XDNN_BINARY(add, T, kCheap, sum_of<C>(a, b))
 XDNN_BINARY(sub, T, kCheap, difference_of<C>(a, b))

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <type_traits>
 
@@ -19,36 +20,38 @@ using Compute = std::conditional_t<is_float_type<T>, float, T>;
 // Lane instructions an element takes.
 constexpr double kCheap = 1, kDivision = 8, kFunction = 20;
 
-// y[i] = f(x[i]), with the absolute maximum of y when it is wanted.
-template <class T, class TY, class F>
-int map(Context* ctx, const char* op, const T* x, TY* y, int64_t len, double cost, F f, float* max_y = nullptr) {
+// Operators are many and their functions small: what is around a row of elements is compiled once for each pair of
+// types.
+
+// y[i] = f(x[i]), with the absolute maximum of y when it is wanted. row(x, y, count) does it for elements side by side.
+template <class T, class TY>
+int map_rows(Context* ctx, const char* op, const T* x, TY* y, int64_t len, double cost,
+             std::function<void(const T* x, TY* y, int64_t count)> row, float* max_y) {
   const int64_t maxima = ctx ? ctx->max_ptr_size() : 0;
   const auto run = [=](const T* x, TY* y, float* max_y) {
-    parallel(len, 8192, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) y[i] = TY(f(static_cast<Compute<T>>(x[i])));
-    });
+    parallel(len, 8192, [&](int64_t begin, int64_t end) { row(x + begin, y + begin, end - begin); });
     if constexpr (is_float_type<TY>) write_maximum(y, len, max_y, maxima);
   };
   return launch(ctx, op, {.vector_ops = cost * static_cast<double>(len)}, run, In<T>{x, len}, Out<TY>{y, len},
                 Out<float>{max_y, maxima, true});
 }
 
-// z[i] = f(x[i], y[i]).
-template <class T, class TZ, class F>
-int zip(Context* ctx, const char* op, const T* x, const T* y, TZ* z, int64_t len, double cost, F f) {
-  const auto run = [=](const T* x, const T* y, TZ* z) {
-    parallel(len, 8192, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) z[i] = TZ(f(static_cast<Compute<T>>(x[i]), static_cast<Compute<T>>(y[i])));
-    });
-  };
-  return launch(ctx, op, {.vector_ops = cost * static_cast<double>(len)}, run, In<T>{x, len}, In<T>{y, len},
-                Out<TZ>{z, len});
+template <class T, class TY, class F>
+int map(Context* ctx, const char* op, const T* x, TY* y, int64_t len, double cost, F f, float* max_y = nullptr) {
+  return map_rows<T, TY>(
+      ctx, op, x, y, len, cost,
+      [f](const T* x, TY* y, int64_t count) {
+        for (int64_t i = 0; i < count; ++i) y[i] = TY(f(static_cast<Compute<T>>(x[i])));
+      },
+      max_y);
 }
 
-// z = f(x, y) with broadcasting.
-template <class T, class TZ, class F>
-int broadcast_zip(Context* ctx, const char* op, const T* x, const T* y, TZ* z, const std::vector<int64_t>& xshape,
-                  const std::vector<int64_t>& yshape, double cost, F f) {
+// z = f(x, y) with broadcasting. row(x, x_step, y, y_step, z, count) does it for elements of z side by side.
+template <class T, class TZ>
+int broadcast_rows(
+    Context* ctx, const char* op, const T* x, const T* y, TZ* z, const std::vector<int64_t>& xshape,
+    const std::vector<int64_t>& yshape, double cost,
+    std::function<void(const T* x, int64_t x_step, const T* y, int64_t y_step, TZ* z, int64_t count)> row) {
   const int64_t x_count = count_of(xshape), y_count = count_of(yshape);
   std::vector<int64_t> zshape;
   XDNN_CHECK(x_count >= 0 && y_count >= 0, "shapes ", text(xshape), " and ", text(yshape), " are no shapes");
@@ -56,27 +59,35 @@ int broadcast_zip(Context* ctx, const char* op, const T* x, const T* y, TZ* z, c
              " do not broadcast to a common one");
   const int64_t z_count = count_of(zshape);
   XDNN_CHECK(z_count >= 0, "shapes ", text(xshape), " and ", text(yshape), " make a result that is too large");
+  if (z_count == 0) return SUCCESS;
   Strides x_strides, y_strides;
   broadcast_strides(xshape, zshape, &x_strides);
   broadcast_strides(yshape, zshape, &y_strides);
   const Walk<3> walk(zshape, {x_strides, y_strides, dense_strides(zshape)});
   const auto run = [=](const T* x, const T* y, TZ* z) {
     walk([&](const auto& at, const auto& step, int64_t count) {
-      const T *a = x + at[0], *b = y + at[1];
-      TZ* c = z + at[2];
-      const int64_t a_step = step[0], b_step = step[1];
-      if (a_step == 1 && b_step == 1) {
-        for (int64_t i = 0; i < count; ++i) c[i] = TZ(f(static_cast<Compute<T>>(a[i]), static_cast<Compute<T>>(b[i])));
-      } else {
-        for (int64_t i = 0; i < count; ++i) {
-          c[i] = TZ(f(static_cast<Compute<T>>(a[i * a_step]), static_cast<Compute<T>>(b[i * b_step])));
-        }
-      }
+      row(x + at[0], step[0], y + at[1], step[1], z + at[2], count);
     });
   };
-  if (z_count == 0) return launch(ctx, op, {}, run, In<T>{x, 0}, In<T>{y, 0}, Out<TZ>{z, 0});
   return launch(ctx, op, {.vector_ops = cost * static_cast<double>(z_count)}, run, In<T>{x, x_count}, In<T>{y, y_count},
                 Out<TZ>{z, z_count});
+}
+
+template <class T, class TZ, class F>
+int broadcast_zip(Context* ctx, const char* op, const T* x, const T* y, TZ* z, const std::vector<int64_t>& xshape,
+                  const std::vector<int64_t>& yshape, double cost, F f) {
+  return broadcast_rows<T, TZ>(ctx, op, x, y, z, xshape, yshape, cost,
+                               [f](const T* x, int64_t x_step, const T* y, int64_t y_step, TZ* z, int64_t count) {
+                                 using C = Compute<T>;
+                                 if (x_step == 1 && y_step == 1) {
+                                   for (int64_t i = 0; i < count; ++i)
+                                     z[i] = TZ(f(static_cast<C>(x[i]), static_cast<C>(y[i])));
+                                 } else {
+                                   for (int64_t i = 0; i < count; ++i) {
+                                     z[i] = TZ(f(static_cast<C>(x[i * x_step]), static_cast<C>(y[i * y_step])));
+                                   }
+                                 }
+                               });
 }
 
 // ---- functions of elements that several operators share
