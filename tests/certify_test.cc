@@ -152,6 +152,15 @@ TEST(Certify, APlantedBugIsFoundAndShrunk) {
   EXPECT_NE(ran.card["failures"][0]["detail"].get<std::string>().find("tanh("), std::string::npos);
 }
 
+// What the house ships is what it asks of others.
+TEST(Certify, TheBuiltInChipsAreComplete) {
+  for (const char* chip : {"cpu", "xpu"}) {
+    const Ran ran = certify({chip});
+    EXPECT_EQ(ran.status, 0) << chip << ": " << ran.card["why_not_more"] << ran.card["failures"];
+    EXPECT_EQ(ran.card["level"], "complete") << chip;
+  }
+}
+
 TEST(Certify, AnInterruptedRunGoesOn) {
   const std::string state = folder() + "/state.json";
   CommandOptions killed;

@@ -727,10 +727,12 @@ bool runs_channels_last(const Program& program, const NodeView& node) {
   if (!is_float(dtype_of(x)) || register_type(dtype_of(x)) != f32 || tiles) return false;
   const Geometry g = layer_of(program, node).g;
   if (g.inner() == 0 || g.outputs == 0) return false;
-  if (node.op() == "dot_general") return w.known && chip::is_dense(x) && (x.dims[0] == 1 || w.strides[0] == 0);
+  if (node.op() == "dot_general")
+    return w.known && !x.known && chip::is_dense(x) && (x.dims[0] == 1 || w.strides[0] == 0);
   const std::array<int64_t, 3> ones{1, 1, 1};
   if (x.rank > 4 || (g.spread != ones && g.stride != ones)) return false;
   // Packing pays when the weights meet several pixels.
+  if (x.known) return false;  // it lies as it lies, for nobody can be asked for another order
   return w.known || (dtype_of(x) == f32 && g.images * g.pixel_count() >= kLeastPixels && !g.sums_over_pixels());
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "chips/cpu/window_kernel.h"
@@ -21,6 +22,10 @@ struct Windows {
   Windows(const Program& program, const NodeView& node)
       : x(node.inputs()[0]), y(node.inputs()[1]), dy(node.inputs()[2]), dx(node.outputs()[0]) {
     const TrmValue image = program.value(x), result = program.value(y);
+    // A constant lies as it lies, for nobody can be asked for another order.
+    for (const uint32_t input : {x, y, dy}) {
+      if (program.value(input).known) throw Failure(TRM_UNSUPPORTED, "a known image");
+    }
     const auto sizes = node.integers("window"), strides = node.integers("strides"), lows = node.integers("low"),
                dilations = node.integers("dilation");
     if (image.rank < 3 || image.rank > 5) throw Failure(TRM_UNSUPPORTED, "windows over one to three axes are taken");
@@ -129,7 +134,11 @@ void ask_layouts_for_max_pool_gradient(const Program& program, const NodeView& n
 
 Run prepare_max_pool_gradient(const Program& program, const NodeView& node) {
   const Windows p(program, node);
-  return dtype_of(program.value(p.x)) == f32 ? prepare<float>(p) : prepare<double>(p);
+  const DType type = dtype_of(program.value(p.x));
+  if (type != f32 && type != f64) {
+    throw Failure(TRM_UNSUPPORTED, "max_pool_gradient is for f32 and f64, not " + std::string(name(type)));
+  }
+  return type == f32 ? prepare<float>(p) : prepare<double>(p);
 }
 
 }  // namespace trireme::cpu
