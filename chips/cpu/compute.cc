@@ -13,14 +13,6 @@
 #include "chips/cpu/region.h"
 #include "chips/cpu/tile_program.h"
 
-// A kernel and what it reads from the program: the address of a known constant never changes.
-struct TrmKernel {
-  trireme::cpu::Program program;
-  trireme::cpu::Run run;
-  std::vector<void*> known;        // by value
-  std::vector<uint32_t> operands;  // value of each operand
-};
-
 namespace trireme::cpu {
 
 AxisOrder row_major_order() {
@@ -285,11 +277,21 @@ int32_t query(TrmDev*, const TrmProgram* given, TrmAnswer* answer, TrmErr* err) 
   });
 }
 
+// A kernel and what it reads from the program: the address of a known constant never changes. The ABI's name for it is
+// opaque, and not to be defined: chips of one program would then have different classes of one name.
+struct Prepared {
+  Program program;
+  Run run;
+  std::vector<void*> known;        // by value
+  std::vector<uint32_t> operands;  // value of each operand
+};
+Prepared* prepared(TrmKernel* kernel) { return reinterpret_cast<Prepared*>(kernel); }
+
 int32_t prepare(TrmDev*, const TrmProgram* given, TrmKernel** kernel, TrmErr* err) {
   return guarded(err, [&] {
     const Program program(host->program, given);
     try {
-      auto made = std::make_unique<TrmKernel>(TrmKernel{program, prepare_run(program), {}, {}});
+      auto made = std::make_unique<Prepared>(Prepared{program, prepare_run(program), {}, {}});
       made->known.resize(program.value_count(), nullptr);
       for (uint32_t v = 0; v < program.value_count(); ++v) {
         const TrmValue value = program.value(v);
@@ -297,15 +299,16 @@ int32_t prepare(TrmDev*, const TrmProgram* given, TrmKernel** kernel, TrmErr* er
       }
       for (uint32_t i = 0; i < program.input_count(); ++i) made->operands.push_back(program.input(i));
       for (uint32_t i = 0; i < program.output_count(); ++i) made->operands.push_back(program.output(i));
-      *kernel = made.release();
+      *kernel = reinterpret_cast<TrmKernel*>(made.release());
     } catch (const Refusal& refusal) {
       throw Failure(TRM_UNSUPPORTED, refusal.text);
     }
   });
 }
 
-int32_t enqueue(TrmDev*, TrmKernel* kernel, const TrmMem* operands, uint32_t operand_count, const TrmMem*, TrmStream*,
+int32_t enqueue(TrmDev*, TrmKernel* opaque, const TrmMem* operands, uint32_t operand_count, const TrmMem*, TrmStream*,
                 uint64_t tag, TrmErr* err) {
+  const Prepared* kernel = prepared(opaque);
   return guarded(
       err,
       [&] {
@@ -322,7 +325,7 @@ int32_t enqueue(TrmDev*, TrmKernel* kernel, const TrmMem* operands, uint32_t ope
 }
 
 int32_t release(TrmDev*, TrmKernel* kernel) {
-  delete kernel;
+  delete prepared(kernel);
   return TRM_OK;
 }
 
