@@ -81,6 +81,7 @@ struct Reduction {
   void accumulate(TileProgram::Frame& frame, void* accumulator, int64_t first, int64_t count, int64_t begin,
                   int64_t end) const {
     const Loops& loops = tiles->loops;
+    if (begin == end) return fold.start(accumulator, static_cast<size_t>(count));
     if (columns) {
       alignas(64) std::byte many[kTile * 8];
       void* sums = copies == 1 ? accumulator : many;
@@ -101,7 +102,6 @@ struct Reduction {
       return;
     }
     fold.start(accumulator, static_cast<size_t>(count));
-    if (begin == end) return;
     Position at;
     at.set(loops, first, 0, fence);
     at.set(loops, begin, fence, loops.rank);
