@@ -79,14 +79,19 @@ using chip::guarded;
 using chip::sized;
 using chip::store;
 
+std::vector<KernelEntry> all_entries() {
+  std::vector<KernelEntry> all;
+  for (const auto family : {movement_kernels(), indexing_kernels(), contraction_kernels(), convolution_kernels(),
+                            int8_contraction_kernels(), int8_convolution_kernels(), window_kernels(), order_kernels(),
+                            random_kernels(), normalization_kernels(), attention_kernels()}) {
+    all.insert(all.end(), family.begin(), family.end());
+  }
+  return all;
+}
+
 const KernelEntry* find_entry(std::string_view op) {
   static const std::vector<KernelEntry> table = [] {
-    std::vector<KernelEntry> all;
-    for (const auto family : {movement_kernels(), indexing_kernels(), contraction_kernels(), convolution_kernels(),
-                              int8_contraction_kernels(), int8_convolution_kernels(), window_kernels(), order_kernels(),
-                              random_kernels(), normalization_kernels()}) {
-      all.insert(all.end(), family.begin(), family.end());
-    }
+    std::vector<KernelEntry> all = all_entries();
     std::sort(all.begin(), all.end(), [](const KernelEntry& a, const KernelEntry& b) { return a.op < b.op; });
     return all;
   }();
@@ -333,11 +338,7 @@ int32_t release(TrmDev*, TrmKernel* kernel) {
 int32_t list_ops(const TrmOpDecl** ops, uint32_t* count) {
   static const std::vector<TrmOpDecl> list = [] {
     std::vector<TrmOpDecl> all;
-    for (const auto family : {movement_kernels(), indexing_kernels(), contraction_kernels(), convolution_kernels(),
-                              int8_contraction_kernels(), int8_convolution_kernels(), window_kernels(), order_kernels(),
-                              random_kernels(), normalization_kernels()}) {
-      for (const KernelEntry& entry : family) all.push_back({entry.op.data(), entry.dtypes.bits, 0});
-    }
+    for (const KernelEntry& entry : all_entries()) all.push_back({entry.op.data(), entry.dtypes.bits, 0});
     for (const TileOpName& op : tile_op_names()) all.push_back({op.name, op.dtypes.bits, 0});
     return all;
   }();

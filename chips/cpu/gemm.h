@@ -50,8 +50,9 @@ struct MicroKernel {
   void (*scale)(int64_t n, T factor, T* values);
   // One full panel of `width` = R or W from T in memory: to[p width + s] = from[p k_stride + s n_stride], where one of
   // the strides is 1.
-  void (*pack_rows)(const T* from, int64_t k_stride, int64_t k, int64_t width, T* to);     // n_stride 1
-  void (*pack_columns)(const T* from, int64_t n_stride, int64_t k, int64_t width, T* to);  // k_stride 1
+  void (*pack_rows)(const T* from, int64_t k_stride, int64_t k, int64_t width, T* to);  // n_stride 1
+  // k_stride 1; here `width` may be any number.
+  void (*pack_columns)(const T* from, int64_t n_stride, int64_t k, int64_t width, T* to);
 
   // Kernels on 16-bit floats keep `per_slot` neighbours along k in the place of one T, and pad slices to `unit`.
   int64_t unit = 1, per_slot = 1;

@@ -85,6 +85,7 @@ std::span<const KernelEntry> window_kernels();
 std::span<const KernelEntry> order_kernels();
 std::span<const KernelEntry> random_kernels();
 std::span<const KernelEntry> normalization_kernels();
+std::span<const KernelEntry> attention_kernels();
 
 // An input as row-major memory: the memory itself, or a copy when it has other strides.
 class DenseInput {
