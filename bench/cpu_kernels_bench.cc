@@ -1,6 +1,6 @@
 // Speed of the cpu chip's kernels through its ABI: products, the convolutions of ResNet-50, fused elementwise regions,
-// reductions, softmax. GFLOP/s counts two operations per multiply-add; GB/s counts inputs read and outputs written
-// once.
+// reductions, softmax, attention. GFLOP/s counts two operations per multiply-add; GB/s counts inputs read and outputs
+// written once.
 #include <benchmark/benchmark.h>
 
 #include <stdexcept>
@@ -43,9 +43,10 @@ Value op(std::string_view name, std::vector<Value> inputs,
   return make_node(decl, std::move(inputs), std::move(attributes));
 }
 
-// Runs the graph on dense operands; `flops` of one run.
-void run(benchmark::State& state, const Graph& graph, double flops, std::span<const Strides> strides = {}) {
-  const auto program = runtime::make_program(graph, strides);
+// Runs the graph on operands that are dense unless strides are given; `flops` of one run.
+void run(benchmark::State& state, const Graph& graph, double flops, std::span<const Strides> strides = {},
+         std::span<const Strides> result_strides = {}) {
+  const auto program = runtime::make_program(graph, strides, result_strides);
   TrmErr err = chip::sized<TrmErr>();
   TrmKernel* kernel = nullptr;
   if (cpu().chip.compute->prepare(cpu().dev, program.get(), &kernel, &err) != TRM_OK) {
@@ -198,6 +199,34 @@ void softmax(benchmark::State& state) {
   run(state, Graph({x}, {op("softmax", {x})}), 0);
 }
 BENCHMARK(softmax)->Args({12288, 128})->Args({1000, 1000})->UseRealTime();
+
+Strides heads_inside(const Shape& s) { return {s[2] * s[1] * s[3], s[3], s[1] * s[3], 1}; }
+// batch, heads, positions, width; two products forward and five backward.
+void attention(benchmark::State& state, DType type, bool causal) {
+  const Shape shape{state.range(0), state.range(1), state.range(2), state.range(3)};
+  const Value q = parameter(type, shape), k = parameter(type, shape), v = parameter(type, shape);
+  const double flops = 4.0 * static_cast<double>(shape.elements()) * static_cast<double>(shape[2]);
+  const Strides results[] = {heads_inside(shape)};
+  run(state, Graph({q, k, v}, {op("attention", {q, k, v}, {{"causal", causal}})}), causal ? flops / 2 : flops, {},
+      results);
+}
+void attention_gradient(benchmark::State& state, DType type, bool causal) {
+  const Shape shape{state.range(0), state.range(1), state.range(2), state.range(3)};
+  std::vector<Value> inputs;
+  for (int i = 0; i < 5; ++i) inputs.push_back(parameter(type, shape));
+  const Value dq = op("attention_gradient", inputs, {{"causal", causal}});
+  const double flops = 10.0 * static_cast<double>(shape.elements()) * static_cast<double>(shape[2]);
+  const Strides results[] = {heads_inside(shape), heads_inside(shape), heads_inside(shape)};
+  run(state, Graph(inputs, {dq, Value(dq.node(), 1), Value(dq.node(), 2)}), causal ? flops / 2 : flops, {}, results);
+}
+void sequences(benchmark::internal::Benchmark* b) {
+  b->Args({1, 12, 128, 64})->Args({8, 12, 128, 64})->Args({1, 12, 1024, 64})->Args({16, 4, 128, 32})->UseRealTime();
+}
+BENCHMARK_CAPTURE(attention, f32, f32, false)->Apply(sequences);
+BENCHMARK_CAPTURE(attention, causal_f32, f32, true)->Apply(sequences);
+BENCHMARK_CAPTURE(attention, bf16, bf16, false)->Apply(sequences);
+BENCHMARK_CAPTURE(attention_gradient, f32, f32, false)->Apply(sequences);
+BENCHMARK_CAPTURE(attention_gradient, causal_f32, f32, true)->Apply(sequences);
 
 void transpose_copy(benchmark::State& state) {
   const int64_t n = state.range(0);

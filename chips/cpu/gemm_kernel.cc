@@ -175,30 +175,48 @@ void pack_rows(const T* from, int64_t k_stride, int64_t k, int64_t width, T* to)
   else copy_rows<T, kRows>(from, k_stride, k, to);
 }
 
-// Four columns at a time become groups of four neighbours; what is left over goes one by one.
+#if HWY_TARGET != HWY_SCALAR
+// Group g of four lanes goes to to[g step].
+template <class D, class V, class T>
+HWY_INLINE void store_groups(D d, V v, T* to, int64_t step) {
+  if constexpr (hn::MaxLanes(d) <= 4) {
+    hn::StoreU(v, d, to);
+  } else {
+    const hn::Half<D> half;
+    store_groups(half, hn::LowerHalf(half, v), to, step);
+    store_groups(half, hn::UpperHalf(half, v), to + static_cast<int64_t>(hn::Lanes(half)) / 4 * step, step);
+  }
+}
+#endif
+
+// Four columns at a time are turned in registers; what is left over goes one by one.
 template <class T>
 void pack_columns(const T* from, int64_t n_stride, int64_t k, int64_t width, T* HWY_RESTRICT to) {
-  const hn::ScalableTag<T> d;
-  const hn::CappedTag<T, 4> quarter;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d)), step = static_cast<int64_t>(hn::Lanes(quarter));
-  HWY_ALIGN T mixed[4 * hn::MaxLanes(d)];
   int64_t p = 0;
-  for (; p + lanes <= k; p += lanes) {
-    int64_t s = 0;
-    for (; s + 4 <= width; s += 4) {
-      const T* x = from + p + s * n_stride;
-      hn::StoreInterleaved4(hn::LoadU(d, x), hn::LoadU(d, x + n_stride), hn::LoadU(d, x + 2 * n_stride),
-                            hn::LoadU(d, x + 3 * n_stride), d, mixed);
-      for (int64_t t = 0; t < lanes; ++t) {
-        for (int64_t u = 0; u < 4; u += step) {
-          hn::StoreU(hn::LoadU(quarter, mixed + 4 * t + u), quarter, to + (p + t) * width + s + u);
-        }
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (sizeof(T) == 4) {
+    const hn::ScalableTag<T> d;
+    const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+    for (; p + lanes <= k; p += lanes) {
+      int64_t s = 0;
+      for (; s + 4 <= width; s += 4) {
+        const T* x = from + p + s * n_stride;
+        T* y = to + p * width + s;
+        const auto x0 = hn::LoadU(d, x), x1 = hn::LoadU(d, x + n_stride), x2 = hn::LoadU(d, x + 2 * n_stride),
+                   x3 = hn::LoadU(d, x + 3 * n_stride);
+        const auto low02 = hn::InterleaveLower(d, x0, x2), low13 = hn::InterleaveLower(d, x1, x3);
+        const auto high02 = hn::InterleaveUpper(d, x0, x2), high13 = hn::InterleaveUpper(d, x1, x3);
+        store_groups(d, hn::InterleaveLower(d, low02, low13), y, 4 * width);
+        store_groups(d, hn::InterleaveUpper(d, low02, low13), y + width, 4 * width);
+        store_groups(d, hn::InterleaveLower(d, high02, high13), y + 2 * width, 4 * width);
+        store_groups(d, hn::InterleaveUpper(d, high02, high13), y + 3 * width, 4 * width);
+      }
+      for (; s < width; ++s) {
+        for (int64_t t = 0; t < lanes; ++t) to[(p + t) * width + s] = from[p + t + s * n_stride];
       }
     }
-    for (; s < width; ++s) {
-      for (int64_t t = 0; t < lanes; ++t) to[(p + t) * width + s] = from[p + t + s * n_stride];
-    }
   }
+#endif
   for (; p < k; ++p) {
     for (int64_t s = 0; s < width; ++s) to[p * width + s] = from[p + s * n_stride];
   }
