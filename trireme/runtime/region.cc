@@ -24,6 +24,9 @@ class Bits {
     if (i / 64 >= words_.size()) words_.resize(i / 64 + 1);
     words_[i / 64] |= uint64_t{1} << (i % 64);
   }
+  void remove(size_t i) {
+    if (i / 64 < words_.size()) words_[i / 64] &= ~(uint64_t{1} << (i % 64));
+  }
   void add(const Bits& other) {
     if (other.words_.size() > words_.size()) words_.resize(other.words_.size());
     for (size_t i = 0; i < other.words_.size(); ++i) words_[i] |= other.words_[i];
@@ -58,7 +61,7 @@ class Former {
 
  private:
   struct Group {
-    Device* device;
+    Device* device = nullptr;
     std::vector<const Node*> nodes;
     Shape shape;        // of the elementwise run
     bool open = false;  // elementwise nodes may still join
@@ -90,8 +93,13 @@ class Former {
       for (const Value& v : node.inputs()) {
         const auto at = v ? group_of_.find(&v.node()) : group_of_.end();
         if (at == group_of_.end() || !may_join(at->second, p, shape, ends_run)) continue;
-        join(at->second, node);
-        if (ends_run) groups_[at->second].open = false;
+        const size_t target = at->second;
+        join(target, node);
+        for (const Value& other : node.inputs()) {
+          const auto from = other ? group_of_.find(&other.node()) : group_of_.end();
+          if (from != group_of_.end() && may_merge(target, from->second)) merge(target, from->second);
+        }
+        if (ends_run) groups_[target].open = false;
         return;
       }
     }
@@ -140,6 +148,48 @@ class Former {
     group.needs.add(added);
     for (size_t g = 0; g < groups_.size(); ++g) {  // whoever waits for the group now waits for more
       if (g != target && groups_[g].needs.has(target)) groups_[g].needs.add(group.needs);
+    }
+  }
+
+  // Two elementwise runs of one shape that a node has joined: one pass instead of two.
+  bool may_merge(size_t target, size_t other) const {
+    const Group &a = groups_[target], &b = groups_[other];
+    if (target == other || !a.open || !b.open || a.device != b.device || !(a.shape == b.shape)) return false;
+    if (!is_elementwise(*a.nodes.front()) || !is_elementwise(*b.nodes.front())) return false;
+    if (a.nodes.size() + b.nodes.size() > kMostNodes) return false;
+    std::unordered_set<const Node*> outside;
+    Bits needs;
+    for (const Group* group : {&a, &b}) {
+      for (const Node* member : group->nodes) {
+        for (const Value& v : member->inputs()) {
+          if (!v || is_known(v) || in_group(v, target) || in_group(v, other)) continue;
+          outside.insert(&v.node());
+          add_needs(v, needs);
+        }
+      }
+    }
+    if (outside.size() > kMostOperands) return false;
+    // Neither may wait for the other by way of a third group or of a view.
+    return !needs.has(target) && !needs.has(other);
+  }
+
+  void merge(size_t target, size_t other) {
+    Group &a = groups_[target], &b = groups_[other];
+    for (const Node* node : b.nodes) group_of_[node] = target;
+    std::vector<const Node*> nodes(a.nodes.size() + b.nodes.size());
+    std::merge(a.nodes.begin(), a.nodes.end(), b.nodes.begin(), b.nodes.end(), nodes.begin(),
+               [&](const Node* x, const Node* y) { return index_.at(x) < index_.at(y); });
+    a.nodes = std::move(nodes);
+    a.needs.add(b.needs);
+    a.needs.remove(target);
+    a.needs.remove(other);
+    b = {};
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      Group& group = groups_[g];
+      if (g == target || !(group.needs.has(target) || group.needs.has(other))) continue;
+      group.needs.remove(other);
+      group.needs.add(target);
+      group.needs.add(a.needs);
     }
   }
 

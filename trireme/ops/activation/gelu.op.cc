@@ -19,7 +19,7 @@ OpDecl gelu_decl{
           i.require(1, i.string("approximate") == "none" || i.string("approximate") == "tanh");
           infer_same(i);
         },
-    .gradient = gradient_of_decomposition,
+    .gradient = pullback([](Pullback& p) { p.dx(0) = ops::gelu_gradient(p.x(0), p.dy(), p.string("approximate")); }),
     .meaning = decompose([](const Decompose& d) -> Values {
       const Value& x = d.x(0);
       if (d.string("approximate") == "none") return x * 0.5 * (1.0 + ops::erf(x * std::numbers::sqrt2 * 0.5));
