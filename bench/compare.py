@@ -29,10 +29,15 @@ import report
 import workloads
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "bench/peers"))
 OURS = ROOT / "build/bench/ours"
-SCRIPTS = {"onnxruntime": "onnxruntime_peer.py", "openvino": "openvino_peer.py", "torch": "torch_peer.py",
-           "torch-compile": "torch_peer.py", "paddle": "paddle_peer.py"}
-MODULES = {"torch-compile": "torch"}
+PEERS = ROOT / "bench/peers"
+LIBTORCH = ROOT / "build/peers/bin/libtorch_peer"  # made by bench/peers/install.sh
+COMMANDS = {name: [sys.executable, PEERS / f"{name}_peer.py"]
+            for name in ("onnxruntime", "openvino", "torch", "paddle", "onednn", "openblas")}
+COMMANDS["torch-compile"] = COMMANDS["torch"]
+COMMANDS["libtorch"] = [LIBTORCH]
+MODULES = {"torch-compile": "torch", "onednn": "torch", "openblas": "scipy_openblas32"}
 
 
 class Failed(Exception):
@@ -133,8 +138,8 @@ def measure_pairs(ours, peer, processors, options):
 
 
 def our_command(workload, folder):
-    if workload.kind == "train":
-        return [OURS, "train", workload.source, folder], None
+    if workload.kind in ("train", "op"):
+        return [OURS, workload.kind, workload.source, folder], None
     if workload.kind == "model":
         file = workloads.find_data(workload.source)
         if file is None:
@@ -144,7 +149,30 @@ def our_command(workload, folder):
         done = subprocess.run([OURS, "export", workload.source, file], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise Failed(done.stderr.strip())
-    return [OURS, "model", file, folder], file
+    # f16 is the model's own type; trainings and operations have theirs in their names.
+    return [OURS, "model", file, folder, "f32" if workload.precision == "f16" else workload.precision], file
+
+
+def peer_command(workload, peer_name, file, folder, options):
+    kind, source = (workload.kind, workload.source) if file is None else ("model", file)
+    if kind == "model" and workload.precision.startswith("int8"):
+        import quantized
+        try:
+            source = quantized.write(file, folder, workload.precision == "int8-dynamic")
+        except Exception as failure:  # whatever the peer's tools throw is the peer's failure
+            raise Failed(f"ONNX Runtime's tools cannot quantise it: {failure}") from failure
+    command = [*COMMANDS[peer_name], kind, source, folder / "peer", str(options.threads)]
+    if peer_name == "torch-compile":
+        command.append("compile")
+    if kind == "model" and workload.precision == "bf16":
+        command.append("bf16")
+    return command
+
+
+def is_installed(peer_name):
+    if peer_name == "libtorch":
+        return LIBTORCH.exists()
+    return importlib.util.find_spec(MODULES.get(peer_name, peer_name)) is not None
 
 
 def compare(workload, peer_name, processors, options):
@@ -152,7 +180,7 @@ def compare(workload, peer_name, processors, options):
     row = {"workload": workload.name, "precision": workload.precision, "threads": options.threads, "peer": peer_name,
            "version": "missing", "ratio": None, "p10": None, "p90": None, "ours_ms": None, "peer_ms": None,
            "limit_share": None, "state": {}}
-    if importlib.util.find_spec(MODULES.get(peer_name, peer_name)) is None:
+    if not is_installed(peer_name):
         return {**row, "error": "not installed"}
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as started:
         try:
@@ -164,11 +192,7 @@ def compare(workload, peer_name, processors, options):
             started.callback(ours.close)
             for path in [*folder.glob("input_*.npy"), *folder.glob("state")]:
                 (folder / "peer" / path.name).symlink_to(path)
-            script = ROOT / "bench/peers" / SCRIPTS[peer_name]
-            kind, source = ("train", workload.source) if file is None else ("model", file)
-            command = [sys.executable, script, kind, source, folder / "peer", str(options.threads)]
-            if peer_name == "torch-compile":
-                command.append("compile")
+            command = peer_command(workload, peer_name, file, folder, options)
             peer = Side(command, processors, folder / "peer")
             started.callback(peer.close)
             row["version"] = peer.version
@@ -196,7 +220,7 @@ def machine():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", required=True, help=f"comma-separated, of {', '.join(SCRIPTS)}; or all")
+    parser.add_argument("--peers", required=True, help=f"comma-separated, of {', '.join(COMMANDS)}; or all")
     parser.add_argument("--workload", default="", help="only workloads whose name contains this")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
     parser.add_argument("--output", type=pathlib.Path, help="also write OUTPUT.json, OUTPUT.md and OUTPUT.svg")
@@ -205,10 +229,10 @@ def main():
     parser.add_argument("--slice", type=float, default=0.2, help="seconds of a slice, at least one iteration (0.2)")
     parser.add_argument("--seconds", type=float, default=30, help="no further pair after so long (30)")
     options = parser.parse_args()
-    chosen = list(SCRIPTS) if options.peers == "all" else options.peers.split(",")
-    unknown = [name for name in chosen if name not in SCRIPTS]
+    chosen = list(COMMANDS) if options.peers == "all" else options.peers.split(",")
+    unknown = [name for name in chosen if name not in COMMANDS]
     if unknown:
-        parser.error(f"no peer '{unknown[0]}'; there are {', '.join(SCRIPTS)}")
+        parser.error(f"no peer '{unknown[0]}'; there are {', '.join(COMMANDS)}")
     wanted = [each for each in workloads.WORKLOADS if options.workload.lower() in each.name.lower()]
     if not wanted:
         parser.error(f"no workload '{options.workload}'; there are {', '.join(w.name for w in workloads.WORKLOADS)}")

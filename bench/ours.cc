@@ -1,9 +1,11 @@
 // Our side of a comparison with other frameworks (bench/compare.py): one workload, timed on demand.
 //
 //   ours export NAME FILE.onnx      writes a network of bench/networks/ as an ONNX model
-//   ours model FILE.onnx FOLDER     a model on FOLDER/input_<i>.npy
+//   ours model FILE.onnx FOLDER P   a model on FOLDER/input_<i>.npy; P is f32 (as it is), bf16, int8 (static ranges,
+//                                   calibrated on these inputs) or int8-dynamic
 //   ours train NAME FOLDER          a step of bench/training.h on FOLDER/input_0.npy and the targets input_1.npy; its
 //                                   initial parameters go to FOLDER/state/<name>.npy
+//   ours op NAME FOLDER             an operation of bench/operations.h on FOLDER/input_<i>.npy
 //
 // The workload runs until it is warm; then "ready" is printed and each line of standard input answered by one line:
 //   run N    N iterations: the nanoseconds of each
@@ -18,6 +20,7 @@
 #include <string>
 
 #include "bench/networks/networks.h"
+#include "bench/operations.h"
 #include "bench/roofline.h"
 #include "bench/training.h"
 #include "trireme/base/error.h"
@@ -28,8 +31,10 @@
 #include "trireme/formats/onnx/model.h"
 #include "trireme/formats/session.h"
 #include "trireme/ir/op_decl.h"
+#include "trireme/passes/autocast.h"
 #include "trireme/runtime/program.h"
 #include "trireme/runtime/trace.h"
+#include "trireme/train/quantize.h"
 
 namespace trireme::bench {
 namespace {
@@ -44,21 +49,51 @@ struct Workload {
   int least = 2;  // iterations before it is warm
 };
 
-Workload model(const std::string& file, const std::string& folder) {
+std::vector<Literal> inputs_of(const std::string& folder) {
+  std::vector<Literal> inputs;
+  while (file_exists(cat(folder, "/input_", inputs.size(), ".npy"))) {
+    inputs.push_back(formats::read_npy(cat(folder, "/input_", inputs.size(), ".npy")));
+  }
+  return inputs;
+}
+
+Workload model(const std::string& file, const std::string& folder, const std::string& precision) {
   const auto session = std::make_shared<formats::Session>(formats::onnx::Model::load(file));
+  const std::vector<Literal> given = inputs_of(folder);
   std::map<std::string, formats::HostValue> inputs;
   for (const formats::Declared& declared : session->model().inputs()) {
-    if (declared.optional) continue;
-    inputs[declared.name] = formats::HostValue(formats::read_npy(cat(folder, "/input_", inputs.size(), ".npy")));
+    if (!declared.optional) inputs[declared.name] = formats::HostValue(given.at(inputs.size()));
   }
-  const auto results = std::make_shared<std::vector<formats::HostValue>>();
-  return {[=] { *results = session->run(inputs); },
-          [=] {
-            std::vector<Literal> list;
-            for (const formats::HostValue& each : *results) list.push_back(each.tensor);
-            return list;
-          },
-          [=]() -> const Graph& { return session->imported().graph; }};
+  const auto results = std::make_shared<std::vector<formats::HostValue>>(session->run(inputs));
+  const auto outputs = [=] {
+    std::vector<Literal> list;
+    for (const formats::HostValue& each : *results) list.push_back(each.tensor);
+    return list;
+  };
+  if (precision == "f32") {
+    return {[=] { *results = session->run(inputs); }, outputs,
+            [=]() -> const Graph& { return session->imported().graph; }};
+  }
+  Graph graph = session->imported().graph;
+  if (precision == "bf16") graph = passes::autocast(graph, bf16);
+  else if (precision == "int8") graph = train::quantize(graph, {given});
+  else if (precision == "int8-dynamic") graph = train::quantize(graph, {given}, {.method = {}});
+  else throw Error(Code::kInvalidArgument, cat("'", precision, "' is no precision: see the top of bench/ours.cc"));
+  const auto function =
+      std::make_shared<Compiled>([graph](const std::vector<Tensor>& list) { return trireme::run(graph, list); });
+  const auto iterate = [=] {
+    std::vector<Tensor> arguments;
+    for (const Literal& each : given) arguments.emplace_back(each);
+    size_t i = 0;
+    for (const Tensor& each : (*function)(arguments)) (*results)[i++].tensor = each.literal();
+  };
+  return {iterate, outputs, [=]() -> const Graph& { return function->graph(); }};
+}
+
+Workload single(const std::string& name, const std::string& folder) {
+  const auto operation = std::make_shared<Operation>(bench::operation(name, inputs_of(folder)));
+  const auto first = std::make_shared<std::vector<Literal>>(operation->run());
+  return {operation->iterate, [=] { return *first; }, operation->graph};
 }
 
 Workload training(const std::string& name, const std::string& folder) {
@@ -118,12 +153,14 @@ void obey(const Workload& workload, const std::string& folder) {
 }
 
 int run(const std::vector<std::string>& words) {
-  if (words.size() != 3) throw Error(Code::kInvalidArgument, "ours takes three words: see the top of bench/ours.cc");
+  if (words.size() < 3) throw Error(Code::kInvalidArgument, "ours takes more words: see the top of bench/ours.cc");
   set_device("cpu");
   if (words[0] == "export") formats::onnx::save_onnx(network(words[1]), words[2]);
-  else if (words[0] == "model") obey(model(words[1], words[2]), words[2]);
+  else if (words[0] == "model") obey(model(words[1], words[2], words.at(3)), words[2]);
   else if (words[0] == "train") obey(training(words[1], words[2]), words[2]);
-  else throw Error(Code::kInvalidArgument, cat("'", words[0], "' is no command; there are export, model and train"));
+  else if (words[0] == "op") obey(single(words[1], words[2]), words[2]);
+  else
+    throw Error(Code::kInvalidArgument, cat("'", words[0], "' is no command; there are export, model, op and train"));
   return 0;
 }
 

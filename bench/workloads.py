@@ -4,13 +4,13 @@ import os
 import pathlib
 
 # Of the largest value of an output: what two right programs may differ by after a network's worth of roundings.
-TOLERANCE = {"f32": 1e-3, "f16": 3e-2, "f32 training": 5e-3}
+TOLERANCE = {"f32": 1e-3, "f16": 3e-2, "bf16": 5e-2, "int8": 0.3, "int8-dynamic": 0.3, "f32 training": 5e-3}
 
 
 @dataclasses.dataclass(frozen=True)
 class Input:
     shape: tuple
-    dtype: str = "float32"
+    dtype: str = "float32"  # "whole": whole numbers in float32
     low: float = -1.0
     high: float = 1.0
 
@@ -18,8 +18,9 @@ class Input:
 @dataclasses.dataclass(frozen=True)
 class Workload:
     name: str
-    kind: str    # "model": an ONNX file of the data folders; "network": one we export; "train": a step of training.h
-    source: str  # the file, the network's name, the step's name
+    kind: str    # "model": an ONNX file of the data folders; "network": one we export; "train": a step of training.h;
+                 # "op": an operation of operations.h
+    source: str  # the file, the network's name, the step's name, the operation's name
     inputs: tuple
     peers: tuple = ("onnxruntime", "openvino")
     precision: str = "f32"
@@ -37,9 +38,32 @@ def product(m, n, k):
                     ("onnxruntime", "openvino", *TORCH))
 
 
-def bert(batch, length):
+def bert(batch, length, precision="f32", peers=("onnxruntime", "openvino")):
     return Workload(f"BERT-base T{length} bs{batch}", "network", f"bert_base_{batch}x{length}",
-                    (Input((batch, length), "int64", 0, 30522),))
+                    (Input((batch, length), "int64", 0, 30522),), peers, precision)
+
+
+def resnet(batch, precision="f32", peers=("onnxruntime", "openvino")):
+    return Workload(f"ResNet-50 bs{batch}", "network", f"resnet50_{batch}", (Input((batch, 3, 224, 224)),), peers,
+                    precision)
+
+
+# Linear layers of BERT-base, of Llama-7B at 32 and 1 tokens, and two of DeepBench.
+PRODUCTS = [(128, 768, 768), (128, 3072, 768), (128, 768, 3072), (1024, 768, 768), (32, 4096, 4096), (1, 4096, 4096),
+            (32, 11008, 4096), (1760, 128, 1760), (2048, 32, 2048)]
+
+
+def gemm(m, n, k, precision):
+    x = Input((m, k), low=0, high=255) if precision == "int8" else Input((m, k))
+    w = Input((k, n), low=-127, high=127) if precision == "int8" else Input((k, n))
+    if precision == "int8":  # whole numbers
+        x, w = dataclasses.replace(x, dtype="whole"), dataclasses.replace(w, dtype="whole")
+    return Workload(f"GEMM {m}x{n}x{k}", "op", f"product_{precision}_{m}x{n}x{k}", (x, w),
+                    ("onednn", "openblas") if precision == "f32" else ("onednn",), precision)
+
+
+def operation(name, source, *shapes, peers=TORCH):
+    return Workload(name, "op", source, tuple(Input(shape) for shape in shapes), peers)
 
 
 WORKLOADS = [
@@ -53,14 +77,25 @@ WORKLOADS = [
              (Input((1, 3, 224, 224), "float16", 0, 255),), precision="f16"),
     Workload("GTCRN step", "model", "onnx-models/gtcrn/gtcrn.onnx",
              (Input((1, 257, 1, 2)), Input((2, 1, 16, 16, 33)), Input((2, 3, 1, 1, 16)), Input((2, 1, 33, 16)))),
-    Workload("ResNet-50 bs1", "network", "resnet50_1", (Input((1, 3, 224, 224)),)),
-    Workload("ResNet-50 bs8", "network", "resnet50_8", (Input((8, 3, 224, 224)),)),
-    bert(1, 128),
-    bert(8, 128),
-    bert(1, 384),
+    *(resnet(batch) for batch in (1, 8)),
+    *(resnet(batch, "bf16", ("openvino",)) for batch in (1, 8)),
+    *(resnet(batch, "int8") for batch in (1, 8)),
+    *(bert(*size) for size in ((1, 128), (8, 128), (1, 384))),
+    bert(1, 128, "bf16", ("openvino",)),
+    *(bert(*size, "int8-dynamic", ("onnxruntime",)) for size in ((1, 128), (8, 128))),
     product(128, 768, 768),
     product(128, 3072, 768),
     product(128, 768, 3072),
+    *(gemm(*size, precision) for precision in ("f32", "bf16", "int8") for size in PRODUCTS),
+    operation("bias + GELU", "bias_gelu", (1024, 3072), (3072,)),
+    operation("add + LayerNorm", "add_layer_norm", (1024, 768), (1024, 768), (768,), (768,)),
+    operation("scale + softmax", "scale_softmax", (8, 12, 128, 128)),
+    operation("attention T1024", "attention", *[(1, 12, 1024, 64)] * 3),
+    operation("attention T128 bs8, forward and backward", "attention_step", *[(8, 12, 128, 64)] * 3),
+    operation("AdamW, 28 M parameters", "adamw", (28311552,), (28311552,)),
+    operation("100 adds of one element", "adds_lazy", (1,), (1,), peers=("torch", "libtorch")),
+    operation("100 adds of one element, compiled", "adds_compiled", (1,), (1,), peers=("torch-compile",)),
+    Workload("100 layers of 16", "network", "chain_100", (Input((1, 16)),)),
     Workload("tiny MLP step", "train", "tiny_mlp", (Input((32, 16)), Input((32, 16))), (*TORCH, "paddle")),
     Workload("LeNet step bs64", "train", "lenet", (Input((64, 1, 28, 28)), Input((64,), "int32", 0, 10)),
              (*TORCH, "paddle")),
@@ -91,4 +126,5 @@ def write_inputs(workload, folder):
             values = random.integers(each.low, each.high, each.shape)
         else:
             values = random.uniform(each.low, each.high, each.shape)
-        np.save(folder / f"input_{i}.npy", values.astype(each.dtype))
+        values = np.round(values) if each.dtype == "whole" else values
+        np.save(folder / f"input_{i}.npy", values.astype("float32" if each.dtype == "whole" else each.dtype))

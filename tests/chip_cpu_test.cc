@@ -218,26 +218,41 @@ TEST(CpuRegion, RandomProgramsAgreeWithTheirMeaning) {
   }
 }
 
-TEST(CpuRegion, ResultMayOverwriteAnInput) {
+// Every pairing of outputs with inputs whose memory they take.
+TEST(CpuRegion, ResultsMayOverwriteInputs) {
   const Cpu cpu;
   std::mt19937 random(5);
   const TensorType type{f32, {1000}};
   const Value x = parameter(f32, type.shape), y = parameter(f32, type.shape);
-  const Graph graph({x, y}, {op("mul", {op("add", {x, y}), op("sub", {x, y})})});
-  const auto program = runtime::make_program(graph);
-  TrmAnswer answer = chip::sized<TrmAnswer>();
-  TrmErr err = no_error();
-  ASSERT_EQ(cpu.compute().query(cpu.dev, program.get(), &answer, &err), TRM_OK);
-  ASSERT_GE(answer.in_place[0], 0);
-  Literal values[2] = {random_literal(type, random), random_literal(type, random)};
-  Tensor memory[2] = {Tensor(type, Lie::kDense), Tensor(type, Lie::kDense)};
-  for (int i = 0; i < 2; ++i) memory[i].write(values[i]);
-  TrmKernel* kernel = nullptr;
-  ASSERT_EQ(cpu.compute().prepare(cpu.dev, program.get(), &kernel, &err), TRM_OK) << err.text;
-  const TrmMem mems[] = {memory[0].mem(), memory[1].mem(), memory[answer.in_place[0]].mem()};
-  EXPECT_EQ(cpu.compute().enqueue(cpu.dev, kernel, mems, 3, nullptr, nullptr, 1, &err), TRM_OK) << err.text;
-  cpu.compute().release(cpu.dev, kernel);
-  expect_meaning(graph, {values[0], values[1]}, {memory[answer.in_place[0]].read()});
+  const Value sum = op("add", {x, y}), difference = op("sub", {x, y}), product = op("mul", {sum, difference});
+  for (const std::vector<Value>& outputs : {std::vector{product}, {sum, product}, {product, difference}}) {
+    const Graph graph({x, y}, outputs);
+    const auto program = runtime::make_program(graph);
+    TrmAnswer answer = chip::sized<TrmAnswer>();
+    TrmErr err = no_error();
+    ASSERT_EQ(cpu.compute().query(cpu.dev, program.get(), &answer, &err), TRM_OK);
+    for (size_t k = 0; k < outputs.size(); ++k) ASSERT_EQ(answer.in_place[k], TRM_ANY_INPUT);
+    TrmKernel* kernel = nullptr;
+    ASSERT_EQ(cpu.compute().prepare(cpu.dev, program.get(), &kernel, &err), TRM_OK) << err.text;
+    for (const size_t first : {0, 1}) {
+      const Literal values[2] = {random_literal(type, random), random_literal(type, random)};
+      Tensor memory[2] = {Tensor(type, Lie::kDense), Tensor(type, Lie::kDense)};
+      std::vector<TrmMem> mems;
+      for (size_t i = 0; i < 2; ++i) {
+        memory[i].write(values[i]);
+        mems.push_back(memory[i].mem());
+      }
+      for (size_t k = 0; k < outputs.size(); ++k) mems.push_back(memory[(first + k) % 2].mem());
+      EXPECT_EQ(cpu.compute().enqueue(cpu.dev, kernel, mems.data(), static_cast<uint32_t>(mems.size()), nullptr,
+                                      nullptr, 1, &err),
+                TRM_OK)
+          << err.text;
+      std::vector<Literal> results;
+      for (size_t k = 0; k < outputs.size(); ++k) results.push_back(memory[(first + k) % 2].read());
+      expect_meaning(graph, {values[0], values[1]}, results);
+    }
+    cpu.compute().release(cpu.dev, kernel);
+  }
 }
 
 TEST(CpuRegion, ReductionsOfManyShapes) {

@@ -13,6 +13,13 @@ Graph product(int64_t m, int64_t n, int64_t k) {
   return capture({x}, {matmul(x, nn::normal_init({k, n}, 0.02))}, {"x"}, {"y"});
 }
 
+Graph chain(int64_t count) {
+  const Tensor x = nn::filled({1, 16}, 0.0);
+  Tensor y = x;
+  for (int64_t i = 0; i < count; ++i) y = relu(matmul(y, nn::normal_init({16, 16}, 0.25)));
+  return capture({x}, {y}, {"x"}, {"y"});
+}
+
 Graph network(const std::string& name) {
   long long a = 0, b = 0, c = 0;
   char rest = 0;
@@ -20,10 +27,12 @@ Graph network(const std::string& name) {
     return read == wanted && a > 0 && (wanted < 2 || b > 0) && (wanted < 3 || c > 0);
   };
   if (whole(1, std::sscanf(name.c_str(), "resnet50_%lld%c", &a, &rest))) return resnet50(a);
+  if (whole(1, std::sscanf(name.c_str(), "chain_%lld%c", &a, &rest))) return chain(a);
   if (whole(2, std::sscanf(name.c_str(), "bert_base_%lldx%lld%c", &a, &b, &rest))) return bert_base(a, b);
   if (whole(3, std::sscanf(name.c_str(), "product_%lldx%lldx%lld%c", &a, &b, &c, &rest))) return product(a, b, c);
-  throw Error(Code::kInvalidArgument,
-              cat("no network '", name, "'; there are resnet50_BATCH, bert_base_BATCHxLENGTH and product_MxNxK"));
+  throw Error(
+      Code::kInvalidArgument,
+      cat("no network '", name, "'; there are resnet50_BATCH, bert_base_BATCHxLENGTH, product_MxNxK and chain_COUNT"));
 }
 
 }  // namespace trireme::bench

@@ -17,8 +17,11 @@ Graph bert_base(int64_t batch, int64_t length);
 // One linear layer without bias: f32 [m, k] times a constant [k, n].
 Graph product(int64_t m, int64_t n, int64_t k);
 
-// "resnet50_8" (batch), "bert_base_8x128" (batch x length) or "product_128x3072x768" (m x n x k). Throws
-// kInvalidArgument for other names.
+// So many linear layers of 16 features with relu behind each, on one row: work for the framework, none for the machine.
+Graph chain(int64_t count);
+
+// "resnet50_8" (batch), "bert_base_8x128" (batch x length), "product_128x3072x768" (m x n x k) or "chain_100" (layers).
+// Throws kInvalidArgument for other names.
 Graph network(const std::string& name);
 
 }  // namespace trireme::bench

@@ -44,6 +44,12 @@ def serve(version, iterate, folder, outputs=None, least=2):
             raise SystemExit(f"'{line.strip()}' is no order; there are run N and save")
 
 
+def operation(version, run, folder):
+    """run() gives its results as arrays; those of the first time are compared."""
+    first = [np.array(each) for each in run()]
+    serve(version, run, folder, lambda: first)
+
+
 def train(version, step, folder):
     """step() is one training step and returns its loss."""
     losses = []

@@ -2,11 +2,13 @@
 
 usage: torch_peer.py model FILE.onnx FOLDER THREADS [compile]      the file is one product with a constant
        torch_peer.py train NAME FOLDER THREADS [compile]
+       torch_peer.py op NAME FOLDER THREADS [compile]             an operation of bench/operations.h
 """
 import pathlib
 import sys
 
 import numpy as np
+import operations
 import protocol
 import torch
 import torch_networks as networks
@@ -70,6 +72,9 @@ def main():
     torch.set_num_threads(int(threads))
     if kind == "model":
         protocol.serve(torch.__version__, product(name, folder, compiled), folder)
+    elif kind == "op":
+        inputs = [torch.from_numpy(each) for each in protocol.load_inputs(folder)]
+        protocol.operation(torch.__version__, operations.operation(name, inputs, compiled), folder)
     else:
         protocol.train(torch.__version__, training(name, folder, compiled), folder)
 

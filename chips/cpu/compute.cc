@@ -184,16 +184,11 @@ void ask_layouts(const Program& program, const NodeView& node, const KernelEntry
   answer.verdict = answer.conversion_count ? TRM_NATIVE_AFTER_CONVERSION : TRM_NATIVE;
 }
 
-// The output of a single-result elementwise region is written by its last step, after every read of the same element.
+// Elementwise regions write an element after every read of the same one.
 void offer_in_place(const Program& program, TrmAnswer& answer) {
-  if (program.output_count() != 1 || is_reduction(program.node(program.node_count() - 1).op())) return;
-  const TrmValue y = program.operand(program.input_count());
-  for (uint32_t i = 0; i < program.input_count(); ++i) {
-    const TrmValue x = program.operand(i);
-    if (x.dtype == y.dtype && chip::same_dims(x, y) && chip::is_dense(x) && chip::is_dense(y)) {
-      answer.in_place[0] = static_cast<int32_t>(i);
-      return;
-    }
+  if (is_reduction(program.node(program.node_count() - 1).op())) return;
+  for (uint32_t k = 0; k < program.output_count(); ++k) {
+    if (chip::is_dense(program.operand(program.input_count() + k))) answer.in_place[k] = TRM_ANY_INPUT;
   }
 }
 

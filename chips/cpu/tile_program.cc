@@ -246,14 +246,18 @@ void TileProgram::finish() {
       if (last[r] == s && !registers_[r].kept && !steady[r]) free_tiles.push_back(registers_[r].tile);
     }
   }
-  // A step may write straight to memory when its result is stored once and needs no conversion.
+  // A step may write straight to memory when its result is stored once and needs no conversion. Several results are
+  // stored when all is read, because each may have been given the memory of an input.
+  const bool alone = sinks_.size() == 1;
+  for (Source& source : sources_) {
+    const auto stored = [&](const Sink& sink) { return sink.source == source.target; };
+    if (!alone && std::any_of(sinks_.begin(), sinks_.end(), stored)) source.in_place = false;
+  }
   for (Sink& sink : sinks_) {
     sink.gapless = is_gapless(sink.slot);
     const bool computed =
         std::any_of(steps_.begin(), steps_.end(), [&](const Step& s) { return s.target == sink.source; });
-    const auto same = [&](const Sink& other) { return other.source == sink.source; };
-    sink.in_place =
-        computed && register_type(sink.type) == sink.type && std::count_if(sinks_.begin(), sinks_.end(), same) == 1;
+    sink.in_place = alone && computed && register_type(sink.type) == sink.type;
   }
 }
 

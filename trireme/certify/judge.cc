@@ -30,7 +30,7 @@ void check_answer(const OpenChip& chip, const TrmAnswer& answer, size_t inputs, 
     lie(cat("query asks for a workspace of ", answer.workspace_bytes, " bytes; the device has ", chip.space().bytes));
   }
   for (size_t k = 0; k < outputs; ++k) {
-    if (answer.in_place[k] < -1 || answer.in_place[k] >= static_cast<int32_t>(inputs)) {
+    if (answer.in_place[k] < TRM_ANY_INPUT || answer.in_place[k] >= static_cast<int32_t>(inputs)) {
       lie(cat("query offers output ", k, " the memory of input ", answer.in_place[k], "; there are ", inputs));
     }
   }
@@ -71,7 +71,7 @@ void allow_any_order(reference::Expectation& expectation, const Graph& graph, st
 }
 
 bool offers_memory(const TrmAnswer& answer, size_t outputs) {
-  return std::any_of(answer.in_place, answer.in_place + outputs, [](int32_t input) { return input >= 0; });
+  return std::any_of(answer.in_place, answer.in_place + outputs, [](int32_t input) { return input != -1; });
 }
 
 }  // namespace

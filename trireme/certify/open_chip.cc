@@ -148,7 +148,13 @@ std::vector<Literal> OpenChip::run(const runtime::ProgramRef& program, const Trm
   for (const Layout& input : inputs) add(input.memory, input.origin);
   std::vector<size_t> home;  // the operand where each output lies
   for (size_t k = 0; k < outputs.size(); ++k) {
-    const int32_t taken = launch.in_place ? answer.in_place[k] : -1;
+    int32_t taken = launch.in_place ? answer.in_place[k] : -1;
+    for (size_t i = 0; i < inputs.size() && taken == TRM_ANY_INPUT; ++i) {
+      const Literal& values = inputs[i].values;
+      const bool fits = values.dtype() == outputs[k].dtype() && values.shape() == outputs[k].shape() &&
+                        inputs[i].strides == dense_strides(values.shape()) && inputs[i].memory.size() == values.bytes();
+      if (fits && std::count(home.begin(), home.end(), i) == 0) taken = static_cast<int32_t>(i);
+    }
     if (taken >= 0 && static_cast<size_t>(taken) < inputs.size()) {
       home.push_back(static_cast<size_t>(taken));
       continue;

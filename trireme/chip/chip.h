@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 #define TRM_ABI_MAJOR 1
-#define TRM_ABI_MINOR 1
+#define TRM_ABI_MINOR 2
 #define TRM_MAX_RANK 8
 #define TRM_MAX_OPERANDS 64 /* inputs + outputs of one program */
 #define TRM_ABSENT UINT32_MAX /* an optional input that is not given */
@@ -299,6 +299,7 @@ typedef struct TrmOpDecl {
 } TrmOpDecl;
 
 typedef enum TrmVerdict { TRM_NO = 0, TRM_NATIVE = 1, TRM_NATIVE_AFTER_CONVERSION = 2 } TrmVerdict;
+enum { TRM_ANY_INPUT = -2 }; /* in TrmAnswer.in_place; since 1.2 */
 
 typedef enum TrmReason { /* why not, for the ledger */
   TRM_REASON_NONE = 0,
@@ -328,7 +329,9 @@ typedef struct TrmAnswer {
   uint32_t conversion_count;
   uint32_t reserved;
   TrmConversion conversions[TRM_MAX_OPERANDS];
-  int32_t in_place[TRM_MAX_OPERANDS]; /* output k may be given the memory of input in_place[k]; -1: no. Host sets -1. */
+  /* Output k may be given the memory of input in_place[k]; TRM_ANY_INPUT: of any dense input of its type and sizes, each
+   * of them to one output at most; -1: no. Host sets -1. */
+  int32_t in_place[TRM_MAX_OPERANDS];
   char text[128];                     /* one phrase for the ledger: "no i64 kernel" */
   /* 0: floating products (of matrices and convolutions) are as exact as their type. Else each floating operand of such
    * a product is first rounded to a whole multiple of its largest magnitude / (2^(bits-1) - 1), one step for the whole

@@ -588,8 +588,10 @@ bool Lowering::lower_kernel(const Region& region, const RegionGraph& parts) {
     const Value& v = parts.results[k];
     int storage = -1;
     const int32_t shared = answer.in_place[k];
-    if (shared >= 0)
-      storage = storage_in_place(parts.arguments[static_cast<size_t>(shared)], inputs[static_cast<size_t>(shared)], v);
+    for (size_t i = 0; i < inputs.size() && storage < 0; ++i) {
+      if (shared == static_cast<int32_t>(i) || shared == TRM_ANY_INPUT)
+        storage = storage_in_place(parts.arguments[i], inputs[i], v);
+    }
     if (storage < 0) storage = new_storage(device, v.type().bytes(), text);
     const Location made{storage, {v.shape(), out_strides[k], 0}};
     locations_[key(v)][&device] = made;

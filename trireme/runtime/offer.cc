@@ -122,7 +122,8 @@ Answer query(Device& device, const ProgramRef& program) {
   out.ns = answer.estimated_ns > 0 ? answer.estimated_ns : roofline_ns(device, region);
   for (size_t k = 0; k < region.outputs().size(); ++k) {
     const int32_t input = answer.in_place[k];
-    out.in_place.push_back(input >= 0 && input < static_cast<int32_t>(region.inputs().size()) ? input : -1);
+    const bool known = input >= 0 && input < static_cast<int32_t>(region.inputs().size());
+    out.in_place.push_back(known || input == TRM_ANY_INPUT ? input : -1);
   }
   const size_t operands = region.inputs().size() + region.outputs().size();
   for (uint32_t k = 0; k < answer.conversion_count && k < TRM_MAX_OPERANDS; ++k) {

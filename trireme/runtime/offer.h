@@ -27,7 +27,7 @@ struct Answer {
   double ns = 0.0;
   uint64_t workspace = 0;
   std::vector<Conversion> conversions;
-  std::vector<int32_t> in_place;  // per output: the input whose memory it may take, or -1
+  std::vector<int32_t> in_place;  // per output: the input whose memory it may take, TRM_ANY_INPUT, or -1
   std::string reason;             // of a refusal, or of running on the host
   uint32_t fixed_point_bits = 0;  // as in TrmAnswer
 
