@@ -27,9 +27,9 @@ struct Prepared {
 Prepared* prepared(TrmKernel* kernel) { return reinterpret_cast<Prepared*>(kernel); }
 
 constexpr std::span<const KernelEntry> (*kFamilies[])() = {
-    elementwise_kernels, own_kernels,         movement_kernels, reduction_kernels,
-    product_kernels,     convolution_kernels, pooling_kernels,  normalization_kernels,
-    indexing_kernels,    optimizer_kernels,   attention_kernels};
+    elementwise_kernels, own_kernels,         movement_kernels,  reduction_kernels,
+    product_kernels,     convolution_kernels, pooling_kernels,   normalization_kernels,
+    indexing_kernels,    optimizer_kernels,   attention_kernels, transformer_kernels};
 
 // All rows, by name; of several for one op the first that has the type and does not refuse counts.
 const std::vector<KernelEntry>& table() {
@@ -105,6 +105,7 @@ int32_t query(TrmDev* dev, const TrmProgram* given, TrmAnswer* answer, TrmErr* e
       std::copy(kernel.conversions.begin(), kernel.conversions.end(), out.conversions);
       out.estimated_ns = std::max(1.0, kernel.ns + kLaunchNs * static_cast<double>(kernel.steps.size()));
       out.fixed_point_bits = kernel.fixed_point_bits;
+      for (const auto& [output, input] : kernel.in_place) out.in_place[output] = input;
     } catch (const Refusal& refusal) {
       out.verdict = TRM_NO;
       out.reason = refusal.reason;
