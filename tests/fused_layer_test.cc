@@ -57,15 +57,14 @@ int steps_are_the_layer(double allowed) {
   const Tensor x = input(), expected = parts(x, true);
   expect_near(fused(x), expected, allowed);
   nn::KeyValueCache cache(2, kHeads, kTime + 3, kFeatures / kHeads);
-  const auto step =
-      compile([&](const Tensor& now, const Tensor& position) { return fused.step(now, position, cache); });
+  auto step = compile([&](const Tensor& now, const Tensor& position) { return fused.step(now, position, cache); });
   for (int64_t t = 0; t < kTime; ++t) {
     const Tensor now = slice(x, {0, t, 0}, {2, t + 1, kFeatures}, {1, 1, 1});
     const Tensor y = step(now, tensor(std::vector<int32_t>{static_cast<int32_t>(t)}, Shape{}));
     expect_near(y, slice(expected, {0, t, 0}, {2, t + 1, kFeatures}, {1, 1, 1}), allowed);
   }
-  EXPECT_EQ(step.traces(), 1) << "every step has the same plan";
-  return step.ledger().launches;
+  EXPECT_EQ(step.engine()->traces(), 1) << "every step has the same plan";
+  return step.engine()->ledger().launches;
 }
 
 TEST(FusedTransformerLayer, IsTheLayerItIsMadeFrom) {

@@ -265,8 +265,8 @@ TEST_F(KunlunXft, FixedPointWeightsOfFloat16Layers) {
 
 // ---- the decoder
 
-// Steps with a cache give what the whole sequence gives: the arithmetic is that of tfloat-free f32 up to the steps of
-// fixed point, which differ, as absolute maxima are those of fewer rows.
+// Steps with a cache give what the whole sequence gives, but for the steps of fixed point, which differ: absolute
+// maxima are those of fewer rows.
 TEST_F(KunlunXft, StepsWithACacheAreTheCausalLayer) {
   const Extents e{2, 6, 8, 16, 2}, one{2, 1, 8, 16, 2};
   const std::vector<Values> values = {Values(e, 10), Values(e, 40)};
@@ -360,7 +360,7 @@ TEST_F(KunlunXft, TheClockCountsEveryPart) {
 }
 
 TEST_F(KunlunXft, L3HoldsWhatPassesBetweenTheParts) {
-  const Extents e{16, 32, 16, 1024, 2};
+  const Extents e{64, 32, 16, 1024, 2};
   const auto weights = on_device({Values(e, 10)}, e);
   const std::vector<float> input = random_floats(e.features(), 1);
   const auto run = [&](std::vector<float>* y) {
