@@ -179,6 +179,7 @@ int32_t enqueue(TrmDev* dev, TrmKernel* opaque, const TrmMem* operands, uint32_t
       for (uint32_t i = 0; i < operand_count; ++i) {
         run.slots[kernel->operands[i]] = reinterpret_cast<std::byte*>(operands[i].handle + operands[i].offset);
       }
+      if (kernel->kernel.uses_l3) device.lend_l3(queue);
       api::ctx_guard guard(queue.context);
       for (const size_t bytes : kernel->kernel.temporaries) {
         run.slots.push_back(guard.alloc<std::byte>(bytes));

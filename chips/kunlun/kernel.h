@@ -58,6 +58,7 @@ struct Kernel {
   double ns = 0;                               // beyond the launches
   std::vector<std::pair<uint32_t, int32_t>>
       in_place;                   // an output of the program, and the input whose memory it may take
+  bool uses_l3 = false;           // the library keeps intermediate values there
   uint32_t fixed_point_bits = 0;  // TrmAnswer
 };
 
@@ -130,6 +131,7 @@ class Builder {
     return tail_;
   }
   void fixed_point(uint32_t bits) { kernel_.fixed_point_bits = bits; }
+  void use_l3() { kernel_.uses_l3 = true; }
 
   Kernel finish() &&;
 

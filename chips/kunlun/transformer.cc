@@ -101,18 +101,33 @@ xft::NlpParam param_of(const Builder& b, int64_t heads, int64_t width) {
   return param;
 }
 
-// What a layer takes beyond its launch, as xpu/xft.h says it; each row sees `positions`.
+// What a layer takes beyond its launch, as xpu/xft.h says it; each row sees `positions`, and `more` bytes of its own
+// are read or written.
 struct Cost {
   double operations, bytes;
-  Cost(const Builder& b, const Layer& layer, int64_t positions, bool pre_norm) {
+  Cost(Builder& b, const Layer& layer, const xft::NlpParam& param, int64_t positions, double more) {
     const TrmValue x = b.input(0);
     const double item = static_cast<double>(chip::size_of(x.dtype)), features = static_cast<double>(chip::elements(x));
     const auto width = static_cast<double>(x.dims[2]);
     const double hidden = static_cast<double>(x.dims[0] * x.dims[1] * layer.up.rows);
     operations = features * (8 * width + 4 * static_cast<double>(positions)) + 4 * hidden * width;
-    bytes = item * (18 * features + 2 * hidden);
-    if (x.dtype != TRM_F32) return;
-    if (!pre_norm) bytes += item * features;
+    const double between = item * (15 * features + 2 * hidden);
+    const double kept = item * (2 * features + std::max(3 * features, hidden));
+    bytes = item * 3 * features + more;
+    if (kept <= static_cast<double>(b.card().l3_of_a_stream())) {  // side by side with device memory
+      b.use_l3();
+      bytes = std::max(bytes, between * b.card().memory_bandwidth / b.card().l3_bandwidth);
+    } else {
+      bytes += between;
+    }
+    // Vector instructions, which run meanwhile: of norms and sums, a softmax, an approximate gelu.
+    const double scores = features / width * static_cast<double>(param.n_head * positions);
+    const double vectors = 10 * features + 40 * scores + (param.hidden_act == "gelu_tanh" ? 20 * hidden : 0);
+    const auto cores = static_cast<double>(b.card().clusters * static_cast<uint64_t>(b.card().cores()));
+    const double vector_seconds = vectors / (kLanes * cores * kClockGhz * 1e9);
+    bytes = std::max(bytes, vector_seconds * b.card().memory_bandwidth);
+    if (x.dtype != TRM_F32) return;  // else maxima are searched
+    if (!param.is_pre_norm) bytes += item * features;
     if (!layer.qkv.weight.is_fixed()) bytes += layer.weight_bytes;
   }
 };
@@ -135,14 +150,13 @@ void encoder_layer(Builder& b) {
   }
   const Layer layer = layer_of(b, 1);
   const uint32_t from = b.dense(0), to = b.result();
-  const Cost cost(b, layer, dims[1], param.is_pre_norm);
+  const Cost cost(b, layer, param, dims[1], mask_bytes);
   by_product(b, x.dtype, layer.qkv.weight, [&]<class T, class TW, class TGEMM>(T, TW, TGEMM) {
-    b.product_step(
-        "transformer_encoder", cost.operations, layer.weight_bytes, cost.bytes + mask_bytes, [=](const Run& run) {
-          xft::xftTensor<T, 3> y(run.at<T>(to), dims);
-          return xft::transformer_encoder<T, TW, TGEMM>(run.context, {run.at<T>(from), dims}, layer.at<TW>(run), &y,
-                                                        param, floats_at(run, mask), mask_shape);
-        });
+    b.product_step("transformer_encoder", cost.operations, layer.weight_bytes, cost.bytes, [=](const Run& run) {
+      xft::xftTensor<T, 3> y(run.at<T>(to), dims);
+      return xft::transformer_encoder<T, TW, TGEMM>(run.context, {run.at<T>(from), dims}, layer.at<TW>(run), &y, param,
+                                                    floats_at(run, mask), mask_shape);
+    });
   });
 }
 
@@ -157,11 +171,12 @@ void decoder_step(Builder& b) {
   const uint32_t to = b.result(0), keys = b.result(1), values = b.result(2);
   b.offer_in_place(1, 1);
   b.offer_in_place(2, 2);
-  const Cost cost(b, layer, cached[2], param.is_pre_norm);
-  // Both caches are read and written, and read once more for their maxima.
-  const double cache_bytes = static_cast<double>(bytes_of(cache)) * (x.dtype == TRM_F32 ? 6 : 4);
+  // Both caches are read and written, and those of f32 read once more for their maxima.
+  const auto cache_bytes = static_cast<double>(bytes_of(cache));
+  const Cost cost(b, layer, param, cached[2], 4 * cache_bytes);
+  const double searched_bytes = x.dtype == TRM_F32 ? 2 * cache_bytes : 0;
   by_product(b, x.dtype, layer.qkv.weight, [&]<class T, class TW, class TGEMM>(T, TW, TGEMM) {
-    b.product_step("fused_multi_transformer_gpt", cost.operations, layer.weight_bytes, cost.bytes + cache_bytes,
+    b.product_step("fused_multi_transformer_gpt", cost.operations, layer.weight_bytes, cost.bytes + searched_bytes,
                    [=](const Run& run) {
                      xft::xftTensor<T, 3> y(run.at<T>(to), dims);
                      const auto lies = [&](uint32_t slot) {
