@@ -95,6 +95,14 @@ TEST(ChipKunlunTransformer, ALayerHasTheBitsOfItsParts) {
   }
 }
 
+TEST(ChipKunlunTransformer, LayersStandInLargerGraphs) {
+  const Value x = parameter(f32, {1, 5, 16});
+  const Attributes form = {{"heads", int64_t{4}}};
+  const Value first = encoder(op("tanh", {x}), weights_of(16, 32, 10), form),
+              second = encoder(first, weights_of(16, 32, 40), form);
+  EXPECT_EQ(check(Graph({x}, {op("add", {op("relu", {second}), x})})), 4);  // tanh, two layers, relu and the sum
+}
+
 // A weight that is known when the plan is made is rounded then, one that is not when it runs.
 TEST(ChipKunlunTransformer, KnownWeightsChangeNoBit) {
   const Value x = parameter(f32, {1, 4, 8});
@@ -185,7 +193,7 @@ TEST(ChipKunlunTransformer, ALayerWholeAndInParts) {
     EXPECT_LT(apart.us, primitive.us);
     EXPECT_EQ(fused.arena_mb, 0);
     EXPECT_GT(apart.arena_mb, 0);
-    // The weights and the products are still to be paid: 6 linear layers of D x D, two of them four times as large.
+    // On an R200, weights and products are still to be paid: 6 linear layers of D x D, two of them four times as large.
     const double elements = 12.0 * static_cast<double>(row.width * row.width), time = static_cast<double>(row.time);
     const double streamed_us = 1.83 * 2 * elements / 512e9 * 1e6,
                  products_us = 0.39 * 2 * time * elements / 128e12 * 1e6;

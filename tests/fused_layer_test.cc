@@ -23,16 +23,19 @@ struct Parts {
     first.weight = nn::uniform_init({kFeatures}, 1.5), first.bias = nn::uniform_init({kFeatures}, 0.5);
     second.weight = nn::uniform_init({kFeatures}, 1.5), second.bias = nn::uniform_init({kFeatures}, 0.5);
   }
-  Tensor operator()(const Tensor& x, bool pre_norm) const {
+  Tensor operator()(const Tensor& x, bool pre_norm, const std::string& activation) const {
+    const auto act = [&](const Tensor& t) {
+      return activation == "relu" ? relu(t) : gelu(t, activation == "gelu" ? "none" : "tanh");
+    };
     if (pre_norm) {
       const Tensor h = x + attention(first(x));
-      return h + down(gelu(up(second(h)), "tanh"));
+      return h + down(act(up(second(h))));
     }
     const Tensor h = first(x + attention(x));
-    return second(h + down(gelu(up(h), "tanh")));
+    return second(h + down(act(up(h))));
   }
-  nn::FusedTransformerLayer fused(bool pre_norm) const {
-    return {first, attention, second, up, down, "gelu_tanh", pre_norm};
+  nn::FusedTransformerLayer fused(bool pre_norm, const std::string& activation) const {
+    return {first, attention, second, up, down, activation, pre_norm};
   }
 };
 
@@ -53,8 +56,8 @@ void expect_near(const Tensor& got, const Tensor& expected, double allowed) {
 // On a device: the whole layer and its steps, and how many launches a compiled step has.
 int steps_are_the_layer(double allowed) {
   const Parts parts(/*causal=*/true);
-  const nn::FusedTransformerLayer fused = parts.fused(true);
-  const Tensor x = input(), expected = parts(x, true);
+  const nn::FusedTransformerLayer fused = parts.fused(true, "gelu_tanh");
+  const Tensor x = input(), expected = parts(x, true, "gelu_tanh");
   expect_near(fused(x), expected, allowed);
   nn::KeyValueCache cache(2, kHeads, kTime + 3, kFeatures / kHeads);
   auto step = compile([&](const Tensor& now, const Tensor& position) { return fused.step(now, position, cache); });
@@ -70,8 +73,11 @@ int steps_are_the_layer(double allowed) {
 TEST(FusedTransformerLayer, IsTheLayerItIsMadeFrom) {
   for (const bool pre_norm : {true, false}) {
     for (const bool causal : {true, false}) {
-      const Parts parts(causal);
-      expect_near(parts.fused(pre_norm)(input()), parts(input(), pre_norm), 1e-5);
+      for (const char* activation : {"gelu", "gelu_tanh", "relu"}) {
+        SCOPED_TRACE(::testing::Message() << activation << ", pre_norm " << pre_norm << ", causal " << causal);
+        const Parts parts(causal);
+        expect_near(parts.fused(pre_norm, activation)(input()), parts(input(), pre_norm, activation), 1e-5);
+      }
     }
   }
 }
@@ -87,7 +93,7 @@ TEST(FusedTransformerLayer, IsOneLaunchOnTheXpu) {
 
 TEST(FusedTransformerLayer, KeepsItsOwnWeights) {
   Parts parts(false);
-  const nn::FusedTransformerLayer fused = parts.fused(true);
+  const nn::FusedTransformerLayer fused = parts.fused(true, "gelu_tanh");
   const Literal before = fused(input()).literal();
   parts.up.weight.assign(parts.up.weight * 2.0);
   EXPECT_TRUE(fused(input()).literal().same_bytes(before));
@@ -96,7 +102,7 @@ TEST(FusedTransformerLayer, KeepsItsOwnWeights) {
 TEST(FusedTransformerLayer, RefusesWhatTheOpsLack) {
   const auto text_of = [](const Parts& parts) {
     try {
-      parts.fused(true);
+      parts.fused(true, "gelu_tanh");
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::kInvalidArgument);
       return std::string(error.what());

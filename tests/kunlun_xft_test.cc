@@ -210,6 +210,29 @@ TEST_F(KunlunXft, ALayerIsItsPartsBitForBit) {
   }
 }
 
+// As every operator does, on memory of the host.
+TEST_F(KunlunXft, ACpuContextGivesTheSameBits) {
+  const Extents e{1, 4, 8, 16, 2};
+  Values v(e, 10);
+  const auto vec = [](std::vector<float>& values) {
+    return xft::xftVec<float>(values.data(), {static_cast<int64_t>(values.size())});
+  };
+  const auto mat = [](std::vector<float>& values, int64_t rows) {
+    return xft::xftMat<float>(values.data(), {rows, static_cast<int64_t>(values.size()) / rows});
+  };
+  const xft::LayerWeights<float> weights{{vec(v.ln_scale)},     {vec(v.ln_bias)},     {mat(v.qkv, 24)},
+                                         {vec(v.qkv_bias)},     {mat(v.out, 8)},      {vec(v.out_bias)},
+                                         {vec(v.ffn_ln_scale)}, {vec(v.ffn_ln_bias)}, {mat(v.ffn1, 16)},
+                                         {vec(v.ffn1_bias)},    {mat(v.ffn2, 8)},     {vec(v.ffn2_bias)}};
+  const xft::NlpParam param = param_of(e, "relu", true);
+  std::vector<float> x = random_floats(e.features(), 1, 2);
+  const std::vector<float> expected = in_parts(e, v, param, x);
+  api::Context host(api::kCPU);
+  auto out = tensor(x.data(), e);
+  ASSERT_EQ((xft::transformer_encoder<float, float, int16_t>(&host, out, weights, &out, param)), 0);
+  EXPECT_EQ(x, expected);
+}
+
 TEST_F(KunlunXft, LayersFollowEachOther) {
   const Extents e{1, 4, 8, 16, 2};
   const std::vector<Values> values = {Values(e, 10), Values(e, 40), Values(e, 70)};
