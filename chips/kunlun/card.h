@@ -13,8 +13,11 @@ struct Card {
   uint64_t model, clusters, sdnn, memory_bytes, l3_bytes;
   double products_per_second;  // int16 and float16 on the SDNN units, a multiplication and an addition as two
   double memory_bandwidth;     // bytes per second
-  double link_bandwidth;       // to and from the host
+  double l3_bandwidth;
+  double link_bandwidth;  // to and from the host
 
+  // What a stream may have of L3, for what passes between the parts of a kernel.
+  uint64_t l3_of_a_stream() const { return l3_bytes / 2; }
   int cores() const { return architecture == 1 ? 16 : 64; }
   // Types with arithmetic of the chip: float16 from the second generation on, bfloat16 from the third. Doubles are
   // emulated by its compiler and 16 times slower than the host, so they are not among them.
@@ -30,6 +33,7 @@ struct Card {
 Card card_of(int device);
 
 inline constexpr double kClockGhz = 1.2;  // of a core
+inline constexpr double kLanes = 4;       // floats that a core computes at a time: a group of four shares 16
 
 // Of each kernel, from the first instruction: what published latencies of eleven networks on an R200 give.
 inline constexpr double kLaunchNs = 13300.0;

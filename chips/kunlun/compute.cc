@@ -27,9 +27,9 @@ struct Prepared {
 Prepared* prepared(TrmKernel* kernel) { return reinterpret_cast<Prepared*>(kernel); }
 
 constexpr std::span<const KernelEntry> (*kFamilies[])() = {
-    elementwise_kernels, own_kernels,         movement_kernels, reduction_kernels,
-    product_kernels,     convolution_kernels, pooling_kernels,  normalization_kernels,
-    indexing_kernels,    optimizer_kernels,   attention_kernels};
+    elementwise_kernels, own_kernels,         movement_kernels,  reduction_kernels,
+    product_kernels,     convolution_kernels, pooling_kernels,   normalization_kernels,
+    indexing_kernels,    optimizer_kernels,   attention_kernels, transformer_kernels};
 
 // All rows, by name; of several for one op the first that has the type and does not refuse counts.
 const std::vector<KernelEntry>& table() {
@@ -105,6 +105,7 @@ int32_t query(TrmDev* dev, const TrmProgram* given, TrmAnswer* answer, TrmErr* e
       std::copy(kernel.conversions.begin(), kernel.conversions.end(), out.conversions);
       out.estimated_ns = std::max(1.0, kernel.ns + kLaunchNs * static_cast<double>(kernel.steps.size()));
       out.fixed_point_bits = kernel.fixed_point_bits;
+      for (const auto& [output, input] : kernel.in_place) out.in_place[output] = input;
     } catch (const Refusal& refusal) {
       out.verdict = TRM_NO;
       out.reason = refusal.reason;
@@ -178,6 +179,7 @@ int32_t enqueue(TrmDev* dev, TrmKernel* opaque, const TrmMem* operands, uint32_t
       for (uint32_t i = 0; i < operand_count; ++i) {
         run.slots[kernel->operands[i]] = reinterpret_cast<std::byte*>(operands[i].handle + operands[i].offset);
       }
+      if (kernel->kernel.uses_l3) device.lend_l3(queue);
       api::ctx_guard guard(queue.context);
       for (const size_t bytes : kernel->kernel.temporaries) {
         run.slots.push_back(guard.alloc<std::byte>(bytes));

@@ -1,6 +1,7 @@
 #include "chips/kunlun/device.h"
 
 #include <algorithm>
+#include <utility>
 
 // Of the simulator (xpu/simulator.h); null with a runtime of real devices.
 extern "C" {
@@ -45,6 +46,7 @@ std::unique_ptr<Queue> Device::make_queue(bool is_default) {
 void Device::release(Queue& queue) {
   xpu_wait(queue.stream);
   api::destroy_context(queue.context);
+  if (queue.l3) xpu_free(queue.l3);
   xpu_event_destroy(queue.probe);
   if (queue.stream) xpu_stream_destroy(queue.stream);
 }
@@ -108,6 +110,13 @@ void Device::destroy_queue(Queue* queue) {
   }
   select();
   release(*gone);
+}
+
+void Device::lend_l3(Queue& queue) const {
+  if (std::exchange(queue.asked_for_l3, true)) return;
+  const size_t bytes = card_.l3_of_a_stream();
+  if (bytes == 0 || xpu_malloc(&queue.l3, bytes, XPU_MEM_L3) != 0) queue.l3 = nullptr;
+  else queue.context->_l3_mgr.set(queue.l3, bytes);
 }
 
 void Device::wait(Queue& queue) {

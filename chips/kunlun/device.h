@@ -31,6 +31,8 @@ struct Queue {
   XPUStream stream = nullptr;
   api::Context* context = nullptr;
   XPUEvent probe = nullptr;  // to ask whether the stream is idle
+  void* l3 = nullptr;        // of the context, once a kernel wanted it
+  bool asked_for_l3 = false;
   uint64_t last_tag = 0;
   std::mutex mutex;  // one thread at a time may use the context
 };
@@ -87,6 +89,8 @@ class Device {
       throw;
     }
   }
+  // Gives the context of the queue its part of L3, where other queues left so much.
+  void lend_l3(Queue& queue) const;
   void wait(Queue& queue);
   void wait_all();
   // Throws what made the device fail.

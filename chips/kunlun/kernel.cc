@@ -90,6 +90,18 @@ uint32_t Builder::result_in_order(uint32_t index, std::span<const uint8_t> order
   return number;
 }
 
+void Builder::offer_in_place(uint32_t output, uint32_t input) {
+  const uint32_t from = node_.inputs()[input], to = node_.outputs()[output];
+  if (!chip::is_dense(program_.value(from)) || !chip::is_dense(program_.value(to))) return;
+  for (uint32_t k = 0; k < program_.output_count(); ++k) {
+    for (uint32_t i = 0; i < program_.input_count(); ++i) {
+      if (program_.output(k) == to && program_.input(i) == from) {
+        kernel_.in_place.emplace_back(k, static_cast<int32_t>(i));
+      }
+    }
+  }
+}
+
 uint32_t Builder::temporary(size_t bytes) {
   kernel_.temporaries.push_back(std::max<size_t>(bytes, 1));
   return program_.value_count() + static_cast<uint32_t>(kernel_.temporaries.size()) - 1;

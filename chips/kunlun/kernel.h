@@ -56,7 +56,10 @@ struct Kernel {
   std::vector<uint32_t> inlined;               // constants that became part of the steps
   std::vector<TrmConversion> conversions;      // of operands that must lie otherwise; it runs when there are none
   double ns = 0;                               // beyond the launches
-  uint32_t fixed_point_bits = 0;               // TrmAnswer
+  std::vector<std::pair<uint32_t, int32_t>>
+      in_place;                   // an output of the program, and the input whose memory it may take
+  bool uses_l3 = false;           // the library keeps intermediate values there
+  uint32_t fixed_point_bits = 0;  // TrmAnswer
 };
 
 // As many clusters as have something to do for `units` pieces of work, one for each core at a time. All cores of a
@@ -106,6 +109,8 @@ class Builder {
   uint32_t result_of(uint32_t value);
   // A slot for result `index`, dense with its axes in this order, outermost first: the host is asked for such memory.
   uint32_t result_in_order(uint32_t index, std::span<const uint8_t> order);
+  // The steps may find result `output` in the memory of operand `input`, where that is dense.
+  void offer_in_place(uint32_t output, uint32_t input);
   // A slot that is memory of this kernel only.
   uint32_t temporary(size_t bytes);
   // Memory with these bytes, made once; its number among Run::tables.
@@ -126,6 +131,7 @@ class Builder {
     return tail_;
   }
   void fixed_point(uint32_t bits) { kernel_.fixed_point_bits = bits; }
+  void use_l3() { kernel_.uses_l3 = true; }
 
   Kernel finish() &&;
 
@@ -158,6 +164,7 @@ std::span<const KernelEntry> normalization_kernels();
 std::span<const KernelEntry> indexing_kernels();
 std::span<const KernelEntry> optimizer_kernels();
 std::span<const KernelEntry> attention_kernels();
+std::span<const KernelEntry> transformer_kernels();
 
 // Throws a Refusal unless the condition holds.
 inline void want(bool holds, TrmReason reason, const char* text) {

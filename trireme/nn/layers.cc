@@ -110,4 +110,51 @@ Tensor Attention::operator()(const Tensor& x) const {
   return output(reshape(transpose(y, {0, 2, 1, 3}), {batch, time, features}));
 }
 
+KeyValueCache::KeyValueCache(int64_t batch, int64_t heads, int64_t length, int64_t head_features)
+    : keys(filled({batch, heads, length, head_features}, 0)),
+      values(filled({batch, heads, length, head_features}, 0)) {}
+
+FusedTransformerLayer::FusedTransformerLayer(const LayerNorm& first, const Attention& attention,
+                                             const LayerNorm& second, const Linear& up, const Linear& down,
+                                             const std::string& activation, bool pre_norm)
+    : heads_(attention.heads),
+      causal_(attention.causal),
+      pre_norm_(pre_norm),
+      epsilon_(first.epsilon),
+      activation_(activation) {
+  const auto want = [](bool holds, std::string_view what) {
+    if (!holds) throw Error(Code::kInvalidArgument, cat("a fused Transformer layer has no ", what));
+  };
+  want(!attention.rotary, "rotary position embedding");
+  want(attention.key_heads == attention.heads, "groups of heads that share their keys");
+  want(first.epsilon == second.epsilon, cat("norms of different epsilons: ", first.epsilon, " and ", second.epsilon));
+  for (const Linear* part : {&attention.query, &attention.key, &attention.value, &attention.output, &up, &down}) {
+    want(static_cast<bool>(part->bias), "linear layers without biases");
+  }
+  const auto copied = [](const Tensor& t) { return Tensor(t.literal()); };
+  qkv_weight_ = copied(concat({attention.query.weight, attention.key.weight, attention.value.weight}, 0));
+  qkv_bias_ = copied(concat({attention.query.bias, attention.key.bias, attention.value.bias}, 0));
+  output_weight_ = copied(attention.output.weight), output_bias_ = copied(attention.output.bias);
+  first_weight_ = copied(first.weight), first_bias_ = copied(first.bias);
+  up_weight_ = copied(up.weight), up_bias_ = copied(up.bias);
+  down_weight_ = copied(down.weight), down_bias_ = copied(down.bias);
+  second_weight_ = copied(second.weight), second_bias_ = copied(second.bias);
+}
+
+Tensor FusedTransformerLayer::operator()(const Tensor& x) const {
+  return transformer_encoder_layer(x, qkv_weight_, qkv_bias_, output_weight_, output_bias_, first_weight_, first_bias_,
+                                   up_weight_, up_bias_, down_weight_, down_bias_, second_weight_, second_bias_, heads_,
+                                   {}, activation_, pre_norm_, causal_, epsilon_);
+}
+
+Tensor FusedTransformerLayer::step(const Tensor& x, const Tensor& position, KeyValueCache& cache) const {
+  const std::vector<Tensor> out =
+      transformer_decoder_step(x, cache.keys, cache.values, position, qkv_weight_, qkv_bias_, output_weight_,
+                               output_bias_, first_weight_, first_bias_, up_weight_, up_bias_, down_weight_, down_bias_,
+                               second_weight_, second_bias_, activation_, pre_norm_, epsilon_);
+  cache.keys.assign(out[1]);
+  cache.values.assign(out[2]);
+  return out[0];
+}
+
 }  // namespace trireme::nn

@@ -1,6 +1,7 @@
 // Layers. Shapes: N batch, C channels, T time, D features.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "trireme/nn/module.h"
@@ -138,6 +139,38 @@ struct Attention {
     v("value", value);
     v("output", output);
   }
+};
+
+// The keys and values of the positions that a layer has seen, [N, heads, length, D / heads] each; zeros at first.
+struct KeyValueCache {
+  Tensor keys, values;
+  KeyValueCache(int64_t batch, int64_t heads, int64_t length, int64_t head_features);
+};
+
+// A whole layer of a Transformer for inference, by the ops transformer_encoder_layer and transformer_decoder_step,
+// which a chip may have as one kernel. Its weights are copies of the parts' at that time, in the form that the ops
+// take.
+class FusedTransformerLayer {
+ public:
+  // With `pre_norm` the layer h = x + attention(first(x)), h + down(activation(up(second(h)))), else h = first(x +
+  // attention(x)), second(h + down(activation(up(h)))). activation: 'gelu', 'gelu_tanh' or 'relu'. Throws
+  // kInvalidArgument for rotary or grouped-query attention, linear layers without biases, and norms whose epsilons
+  // differ.
+  FusedTransformerLayer(const LayerNorm& first, const Attention& attention, const LayerNorm& second, const Linear& up,
+                        const Linear& down, const std::string& activation, bool pre_norm = true);
+  // x [N, T, D] -> [N, T, D].
+  Tensor operator()(const Tensor& x) const;
+  // One new position of a causal layer, x [N, 1, D] -> [N, 1, D]. `position`: a scalar of i32, which may be an input of
+  // a compiled function. The cache is assigned.
+  Tensor step(const Tensor& x, const Tensor& position, KeyValueCache& cache) const;
+
+ private:
+  Tensor qkv_weight_, qkv_bias_, output_weight_, output_bias_, first_weight_, first_bias_, up_weight_, up_bias_,
+      down_weight_, down_bias_, second_weight_, second_bias_;
+  int64_t heads_;
+  bool causal_, pre_norm_;
+  double epsilon_;
+  std::string activation_;
 };
 
 }  // namespace trireme::nn
