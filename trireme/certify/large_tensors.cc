@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <span>
 
 #include "trireme/base/strings.h"
 #include "trireme/ir/registry.h"
@@ -25,30 +26,39 @@ Byte noise(int64_t i) { return static_cast<Byte>((static_cast<uint32_t>(i) * 265
 // The elements to look at of so many: both ends, where 32 bits end, and between.
 std::vector<int64_t> samples_of(int64_t elements) {
   std::vector<int64_t> out;
+  const auto add = [&](int64_t i) {
+    if (i >= 0 && i < elements) out.push_back(i);
+  };
   for (const int64_t around : {int64_t{0}, int64_t{1} << 31, elements - 1}) {
-    for (int64_t i = around - 8; i <= around + 8; ++i) {
-      if (i >= 0 && i < elements) out.push_back(i);
-    }
+    for (int64_t i = around - 8; i <= around + 8; ++i) add(i);
   }
-  for (int64_t k = 1; k < 400; ++k) out.push_back(elements / 400 * k + k % 7);
+  for (int64_t k = 1; k < 400; ++k) add(elements / 400 * k + k % 7);
   return out;
 }
 
-// An input of a program: what its memory holds, byte by byte, and how its elements lie there.
+// Writes the bytes of an input from the one with that number.
+using Fill = std::function<void(int64_t, std::span<Byte>)>;
+void fill_with_noise(int64_t begin, std::span<Byte> bytes) {
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = noise(begin + static_cast<int64_t>(i));
+}
+
+// An input of a program: what its memory holds, and how its elements lie there.
 struct Input {
   Value parameter;
   Strides strides{};
   uint64_t bytes = 0;
-  std::function<Byte(int64_t)> at;
+  Fill fill;
 };
 
-Input bytes_input(const Shape& shape, std::function<Byte(int64_t)> at) {
-  return {parameter(u8, shape), dense_strides(shape), static_cast<uint64_t>(shape.elements()), std::move(at)};
+Input bytes_input(const Shape& shape, Fill fill = fill_with_noise) {
+  return {parameter(u8, shape), dense_strides(shape), static_cast<uint64_t>(shape.elements()), std::move(fill)};
 }
 Input indices_input(const std::vector<int64_t>& indices) {
   const Shape shape{static_cast<int64_t>(indices.size())};
   return {parameter(i64, shape), dense_strides(shape), indices.size() * 8,
-          [indices](int64_t i) { return reinterpret_cast<const Byte*>(indices.data())[i]; }};
+          [indices](int64_t begin, std::span<Byte> bytes) {
+            std::memcpy(bytes.data(), reinterpret_cast<const Byte*>(indices.data()) + begin, bytes.size());
+          }};
 }
 
 // One op on large inputs, and what each of its elements must be.
@@ -110,7 +120,7 @@ class Run {
     std::vector<Byte> piece(std::min(kPieceBytes, input.bytes));
     for (uint64_t at = 0; at < input.bytes; at += piece.size()) {
       const uint64_t count = std::min<uint64_t>(piece.size(), input.bytes - at);
-      for (uint64_t i = 0; i < count; ++i) piece[i] = input.at(static_cast<int64_t>(at + i));
+      input.fill(static_cast<int64_t>(at), {piece.data(), count});
       chip_.write(OpenChip::part(mem, at, count), piece.data(), count);
     }
   }
@@ -161,7 +171,7 @@ std::string run(const Subject& subject, const OpDecl& op, Large (*make)(int64_t)
 // ---- the kinds -----------------------------------------------------------------------------------------------------
 
 Large transposed_copy(int64_t elements) {
-  Large out{{bytes_input({2, elements / 2}, noise)}, {}};
+  Large out{{bytes_input({2, elements / 2})}, {}};
   out.inputs[0].strides = {1, 2};
   const int64_t columns = elements / 2;
   out.expected = [columns](int64_t i) -> int64_t { return noise(i % columns * 2 + i / columns); };
@@ -169,7 +179,7 @@ Large transposed_copy(int64_t elements) {
 }
 
 Large repeated_row(int64_t elements) {
-  Large out{{bytes_input({elements / 4098 + 1, 4098}, noise)}, {}};
+  Large out{{bytes_input({elements / 4098 + 1, 4098})}, {}};
   out.inputs[0].strides = {0, 1};
   out.inputs[0].bytes = 4098;
   out.expected = [](int64_t i) -> int64_t { return noise(i % 4098); };
@@ -177,29 +187,36 @@ Large repeated_row(int64_t elements) {
 }
 
 Large sum_with_repeated(int64_t elements) {
-  Large out{{bytes_input({elements}, noise), bytes_input({elements}, [](int64_t) { return Byte{77}; })}, {}};
+  Large out{
+      {bytes_input({elements}),
+       bytes_input({elements}, [](int64_t, std::span<Byte> bytes) { std::fill(bytes.begin(), bytes.end(), 77); })},
+      {}};
   out.inputs[1].strides = {0};
   out.inputs[1].bytes = 1;
   out.expected = [](int64_t i) -> int64_t { return static_cast<Byte>(noise(i) + 77); };
   return out;
 }
 
-// The largest element stands behind 2^31.
-Byte peaked(int64_t i, int64_t elements) { return i == elements - 3 ? Byte{251} : static_cast<Byte>(noise(i) % 200); }
+// Small noise, and the largest element near the end.
+Input peaked(int64_t elements) {
+  return bytes_input({elements}, [elements](int64_t begin, std::span<Byte> bytes) {
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = noise(begin + static_cast<int64_t>(i)) & 0x7f;
+    const int64_t place = elements - 3 - begin;
+    if (place >= 0 && place < static_cast<int64_t>(bytes.size())) bytes[static_cast<size_t>(place)] = 251;
+  });
+}
 
 Large largest(int64_t elements) {
-  return {{bytes_input({elements}, [elements](int64_t i) { return peaked(i, elements); })},
-          [](int64_t) -> int64_t { return 251; }};
+  return {{peaked(elements)}, [](int64_t) -> int64_t { return 251; }};
 }
 
 Large place_of_largest(int64_t elements) {
-  return {{bytes_input({elements}, [elements](int64_t i) { return peaked(i, elements); })},
-          [elements](int64_t) { return elements - 3; }};
+  return {{peaked(elements)}, [elements](int64_t) { return elements - 3; }};
 }
 
 Large gathered(int64_t elements) {
   const std::vector<int64_t> indices = samples_of(elements);
-  return {{bytes_input({elements}, noise), indices_input(indices)},
+  return {{bytes_input({elements}), indices_input(indices)},
           [indices](int64_t i) -> int64_t { return noise(indices[static_cast<size_t>(i)]); }};
 }
 
@@ -209,8 +226,12 @@ Large scattered(int64_t elements) {
   indices.erase(std::unique(indices.begin(), indices.end()), indices.end());
   for (size_t i = 1; i < indices.size(); i += 2) std::swap(indices[i - 1], indices[i]);
   const auto count = static_cast<int64_t>(indices.size());
-  return {{bytes_input({elements}, noise), indices_input(indices),
-           bytes_input({count}, [](int64_t i) { return static_cast<Byte>(i + 1); })},
+  return {{bytes_input({elements}), indices_input(indices),
+           bytes_input({count},
+                       [](int64_t begin, std::span<Byte> bytes) {
+                         for (size_t i = 0; i < bytes.size(); ++i)
+                           bytes[i] = static_cast<Byte>(begin + static_cast<int64_t>(i) + 1);
+                       })},
           [indices](int64_t i) -> int64_t {
             const auto found = std::find(indices.begin(), indices.end(), i);
             const auto added = found == indices.end() ? 0 : found - indices.begin() + 1;
