@@ -254,7 +254,7 @@ Certificate certify(const CertifyOptions& options) {
              }};
     try {
       run_guarded(cases.size(), start, work, guard, &order);
-      if (!(options.stop_at_failure && failed)) {
+      if (!alone.empty() && !(options.stop_at_failure && failed)) {
         guard.workers = 1;
         guard.title = cat("certify ", out.chip, ", large tensors");
         run_guarded(cases.size(), start, work, guard, &alone);
