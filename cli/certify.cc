@@ -4,12 +4,14 @@
 #include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/commands.h"
 #include "trireme/base/error.h"
 #include "trireme/base/file.h"
 #include "trireme/base/strings.h"
 #include "trireme/certify/certificate.h"
+#include "trireme/certify/signature.h"
 #include "trireme/chip/chip.hpp"
 #include "trireme/chip/loader.h"
 #include "trireme/runtime/host.h"
@@ -21,6 +23,7 @@ namespace {
 struct Options {
   certify::CertifyOptions run;
   std::string level = "complete", html;
+  std::string sign, verify, public_key;  // files
   bool json = false, self_test = false;
 };
 
@@ -35,10 +38,13 @@ void print_failures(const certify::Certificate& certificate) {
 void certify_chip(const Options& options) {
   certify::CertifyOptions run = options.run;
   run.level = certify::parse_level(options.level);
+  std::optional<certify::PrivateKey> key;  // read before the work, so that a wrong one is told at once
+  if (!options.sign.empty()) key.emplace(read_file(options.sign), options.sign);
   const certify::Certificate certificate = certify::certify(run);
   if (!options.html.empty()) write_file_atomically(options.html, certify::page_html(certificate));
   if (options.json) {
-    std::printf("%s\n", certify::card_json(certificate).c_str());
+    const std::string card = certify::card_json(certificate);
+    std::printf("%s\n", (key ? key->sign(card) : card).c_str());
   } else {
     print_failures(certificate);
     std::string counts;
@@ -52,6 +58,19 @@ void certify_chip(const Options& options) {
     if (!certificate.why_not_more.empty()) std::printf("not more because: %s\n", certificate.why_not_more.c_str());
   }
   if (!certificate.certified()) throw CLI::RuntimeError(1);
+}
+
+void verify_card(const Options& options) {
+  if (options.public_key.empty()) {
+    throw Error(Code::kInvalidArgument, "--verify needs the signer's key: --public-key public.pem");
+  }
+  const std::string text = read_file(options.verify);
+  const nlohmann::json card = nlohmann::json::parse(
+      certify::verified_card(text, read_file(options.public_key), options.verify, options.public_key));
+  const auto word = [&](const char* name) { return card.value(name, std::string("?")); };
+  std::printf("%s is as it was signed with the key of %s: %s (%s), build %s, level \"%s\"\n", options.verify.c_str(),
+              options.public_key.c_str(), word("chip").c_str(), word("device").c_str(), word("build_id").c_str(),
+              word("level").c_str());
 }
 
 // ---- the certifier certified ---------------------------------------------------------------------------------------
@@ -159,10 +178,19 @@ void add_certify(CLI::App& app) {
   command->add_option("--workers", options->run.workers, "processes at a time")->capture_default_str();
   command->add_option("--resume", options->run.state_file, "keep what is done in this file, and go on from it");
   command->add_option("--html", options->html, "write a page about it to this file");
-  command->add_flag("--json", options->json, "print the chip card, one JSON line, and nothing else");
+  CLI::Option* json =
+      command->add_flag("--json", options->json, "print the chip card, one JSON line, and nothing else");
+  command->add_option("--sign", options->sign, "sign the card with this Ed25519 key (a file in PEM)")->needs(json);
+  command->add_option("--verify", options->verify, "tell whether this card is as it was signed, and do nothing else");
+  command->add_option("--public-key", options->public_key, "the signer's public key, for --verify")
+      ->needs("--verify");
   command->add_flag("--self-test", options->self_test,
                     "certify chips that are broken on purpose, and honest ones, and tell how many are found");
   command->callback([options] {
+    if (!options->verify.empty()) {
+      verify_card(*options);
+      return;
+    }
     if (options->self_test) {
       self_test(*options);
       return;

@@ -87,8 +87,9 @@ TEST(Certify, TheReferenceTrains) {
   EXPECT_EQ(ran.status, 0) << ran.card["why_not_more"];
   EXPECT_EQ(ran.card["level"], "trains");
   EXPECT_EQ(ran.card["ops"]["add"]["f32"].contains("native"), true);
-  EXPECT_EQ(ran.card["figures"].size(), 3u) << "three models";
+  EXPECT_EQ(ran.card["figures"].size(), 9u) << "three models in f32, bf16 and f16";
   const std::string html = read_file(page);
+  EXPECT_NE(html.find("two ranks: unsupported, the chip has no communication bank"), std::string::npos);
   EXPECT_NE(html.find("reference is certified: trains"), std::string::npos);
 }
 
@@ -132,6 +133,86 @@ TEST(Certify, APluginThatHangsCrashesOrPrintsIsJudged) {
   expect("crasher", "MISFIT_CRASH_LOADING", "crash");
   expect("leaver", "MISFIT_EXIT", "crash");
   expect("printer", "MISFIT_PRINTS", "wrong");
+}
+
+// What is no plug-in, and profiles that cannot be: a verdict or an error, and the command goes on to say so.
+TEST(Certify, WhatIsNoChipIsJudged) {
+  const auto file = [](const std::string& name, const std::string& text) {
+    const std::string path = cat(folder(), "/", name);
+    std::ofstream(path) << text;
+    return path;
+  };
+  const auto expect_no_load = [](const std::vector<std::string>& words, const std::string& persona,
+                                 const std::string& says) {
+    SCOPED_TRACE(words[0] + " " + persona);
+    const Ran ran = certify(words, persona);
+    EXPECT_EQ(ran.status, 1);
+    EXPECT_EQ(ran.card["level"], "none");
+    ASSERT_EQ(ran.card["failures"].size(), 1u);
+    EXPECT_EQ(ran.card["failures"][0]["case"], "load");
+    EXPECT_EQ(ran.card["failures"][0]["verdict"], "wrong");
+    EXPECT_NE(ran.card["failures"][0]["detail"].get<std::string>().find(says), std::string::npos)
+        << ran.card["failures"][0];
+  };
+  fs::create_directories(folder() + "/folder.so");
+  expect_no_load({file("text.so", "#!/bin/sh\n")}, "", "it cannot be loaded");
+  expect_no_load({file("empty.so", "")}, "", "it cannot be loaded");
+  expect_no_load({folder() + "/folder.so"}, "", "it cannot be loaded");
+  const std::string library = folder() + "/nothing.so", source = file("nothing.c", "int nothing(void) { return 0; }\n");
+  must(cat("cc -shared -fPIC -o ", library, " ", source));
+  expect_no_load({library}, "", "does not export trm_chip_entry_v1");
+  expect_no_load({"refchip"}, "no-such-persona", "cannot work here");
+  expect_no_load({"refchip"}, file("no_memory.json", R"({"name": "none", "memory": {"bytes": 0}})"),
+                 "cannot work here");
+  expect_no_load({"refchip"}, file("cut.json", R"({"name": "cut", "mem)"), "cannot work here");
+  // One byte of memory is little, and no lie.
+  const Ran tiny = certify({"refchip", "--level", "boots"},
+                           file("one_byte.json", R"({"name": "one-byte", "memory": {"bytes": 1, "pinned_bytes": 1}})"));
+  EXPECT_EQ(tiny.card["failures"].size(), 0u) << tiny.card["failures"].dump(1);
+}
+
+TEST(Certify, ACardIsSignedAndVerified) {
+  const auto openssl = [](const std::string& words) { must("cd " + folder() + " && openssl " + words); };
+  openssl("genpkey -algorithm ed25519 -out key.pem");
+  openssl("pkey -in key.pem -pubout -out public.pem");
+  openssl("genpkey -algorithm ed25519 -out other.pem");
+  openssl("pkey -in other.pem -pubout -out other_public.pem");
+  const std::string card = folder() + "/card.json", key = folder() + "/key.pem", known = folder() + "/public.pem";
+  const CommandResult signing = run_command({"certify", "reference", "--level", "boots", "--json", "--sign", key});
+  ASSERT_EQ(signing.status, 0) << signing.errors;
+  std::ofstream(card) << signing.output;
+  const auto verify = [&](const std::string& public_key) {
+    return run_command({"certify", "--verify", card, "--public-key", public_key});
+  };
+  const CommandResult good = verify(known);
+  EXPECT_EQ(good.status, 0) << good.errors;
+  EXPECT_NE(good.output.find("is as it was signed"), std::string::npos) << good.output;
+  EXPECT_NE(good.output.find("level \"boots\""), std::string::npos) << good.output;
+  // Independent of us: the guide's own lines, by Python and the command openssl.
+  const std::string guide = read_file(TRIREME_SOURCE_DIR "/docs/guide/certify-a-chip.md");
+  const size_t begin = guide.find("python3 -c 'import base64"), end = guide.find("```", begin);
+  ASSERT_NE(begin, std::string::npos);
+  must("cd " + folder() + " && set -e\n" + guide.substr(begin, end - begin));
+
+  const auto refused = [](const CommandResult& result, const std::string& says) {
+    EXPECT_EQ(result.status, 2) << result.output;
+    EXPECT_EQ(result.output, "");
+    EXPECT_NE(result.errors.find(says), std::string::npos) << result.errors;
+  };
+  refused(verify(folder() + "/other_public.pem"), "is signed with another key");
+  refused(verify(key), "holds no public key");
+  refused(verify(folder() + "/nowhere.pem"), "nowhere.pem");
+  refused(run_command({"certify", "--verify", card}), "--public-key");
+  Json altered = Json::parse(signing.output);
+  altered["level"] = "complete";
+  std::ofstream(card) << altered.dump();
+  refused(verify(known), "was altered after it was signed");
+  altered.erase("signature");
+  std::ofstream(card) << altered.dump();
+  refused(verify(known), "is not signed");
+  // A wrong key is told before the work.
+  refused(run_command({"certify", "cpu", "--json", "--sign", card}), "holds no private key");
+  refused(run_command({"certify", "cpu", "--sign", key}), "--json");
 }
 
 TEST(Certify, APlantedBugIsFoundAndShrunk) {

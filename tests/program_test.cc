@@ -229,6 +229,17 @@ TEST(Program, EvaluatesOverStridedMemory) {
   EXPECT_GT(bytes, 0.0);
 }
 
+// Doubles of what has gigabytes of elements would take the machine's memory.
+TEST(Program, WhatIsTooLargeIsNotEvaluated) {
+  const auto can_run = [](int64_t elements) {
+    const Value x = parameter(u8, {elements});
+    return evaluate_service().can_run(make_program(Graph({x}, {ops::add(x, x)})).get());
+  };
+  EXPECT_EQ(can_run(int64_t{1} << 28), 1);
+  EXPECT_EQ(can_run((int64_t{1} << 28) + 1), 0);
+  EXPECT_EQ(can_run(int64_t{1} << 33), 0);
+}
+
 TEST(Program, SameValueReturnedTwice) {
   const Value x = parameter(f32, {2});
   const Value y = ops::exp(x);

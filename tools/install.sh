@@ -21,6 +21,7 @@ zlib1g-dev           compressed data sets
 libzip-dev           NumPy and PyTorch archives of weights
 libprotobuf-dev      reading ONNX files
 protobuf-compiler    generating their reader
+libssl-dev           signing and checking chip cards
 libfreetype-dev      drawing digits where no data set is at hand
 fonts-dejavu-core    fonts for that
 libgtest-dev         tests

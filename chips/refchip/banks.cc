@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "kept_kernels.h"
 #include "plugin.h"
 #include "trireme/base/strings.h"
 
@@ -213,6 +214,26 @@ int32_t partition(TrmDev* dev, const TrmProgram* graph, const TrmPart** parts, u
   });
 }
 
+int32_t serialize(TrmDev* dev, TrmKernel* kernel, void* blob, uint64_t* bytes, TrmErr* err) {
+  return alive(dev, err, [&](Device& device) {
+    const auto kept = keep_kernel(device, *reinterpret_cast<const Kernel*>(kernel));
+    const uint64_t room = *bytes;
+    *bytes = kept.size();
+    if (blob == nullptr) return;
+    if (room < kept.size()) {
+      throw chip::Failure(TRM_INVALID, cat("serialize: ", room, " bytes of room for ", kept.size()));
+    }
+    std::memcpy(blob, kept.data(), kept.size());
+  });
+}
+
+int32_t deserialize(TrmDev* dev, const void* blob, uint64_t bytes, TrmKernel** kernel, TrmErr* err) {
+  return alive(dev, err, [&](Device& device) {
+    *kernel = reinterpret_cast<TrmKernel*>(
+        load_kernel(device, {static_cast<const std::byte*>(blob), blob != nullptr ? bytes : 0}).release());
+  });
+}
+
 }  // namespace
 
 TrmDeviceBank device_bank() {
@@ -314,6 +335,8 @@ TrmComputeBank compute_bank() {
     return call(dev, nullptr, [&](Device&) { delete reinterpret_cast<Kernel*>(kernel); });
   };
   b.partition = partition;
+  b.serialize = serialize;
+  b.deserialize = deserialize;
   return b;
 }
 

@@ -78,7 +78,8 @@ void read_askew(KernelRun& run, Wanted wanted, F bend) {
     const TrmValue& v = operand(run, k);
     const auto size = static_cast<int64_t>(run.copies[k].size()), item = static_cast<int64_t>(chip::size_of(v.dtype));
     if (!wanted(v) || size == 0) continue;
-    const std::vector<std::byte> memory = run.copies[k];
+    if (run.copies[k].is_sparse()) continue;
+    const std::vector<std::byte> memory(run.copies[k].data(), run.copies[k].data() + size);
     const int64_t origin = run.origins[k] - run.copies[k].data();
     for (int64_t i = 0; i < chip::elements(v); ++i) {
       const int64_t at = ((origin + bend(v, i)) % size + size) % size;
@@ -94,6 +95,7 @@ std::atomic<int> g_inside{0}, g_runs{0};
 std::atomic<TrmStream*> g_first_stream{nullptr};
 std::mutex g_mutex;
 std::vector<TrmMem> g_first_device;
+std::vector<std::byte> g_first_blob, g_last_blob;  // of serialize
 decltype(TrmDeviceBank::props) g_props = nullptr;
 
 // Waits, copies the operands out and does the work where the caller stands.
@@ -108,6 +110,50 @@ int32_t enqueue_on_host(TrmDev* dev, TrmKernel* kernel, const TrmMem* operands, 
 
 void tell_other_tag(int32_t code, TrmErr* err) {
   if (code != TRM_OK && err) ++err->tag;
+}
+
+int32_t serialize_noted(TrmDev* dev, TrmKernel* kernel, void* blob, uint64_t* bytes, TrmErr* err) {
+  const int32_t code = honest_compute().serialize(dev, kernel, blob, bytes, err);
+  if (code != TRM_OK || blob == nullptr) return code;
+  const auto* begin = static_cast<const std::byte*>(blob);
+  const std::lock_guard lock(g_mutex);
+  g_last_blob.assign(begin, begin + *bytes);
+  if (g_first_blob.empty()) g_first_blob = g_last_blob;
+  return code;
+}
+
+// As if `trusts` were all that deserialize looks at: then the bytes count as those of the last kernel.
+template <class Trusts>
+int32_t deserialize_if(Trusts trusts, TrmDev* dev, const void* blob, uint64_t bytes, TrmKernel** kernel, TrmErr* err) {
+  const std::span<const std::byte> given(static_cast<const std::byte*>(blob), bytes);
+  const int32_t code = honest_compute().deserialize(dev, blob, bytes, kernel, err);
+  const std::lock_guard lock(g_mutex);
+  if (code == TRM_OK || !trusts(given)) return code;
+  return honest_compute().deserialize(dev, g_last_blob.data(), g_last_blob.size(), kernel, err);
+}
+
+// Where the build_id ends in the bytes of a kernel.
+size_t end_of_build(std::span<const std::byte> blob) {
+  return static_cast<size_t>(std::find(blob.begin(), blob.end(), std::byte{0}) - blob.begin());
+}
+
+// Bytes from element [0, 0, ...] in `Bits` bits, for operands that reach farther than those count.
+template <class Bits>
+void wrap_offsets(KernelRun& run, uint32_t k, int64_t unit) {
+  const TrmValue& v = operand(run, k);
+  const auto size = static_cast<int64_t>(run.copies[k].size()), item = static_cast<int64_t>(chip::size_of(v.dtype));
+  const int64_t count = chip::elements(v);
+  if (!run.copies[k].is_sparse() || count > 1 << 20) return;
+  std::vector<std::byte> askew(static_cast<size_t>(count * item));
+  const int64_t origin = run.origins[k] - run.copies[k].data();
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t wrapped = static_cast<Bits>(distance(v, i) / unit) * unit;
+    const int64_t at = ((origin + wrapped) % size + size) % size;
+    std::memcpy(askew.data() + i * item, run.copies[k].data() + std::min(at, size - item), static_cast<size_t>(item));
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    std::memcpy(run.origins[k] + distance(v, i), askew.data() + i * item, static_cast<size_t>(item));
+  }
 }
 
 const Defect kDefects[] = {
@@ -153,6 +199,19 @@ const Defect kDefects[] = {
                      v, i, [](uint32_t, int64_t index, int64_t stride) { return index * (stride == 0 ? 1 : stride); });
                });
          }},
+    {.name = "wrapped-stride",
+     .wrong = "offsets of elements wrap at 2^32 bytes",
+     .before =
+         [](KernelRun& run) {
+           for (uint32_t k = 0; k < inputs_of(run); ++k) wrap_offsets<uint32_t>(run, k, 1);
+         }},
+    {.name = "wrapped-gather-offset",
+     .wrong = "gather counts the elements of its table in a signed integer of 32 bits",
+     .before =
+         [](KernelRun& run) {
+           if (!runs(run, "gather")) return;
+           wrap_offsets<int32_t>(run, 0, static_cast<int64_t>(chip::size_of(operand(run, 0).dtype)));
+         }},
     {.name = "ignored-alignment",
      .wrong = "offsets that are multiples of 64 are rounded down to 128",
      .before =
@@ -160,7 +219,7 @@ const Defect kDefects[] = {
            for (uint32_t k = 0; k < inputs_of(run); ++k) {
              const Place& place = run.places[k];
              const auto low = static_cast<uint64_t>(run.origins[k] - run.copies[k].data());
-             if (!place.chunk || place.offset - low < 128) continue;
+             if (!place.chunk || place.offset - low < 128 || run.copies[k].is_sparse()) continue;
              const Access access(place);
              std::memcpy(run.copies[k].data(), access.data() - low - (place.offset - low) % 128, run.copies[k].size());
            }
@@ -539,6 +598,18 @@ const Defect kDefects[] = {
              return honest().copy(dev, &copy, stream, tag, err);
            };
          }},
+    {.name = "wrapped-copy",
+     .wrong = "copies keep 32 bits of an offset in device memory",
+     .slots =
+         [](TrmDeviceBank& device, TrmComputeBank&) {
+           device.copy = [](TrmDev* dev, const TrmCopy* given, TrmStream* stream, uint64_t tag, TrmErr* err) {
+             TrmCopy copy = chip::load(given);
+             for (TrmMem* mem : {&copy.dst, &copy.src}) {
+               if (mem->space == kDeviceSpace) mem->offset &= UINT32_MAX;
+             }
+             return honest().copy(dev, &copy, stream, tag, err);
+           };
+         }},
     {.name = "fill-of-words",
      .wrong = "fill repeats the first byte of the item",
      .slots =
@@ -620,6 +691,57 @@ const Defect kDefects[] = {
              if (first) std::erase_if(g_first_device, [&](const TrmMem& m) { return m.handle == mem->handle; });
              const int32_t code = honest().chunk_free(dev, mem);
              return first ? code : static_cast<int32_t>(TRM_OK);  // what the first device owns is not ours to free
+           };
+         }},
+    // --- kernels that are kept ---
+    {.name = "one-kept-kernel",
+     .wrong = "serialize writes the first kernel it was ever given, whichever it is given",
+     .slots =
+         [](TrmDeviceBank&, TrmComputeBank& compute) {
+           compute.serialize = [](TrmDev* dev, TrmKernel* kernel, void* blob, uint64_t* bytes, TrmErr* err) {
+             const int32_t code = serialize_noted(dev, kernel, blob, bytes, err);
+             const std::lock_guard lock(g_mutex);
+             if (code == TRM_OK && blob != nullptr) std::memcpy(blob, g_first_blob.data(), g_first_blob.size());
+             return code;
+           };
+         }},
+    {.name = "stale-kept-kernel",
+     .wrong = "deserialize takes a kernel of another build",
+     .slots =
+         [](TrmDeviceBank&, TrmComputeBank& compute) {
+           compute.serialize = serialize_noted;
+           compute.deserialize = [](TrmDev* dev, const void* blob, uint64_t bytes, TrmKernel** kernel, TrmErr* err) {
+             return deserialize_if(
+                 [](std::span<const std::byte> given) {
+                   const auto rest = given.subspan(end_of_build(given));
+                   const auto known = std::span<const std::byte>(g_last_blob).subspan(end_of_build(g_last_blob));
+                   return std::equal(rest.begin(), rest.end(), known.begin(), known.end());
+                 },
+                 dev, blob, bytes, kernel, err);
+           };
+         }},
+    {.name = "truncated-kept-kernel",
+     .wrong = "deserialize takes a kernel whose end is missing",
+     .slots =
+         [](TrmDeviceBank&, TrmComputeBank& compute) {
+           compute.serialize = serialize_noted;
+           compute.deserialize = [](TrmDev* dev, const void* blob, uint64_t bytes, TrmKernel** kernel, TrmErr* err) {
+             return deserialize_if(
+                 [](std::span<const std::byte> given) {
+                   return given.size() > end_of_build(g_last_blob) && given.size() < g_last_blob.size() &&
+                          std::equal(given.begin(), given.end(), g_last_blob.begin());
+                 },
+                 dev, blob, bytes, kernel, err);
+           };
+         }},
+    {.name = "any-kept-kernel",
+     .wrong = "deserialize takes whatever it is given for the last kernel",
+     .slots =
+         [](TrmDeviceBank&, TrmComputeBank& compute) {
+           compute.serialize = serialize_noted;
+           compute.deserialize = [](TrmDev* dev, const void* blob, uint64_t bytes, TrmKernel** kernel, TrmErr* err) {
+             return deserialize_if([](std::span<const std::byte>) { return !g_last_blob.empty(); }, dev, blob, bytes,
+                                   kernel, err);
            };
          }},
     // --- the rest of the contract ---

@@ -1,9 +1,12 @@
 #include "compute.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "broken.h"
 #include "trireme/base/strings.h"
@@ -195,12 +198,21 @@ void run(const Kernel& kernel, const TrmHost* host, const Defect* defect, const 
   const uint32_t inputs = kernel.program.input_count();
   if (!defect || !defect->keeps_workspace) scribble(workspace, kernel.answer.workspace_bytes);
   KernelRun one{kernel, host, places, workspace};
+  one.copies.reserve(places.size());
   for (uint32_t k = 0; k < places.size(); ++k) {
     const Extent extent = extent_in(kernel.operands[k]);
     const auto bytes = static_cast<size_t>(extent.high - extent.low);
-    one.copies.emplace_back(bytes, std::byte{0xFF});
-    if (k < inputs && bytes) std::memcpy(one.copies[k].data(), Access(places[k]).data() + extent.low, bytes);
+    one.copies.emplace_back(bytes);
     one.origins.push_back(one.copies[k].data() - extent.low);
+    if (k >= inputs || bytes == 0) continue;
+    const Access access(places[k]);
+    if (one.copies[k].is_sparse()) {
+      const TrmValue& v = kernel.operands[k];
+      copy_elements(v.rank, v.dims, static_cast<uint32_t>(chip::size_of(v.dtype)), one.origins[k], v.strides,
+                    access.data(), v.strides);
+    } else {
+      std::memcpy(one.copies[k].data(), access.data() + extent.low, bytes);
+    }
   }
   if (defect && defect->before) defect->before(one);
   const std::vector<const void*> in(one.origins.begin(), one.origins.begin() + inputs);
@@ -222,6 +234,26 @@ void run(const Kernel& kernel, const TrmHost* host, const Defect* defect, const 
 }
 
 }  // namespace
+
+Copy::Copy(size_t bytes) : size_(bytes) {
+  constexpr size_t kMost = size_t{1} << 28;  // to be filled, and copied whole
+  if (bytes <= kMost) {
+    bytes_.assign(bytes, std::byte{0xFF});
+    return;
+  }
+  void* pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pages == MAP_FAILED) {
+    throw chip::Failure(TRM_OUT_OF_MEMORY, cat("the operating system refused ", bytes, " bytes of pages for a kernel"));
+  }
+  pages_ = static_cast<std::byte*>(pages);
+}
+
+Copy::~Copy() {
+  if (pages_ != nullptr) munmap(pages_, size_);
+}
+
+Copy::Copy(Copy&& other) noexcept
+    : size_(other.size_), bytes_(std::move(other.bytes_)), pages_(std::exchange(other.pages_, nullptr)) {}
 
 const TrmEvaluate* evaluator(const TrmHost* host) {
   return host && host->get_ext ? static_cast<const TrmEvaluate*>(host->get_ext("trireme.evaluate", 1)) : nullptr;

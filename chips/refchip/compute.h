@@ -4,6 +4,7 @@
 // the evaluator runs, and a read beyond an operand is a read beyond a private buffer (which AddressSanitizer sees).
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,14 +22,36 @@ struct Kernel {
   std::vector<TrmValue> operands;  // inputs, then outputs
 };
 
+// The bytes around an operand's elements, private to one run. Where they reach far (strides may be gigabytes) they are
+// pages that come when they are touched, and the elements alone are copied.
+class Copy {
+ public:
+  // Throws kOutOfMemory.
+  explicit Copy(size_t bytes);
+  ~Copy();
+  Copy(Copy&& other) noexcept;
+  Copy(const Copy&) = delete;
+  Copy& operator=(const Copy&) = delete;
+  std::byte* data() { return pages_ != nullptr ? pages_ : bytes_.data(); }
+  const std::byte* data() const { return pages_ != nullptr ? pages_ : bytes_.data(); }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  bool is_sparse() const { return pages_ != nullptr; }
+
+ private:
+  size_t size_;
+  std::vector<std::byte> bytes_;
+  std::byte* pages_ = nullptr;
+};
+
 // One run of a kernel over private copies of its operands. Defects reach in here.
 struct KernelRun {
   const Kernel& kernel;
   const TrmHost* host;
   const std::vector<Place>& places;
   Place workspace;
-  std::vector<std::vector<std::byte>> copies{};  // of operands, as far as their elements reach
-  std::vector<std::byte*> origins{};             // element [0, 0, ...] of each copy
+  std::vector<Copy> copies{};         // of operands, as far as their elements reach
+  std::vector<std::byte*> origins{};  // element [0, 0, ...] of each copy
 };
 
 // Null when the host does not offer it; refchip then answers NO to everything.

@@ -13,8 +13,14 @@ namespace {
 
 }  // namespace
 
-Device::Device(uint32_t index, Persona persona, const TrmHost* host, std::shared_ptr<Memory> memory)
-    : index_(index), persona_(std::move(persona)), host_(host), memory_(std::move(memory)), faults_(persona_.faults) {
+Device::Device(uint32_t index, Persona persona, const TrmHost* host, std::shared_ptr<Memory> memory,
+               std::string build_id)
+    : index_(index),
+      persona_(std::move(persona)),
+      host_(host),
+      memory_(std::move(memory)),
+      build_id_(std::move(build_id)),
+      faults_(persona_.faults) {
   own_ = make_stream();
 }
 

@@ -95,7 +95,7 @@ struct Replay {
 
 class Device {
  public:
-  Device(uint32_t index, Persona persona, const TrmHost* host, std::shared_ptr<Memory> memory);
+  Device(uint32_t index, Persona persona, const TrmHost* host, std::shared_ptr<Memory> memory, std::string build_id);
   // Drops what is still queued and joins the workers; memory is freed.
   ~Device();
   Device(const Device&) = delete;
@@ -104,6 +104,7 @@ class Device {
   uint32_t index() const { return index_; }
   const Persona& persona() const { return persona_; }
   const TrmHost* host() const { return host_; }
+  const std::string& build_id() const { return build_id_; }  // of the plug-in
   const Memory& memory() const { return *memory_; }
 
   // Throws Reported when the device is lost.
@@ -166,6 +167,7 @@ class Device {
   const Persona persona_;
   const TrmHost* host_;
   const std::shared_ptr<Memory> memory_;
+  const std::string build_id_;
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -246,9 +246,10 @@ Persona load_persona(const std::string& name_or_path) {
   if (name_or_path.starts_with(kBroken)) {
     const std::string defect = name_or_path.substr(kBroken.size());
     const int delay_us = find_defect(defect).slots ? 50 : 0;  // a wrong kernel needs no race to show
-    return parse_persona(cat(R"({"name": ")", name_or_path, R"(", "max_delay_us": )", delay_us,
-                             R"(, "compute": {"workspace_bytes": 256}, "broken": ")", defect, R"("})"),
-                         name_or_path);
+    return parse_persona(
+        cat(R"({"name": ")", name_or_path, R"(", "max_delay_us": )", delay_us,
+            R"(, "memory": {"bytes": 68719476736}, "compute": {"workspace_bytes": 256}, "broken": ")", defect, R"("})"),
+        name_or_path);
   }
   std::vector<std::string> names;
   for (const BuiltinPersona& persona : builtin_personas()) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "broken.h"
+#include "kept_kernels.h"
 #include "trireme/base/error.h"
 #include "trireme/base/strings.h"
 
@@ -32,7 +33,7 @@ constexpr Slot kDeviceSlots[] = {
 #undef SLOT
 #define SLOT(name) \
   { #name, offsetof(TrmComputeBank, name) }
-// All but `partition` are null in every persona; withholding them is legal and changes nothing.
+// The last six are null in every persona; withholding them is legal and changes nothing.
 constexpr Slot kComputeSlots[] = {
     SLOT(partition),   SLOT(serialize),     SLOT(deserialize), SLOT(codegen_info), SLOT(module_compile),
     SLOT(module_load), SLOT(module_unload), SLOT(module_func), SLOT(launch),
@@ -176,7 +177,7 @@ Plugin::Plugin(const Door& door, const TrmHost* host, Persona persona, std::stri
     : host_(host),
       persona_(std::move(persona)),
       chip_name_(chip_name.empty() ? persona_.chip_name() : std::move(chip_name)),
-      build_id_(cat("refchip-1-", persona_.name, "-", persona_.hash)),
+      build_id_(build_id(persona_)),
       memory_(std::make_shared<Memory>(persona_.addressing)),
       device_(device_bank()),
       compute_(compute_bank()),
@@ -248,8 +249,8 @@ Device* Plugin::open(uint32_t index, std::span<const TrmOption> options) {
     }
   }
   const bool shared = persona.addressing == persona_.addressing;
-  auto device =
-      std::make_unique<Device>(index, persona, host_, shared ? memory_ : std::make_shared<Memory>(persona.addressing));
+  auto device = std::make_unique<Device>(index, persona, host_,
+                                         shared ? memory_ : std::make_shared<Memory>(persona.addressing), build_id_);
   std::lock_guard lock(mutex_);
   opened_.insert_or_assign(index, std::move(persona));
   open_devices_.push_back(std::move(device));

@@ -105,7 +105,8 @@ std::vector<Case> cases_up_to(const CertifyOptions& options, const Certificate& 
   const auto add = [&](std::vector<Case> cases, size_t share) {
     size_t number = options.seed % share;
     for (Case& each : cases) {
-      if (each.level <= options.level && (number++ % share == 0 || each.required)) all.push_back(std::move(each));
+      const bool chosen = number++ % share == 0 ? !each.alone || options.share == 1 : each.required;
+      if (each.level <= options.level && chosen) all.push_back(std::move(each));
     }
   };
   add(abi_cases(), 1);
@@ -114,7 +115,7 @@ std::vector<Case> cases_up_to(const CertifyOptions& options, const Certificate& 
   add(op_cases(options.seed), options.share);
   add(honesty_cases(options.seed), options.share);
   add(gradient_cases(options.seed), options.share);
-  if (certificate.partitions) add(engine_cases(options.seed), 1);
+  add(engine_cases(options.seed), 1);
   if (options.share == 1) {  // a sample is about ops
     add(model_cases(options.seed), 1);
     add(speed_cases(), 1);
@@ -218,11 +219,11 @@ Certificate certify(const CertifyOptions& options) {
                                         {"build_id", out.build_id},
                                         {"seed", cat(options.seed)},
                                         {"level", std::string(name(options.level))}});
-    std::vector<size_t> order;
+    std::vector<size_t> order, alone;
     for (const Case& each : cases) {
       CaseResult result{each.part, each.level, each.name, each.op, each.dtype, each.required, false, {}};
       result.done = state.restore(key(result), result.outcome);
-      if (!result.done) order.push_back(out.cases.size() - 1);
+      if (!result.done) (each.alone ? alone : order).push_back(out.cases.size() - 1);
       out.cases.push_back(result);
     }
     if (options.stop_at_failure) mix(order, cases, options.seed);
@@ -232,6 +233,7 @@ Certificate certify(const CertifyOptions& options) {
       subject.reset(new Subject{chip, entry_of(where), options.seed});
     };
     const auto work = [&](size_t i) { return outcome_of([&] { return cases[i].run(*subject); }); };
+    bool failed = false;
     guard = {.seconds = options.seconds,
              .workers = options.workers,
              .title = cat("certify ", out.chip),
@@ -247,10 +249,16 @@ Certificate certify(const CertifyOptions& options) {
                  append(result.outcome.detail, cases[i].program());
                }
                state.keep(key(result), result.outcome);
-               return !(options.stop_at_failure && is_failure(result.outcome.verdict));
+               failed = failed || is_failure(result.outcome.verdict);
+               return !(options.stop_at_failure && failed);
              }};
     try {
       run_guarded(cases.size(), start, work, guard, &order);
+      if (!alone.empty() && !(options.stop_at_failure && failed)) {
+        guard.workers = 1;
+        guard.title = cat("certify ", out.chip, ", large tensors");
+        run_guarded(cases.size(), start, work, guard, &alone);
+      }
     } catch (const Error& failure) {  // a child that cannot even begin
       if (failure.code() != Code::kInvalidArgument) throw;
       out.cases[0].outcome = {Verdict::kCrash, failure.what(), 0.0, {}};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "trireme/certify/level.h"
+#include "trireme/runtime/explain.h"
 
 namespace trireme::certify {
 
@@ -47,6 +48,10 @@ struct Certificate {
 
 // Throws kNotFound for a chip or file that does not exist, kInvalidArgument for a state file of another run.
 Certificate certify(const CertifyOptions& options);
+
+// What the chip's maker gains most by: each kernel that is missing, and by how much it, alone, would speed a step of
+// every model of C7 up, added up over the models. Largest first.
+std::vector<runtime::Gain> gain_list(const Certificate& certificate);
 
 // The chip card: one JSON object.
 std::string card_json(const Certificate& certificate);

@@ -1,4 +1,5 @@
 // The certificate as a page: verdict and level on top, then each part, ops by element type, figures, and failures.
+#include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -85,14 +86,82 @@ std::string coverage_table(const Certificate& c) {
   return out + "</tr></table>";
 }
 
-std::string figures(const Certificate& c) {
-  std::string out;
+using Json = nlohmann::json;
+
+// The figures of a part by the name of the case; an empty object where it was not run or did not pass.
+Json figures_of(const Certificate& c, Part part) {
+  Json out = Json::object();
   for (const CaseResult& result : c.cases) {
-    const auto figure = nlohmann::json::parse(result.outcome.detail, nullptr, false);
-    if ((result.part != Part::kModels && result.part != Part::kSpeed) || !figure.is_object()) continue;
-    append(out, cat("<h3>", escaped(result.name), "</h3><pre>", escaped(figure.dump(1)), "</pre>"));
+    Json figure = Json::parse(result.outcome.detail, nullptr, false);
+    if (result.part == part && result.done && figure.is_object()) out[result.name] = std::move(figure);
   }
   return out;
+}
+
+std::string shown(double value, const char* format) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+std::string models_table(const Certificate& c) {
+  std::string out =
+      "<table><tr><th>model<th>loss, first step<th>loss, last step<th>off the CPU's by<th>allowed<th>on the chip, of "
+      "the "
+      "time of a step</tr>";
+  const Json models = figures_of(c, Part::kModels);
+  for (const auto& [model, figure] : models.items()) {
+    append(out, cat("<tr><td>", escaped(model)));
+    for (const char* column : {"first_loss", "last_loss", "off_by", "band"}) {
+      append(out, cat("<td>", shown(figure.value(column, 0.0), "%.4g")));
+    }
+    append(out, cat("<td>", shown(100 * figure.value("share_on_chip", 0.0), "%.1f %%"), "</tr>"));
+  }
+  out += "</table>";
+  for (const CaseResult& result : c.cases) {
+    if (result.part != Part::kModels || !result.done || result.outcome.verdict != Verdict::kUnsupported) continue;
+    append(out, cat("<p>", escaped(result.name), ": unsupported, ", escaped(result.outcome.detail), ".</p>"));
+  }
+  return out;
+}
+
+std::string gains_table(const Certificate& c) {
+  const auto gains = gain_list(c);
+  if (gains.empty()) return "<p>No missing kernel would change the time of these models.</p>";
+  std::string out = "<table><tr><th>kernel<th>saves in a step of every model, us<th>speed-up of them all</tr>";
+  for (const runtime::Gain& gain : gains) {
+    append(out, cat("<tr><td>", escaped(gain.op), "<td>", shown(gain.saved_ns * 1e-3, "%.1f"), "<td>",
+                    shown(gain.speedup, "%.3f"), "</tr>"));
+  }
+  return out + "</table>";
+}
+
+std::string speed_table(const Certificate& c) {
+  const Json figures = figures_of(c, Part::kSpeed);
+  std::string out;
+  if (figures.contains("launch latency")) {
+    append(out,
+           cat("<p>A launch takes ", shown(figures["launch latency"]["ns"].get<double>() * 1e-3, "%.2f"), " us.</p>"));
+  }
+  if (figures.contains("roofline")) {
+    out += "<table><tr><th>op<th>time, us<th>share of the roofline</tr>";
+    for (const auto& [op, row] : figures["roofline"].items()) {
+      append(out, cat("<tr><td>", escaped(op), "<td>", shown(row["ns"].get<double>() * 1e-3, "%.1f"), "<td>",
+                      shown(100 * row["roofline_share"].get<double>(), "%.1f %%"), "</tr>"));
+    }
+    out += "</table>";
+  }
+  if (figures.contains("copy curve")) {
+    std::map<int64_t, double> curve;  // by size, which the names are not sorted by
+    for (const auto& [bytes, ns] : figures["copy curve"]["ns_by_bytes"].items()) curve[std::stoll(bytes)] = ns;
+    out += "<table><tr><th>copy to the chip, bytes<th>time, us<th>GB/s</tr>";
+    for (const auto& [bytes, ns] : curve) {
+      append(out, cat("<tr><td>", bytes, "<td>", shown(ns * 1e-3, "%.1f"), "<td>",
+                      ns > 0 ? shown(static_cast<double>(bytes) / ns, "%.3g") : "", "</tr>"));
+    }
+    out += "</table>";
+  }
+  return out.empty() ? "<p>Not measured.</p>" : out;
 }
 
 std::string failures(const Certificate& c) {
@@ -119,7 +188,10 @@ std::string page_html(const Certificate& c) {
       escaped(cat(c.vendor, ", ", c.device, ", version ", c.version, ", build ", c.build_id, ". Asked for ",
                   name(c.asked), ", seed ", c.seed, ", ", static_cast<int64_t>(c.seconds), " s. ",
                   c.why_not_more.empty() ? std::string() : cat("Not more because: ", c.why_not_more, "."))),
-      "</p>", parts_table(c), "<h2>Failures</h2>", failures(c), "<h2>Models and speed</h2>", figures(c),
+      "</p>", parts_table(c), "<h2>Failures</h2>", failures(c),
+      "<h2>Models</h2><p>Trained, "
+      "saved, loaded and exported on the chip, beside the CPU.</p>",
+      models_table(c), "<h2>Which kernel would pay most</h2>", gains_table(c), "<h2>Speed</h2>", speed_table(c),
       "<h2>Ops</h2><p>Cases that the chip computes, of those declared, by the type of the first input; what it refuses "
       "is "
       "computed by parts or on the CPU.</p>",

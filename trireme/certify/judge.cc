@@ -143,6 +143,9 @@ Verified verify(OpenChip& chip, const Graph& graph, const std::vector<Literal>& 
   const reference::Expectation expectation = expect(graph, values, answer.fixed_point_bits);
   const bool signs = signs_matter(graph);
   if (answer.verdict == TRM_NATIVE_AFTER_CONVERSION) {
+    if (std::any_of(laid.begin(), laid.end(), [](const Layout& input) { return input.reach > 0; })) {
+      throw Finding(Verdict::kUnsupported, "it wants its operands converted, so it never meets them far apart");
+    }
     // The host converts; the chip need not have the conversion itself.
     verify_through_runtime(chip, graph, values, cat(where, ", converted as asked"));
     return out;

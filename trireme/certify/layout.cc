@@ -26,6 +26,23 @@ Layout placed(const Literal& values, const Strides& strides, size_t origin) {
   return out;
 }
 
+// The elements by their places, neighbours joined. Elements that share a place are the same.
+std::map<uint64_t, std::vector<char>> pieces_of(const Literal& values, const Strides& strides) {
+  const size_t item = size_of(values.dtype());
+  std::map<uint64_t, const char*> elements;
+  for (int64_t i = 0; i < values.elements(); ++i) {
+    elements[static_cast<uint64_t>(place(values.shape(), strides, i)) * item] =
+        static_cast<const char*>(values.data()) + static_cast<size_t>(i) * item;
+  }
+  std::map<uint64_t, std::vector<char>> out;
+  for (const auto& [at, bytes] : elements) {
+    if (out.empty() || out.rbegin()->first + out.rbegin()->second.size() != at) out[at];
+    std::vector<char>& last = out.rbegin()->second;
+    last.insert(last.end(), bytes, bytes + item);
+  }
+  return out;
+}
+
 Layout broadcast(const Literal& values, int axis) {
   const Shape& shape = values.shape();
   if (shape.rank() == 0 || shape.elements() == 0) return dense(values);
@@ -78,6 +95,44 @@ Layout reversed(const Literal& values) {
   Strides strides = dense_strides(shape);
   for (int64_t& step : strides) step = -step;
   return placed(values, strides, (static_cast<size_t>(shape.elements()) - 1) * size_of(values.dtype()));
+}
+
+Layout far_apart(const Literal& values) {
+  const Shape& shape = values.shape();
+  int axis = 0;
+  while (axis < shape.rank() && shape[axis] < 2) ++axis;
+  if (axis == shape.rank() || shape.elements() == 0) return dense(values);
+  const Strides inner = dense_strides(shape.without(axis));
+  const auto item = static_cast<int64_t>(size_of(values.dtype()));
+  const int64_t slice = shape.without(axis).elements();
+  // Cut to 32 bits the last slice lies just behind the first.
+  const int64_t wanted = (int64_t{1} << 32) + 64 + slice * item, steps = item * (shape[axis] - 1);
+  const int64_t step = (wanted + steps - 1) / steps;
+  Layout out{values, {}, {}, 0};
+  for (int a = 0, b = 0; a < shape.rank(); ++a) {
+    out.strides[static_cast<size_t>(a)] = a == axis ? step : inner[static_cast<size_t>(b++)];
+  }
+  out.pieces = pieces_of(values, out.strides);
+  out.reach = out.pieces.rbegin()->first + out.pieces.rbegin()->second.size();
+  return out;
+}
+
+Layout far_apart_repeated(const Literal& values) {
+  const int last = values.shape().rank() - 1;
+  if (last < 1 || values.shape().elements() == 0) return far_apart(values);
+  const Layout repeated = broadcast_last(values);
+  Layout out = far_apart(repeated.values);
+  if (out.reach == 0 || out.strides[static_cast<size_t>(last)] > values.shape().elements()) return out;
+  out.strides[static_cast<size_t>(last)] = 0;
+  out.pieces = pieces_of(out.values, out.strides);
+  out.reach = out.pieces.rbegin()->first + out.pieces.rbegin()->second.size();
+  return out;
+}
+
+std::span<const NamedLayout> far_layouts() {
+  static constexpr NamedLayout all[] = {{"far apart, behind 2^32 bytes", far_apart},
+                                        {"far apart, behind 2^32 bytes, and repeated", far_apart_repeated}};
+  return all;
 }
 
 std::span<const NamedLayout> all_layouts() {

@@ -44,6 +44,7 @@ struct Case {
   std::function<std::string(const Subject&)> run;
   // The program in text form, for a case that ended its process; may be empty.
   std::function<std::string()> program;
+  bool alone = false;  // takes much memory or time: nothing else runs beside it, and samples leave it out
 };
 
 // The cases of one part, in a fixed order.

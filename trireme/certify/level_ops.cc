@@ -1,6 +1,6 @@
 // C2 and C4: every op of the registry over its declared cases, element types and layouts; at the values where formulas
-// break; on tensors of more than 2^16 elements; and, where a chip takes several nodes at once, on random programs. A
-// failure is shrunk before it is told.
+// break; on tensors of more than 2^16 elements, and on small ones whose elements lie gigabytes apart; and, where a chip
+// takes several nodes at once, on random programs. A failure is shrunk before it is told.
 #include <algorithm>
 #include <chrono>
 #include <set>
@@ -8,6 +8,7 @@
 #include "trireme/base/error.h"
 #include "trireme/base/strings.h"
 #include "trireme/certify/judge.h"
+#include "trireme/certify/large_tensors.h"
 #include "trireme/certify/level.h"
 #include "trireme/certify/op_case.h"
 #include "trireme/certify/random_case.h"
@@ -189,11 +190,20 @@ std::vector<Case> op_cases(uint64_t seed) {
     if (is_host_work(*op)) continue;
     std::set<std::pair<DType, bool>> special;
     bool big = false;
+    std::set<size_t>
+        far;  // sizes of the types that were laid far apart: offsets in bytes and in elements wrap elsewhere
     for (const OpCase& given : cases_of(*op)) {
       out.push_back(case_of(given, "", plain, layouts));
       out.back().required = is_required(given);
       if (given.operands.empty() || given.operands[0].absent || op->is_composite()) continue;
       const Shape& shape = given.operands[0].type.shape;
+      const bool f32_or_byte = given.leading_dtype() == f32 || size_of(given.leading_dtype()) == 1;
+      if (shape.elements() > 1 && f32_or_byte && far.insert(size_of(given.leading_dtype())).second) {
+        for (size_t k = 0; k < far_layouts().size(); ++k) {
+          out.push_back(case_of(given, cat(", ", far_layouts()[k].name), plain, far_layouts().subspan(k, 1)));
+          out.back().level = Level::kComplete;
+        }
+      }
       if (shape.elements() < 9) continue;
       if (takes_special_values(*op) && special.insert({given.dtype, false}).second) {
         for (uint64_t draw = 0; draw < 3; ++draw) {
@@ -226,6 +236,7 @@ std::vector<Case> op_cases(uint64_t seed) {
   for (const auto& [op, text] : kBigCases) {
     out.push_back(case_of(parse_case(get_op(op), text, f32), "", plain, dense_only));
   }
+  for (Case& each : large_tensor_cases()) out.push_back(std::move(each));
   for (uint64_t k = 0; k < 48; ++k) {
     const auto make = [seed, k] { return random_program(seed * 101 + k, 2 + static_cast<int>(k % 8)); };
     out.push_back({Part::kOps, Level::kTrains, cat("random program ", k + 1), "", "", false,

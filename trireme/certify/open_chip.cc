@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <fstream>
 
 #include "trireme/base/strings.h"
 
@@ -24,8 +25,21 @@ void scribble(std::vector<char>& bytes, uint64_t noise) {
 struct Operand {
   TrmMem chunk{};
   uint64_t begin = 0, bytes = 0, origin = 0;
-  std::vector<char> before;  // the whole chunk as it was written
+  std::vector<char> before;           // the whole chunk as it was written
+  const Layout* in_pieces = nullptr;  // of an operand too large to be written whole
 };
+
+constexpr uint64_t kGigabyte = uint64_t{1} << 30;
+
+// What Linux can hand out without swapping; 0 when it does not say.
+uint64_t available_on_host() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string word; file >> word;) {
+    uint64_t kilobytes = 0;
+    if (word == "MemAvailable:" && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
 
 }  // namespace
 
@@ -112,6 +126,20 @@ int32_t OpenChip::prepare(const runtime::ProgramRef& program, TrmKernel** kernel
   return compute().prepare(dev_, program.get(), kernel, error());
 }
 
+uint64_t OpenChip::free_bytes() {
+  uint64_t free = space().bytes, total = 0;
+  if (bank().mem_info != nullptr) check(bank().mem_info(dev_, space().id, &free, &total, error()), "mem_info");
+  if (space().kind == TRM_SPACE_UNIFIED) free = std::min(free, available_on_host());
+  return free;
+}
+
+void OpenChip::need_memory(uint64_t bytes) {
+  const uint64_t free = free_bytes();
+  if (bytes + kGigabyte <= free) return;
+  throw Finding(Verdict::kUnsupported, cat("not tried: it takes ", bytes / kGigabyte + 1,
+                                           " GiB beside one to spare, and ", free / kGigabyte, " are free"));
+}
+
 std::vector<Literal> OpenChip::run(const runtime::ProgramRef& program, const TrmAnswer& answer,
                                    const std::vector<Layout>& inputs, const std::vector<Value>& outputs,
                                    const Launch& launch) {
@@ -119,25 +147,39 @@ std::vector<Literal> OpenChip::run(const runtime::ProgramRef& program, const Trm
   const Verdict broken = launch.prepared_is_promised ? Verdict::kLie : Verdict::kWrong;
   TrmKernel* kernel = nullptr;
   check(prepare(program, &kernel), "query said native, and prepare fails", broken);
+  struct Release {
+    OpenChip& chip;
+    TrmKernel* kernel;
+    ~Release() { chip.compute().release(chip.device(), kernel); }
+  } const release{*this, kernel};
+  return run_kernel(kernel, answer, inputs, outputs, launch, broken);
+}
 
+std::vector<Literal> OpenChip::run_kernel(TrmKernel* kernel, const TrmAnswer& answer, const std::vector<Layout>& inputs,
+                                          const std::vector<Value>& outputs, const Launch& launch, Verdict broken) {
+  uint64_t reach = 0;
+  for (const Layout& input : inputs) reach += input.reach;
+  if (reach > 0 && space().addressing == TRM_WHOLE) {
+    throw Finding(Verdict::kUnsupported,
+                  "not tried: gigabytes cannot be written in pieces where memory has no offsets");
+  }
+  if (reach > 0) need_memory(reach);
   const uint64_t alignment = std::max<uint64_t>(space().alignment, 1);
   const uint64_t guard = space().addressing == TRM_WHOLE ? 0 : (192 / alignment | 1) * alignment, behind = 192;
   std::vector<Operand> operands;
   struct Cleanup {
     OpenChip& chip;
     std::vector<Operand>& operands;
-    TrmKernel* kernel;
     TrmMem workspace{};
     ~Cleanup() {
       chip.bank().sync(chip.device(), nullptr);
-      if (kernel != nullptr) chip.compute().release(chip.device(), kernel);
       for (const Operand& operand : operands) chip.bank().chunk_free(chip.device(), &operand.chunk);
       if (workspace.handle != 0) chip.bank().chunk_free(chip.device(), &workspace);
     }
-  } cleanup{*this, operands, kernel};
+  } cleanup{*this, operands};
 
   const auto add = [&](const std::vector<char>& data, uint64_t origin) {
-    Operand operand{{}, guard, data.size(), origin, {}};
+    Operand operand{{}, guard, data.size(), origin, {}, nullptr};
     operand.before.resize(guard + data.size() + behind);
     scribble(operand.before, launch.noise);
     std::copy(data.begin(), data.end(), operand.before.begin() + static_cast<std::ptrdiff_t>(guard));
@@ -145,7 +187,16 @@ std::vector<Literal> OpenChip::run(const runtime::ProgramRef& program, const Trm
     operands.push_back(operand);
     write(operands.back().chunk, operands.back().before.data(), operands.back().before.size());
   };
-  for (const Layout& input : inputs) add(input.memory, input.origin);
+  const auto add_pieces = [&](const Layout& input) {
+    operands.push_back({allocate(guard + input.reach + behind), guard, input.reach, input.origin, {}, &input});
+    for (const auto& [at, bytes] : input.pieces) {
+      write(part(operands.back().chunk, guard + at, bytes.size()), bytes.data(), bytes.size());
+    }
+  };
+  for (const Layout& input : inputs) {
+    if (input.reach > 0) add_pieces(input);
+    else add(input.memory, input.origin);
+  }
   std::vector<size_t> home;  // the operand where each output lies
   for (size_t k = 0; k < outputs.size(); ++k) {
     int32_t taken = launch.in_place ? answer.in_place[k] : -1;
@@ -190,6 +241,15 @@ std::vector<Literal> OpenChip::run(const runtime::ProgramRef& program, const Trm
   }
   for (size_t k = 0; k < operands.size(); ++k) {
     const Operand& operand = operands[k];
+    if (operand.in_pieces != nullptr) {
+      for (const auto& [at, bytes] : operand.in_pieces->pieces) {
+        std::vector<char> now(bytes.size());
+        read(part(operand.chunk, guard + at, bytes.size()), now.data(), now.size());
+        if (now != bytes)
+          throw Finding(Verdict::kWrong, cat("input ", k, " was changed by the kernel, near byte ", at));
+      }
+      continue;
+    }
     const bool written = std::find(home.begin(), home.end(), k) != home.end();
     for (uint64_t i = 0; i < after[k].size(); ++i) {
       const bool inside = i >= operand.begin && i < operand.begin + operand.bytes;

@@ -73,6 +73,11 @@ class OpenChip {
   // The code, so that honesty can be asked for; the error is in last_error().
   int32_t prepare(const runtime::ProgramRef& program, TrmKernel** kernel);
 
+  // Bytes that are free for tensors; of memory that is the host's, what the system can give without swapping.
+  uint64_t free_bytes();
+  // Throws kUnsupported when the device has not so much memory free.
+  void need_memory(uint64_t bytes);
+
   struct Launch {
     uint64_t noise = 1;     // of guards, outputs and workspace before the launch
     bool in_place = false;  // outputs take the inputs that the answer offers
@@ -83,6 +88,9 @@ class OpenChip {
   // kLie when a promised program does not run.
   std::vector<Literal> run(const runtime::ProgramRef& program, const TrmAnswer& answer,
                            const std::vector<Layout>& inputs, const std::vector<Value>& outputs, const Launch& launch);
+  // The same of a kernel that is there already, and stays. A failure is of the verdict `broken`.
+  std::vector<Literal> run_kernel(TrmKernel* kernel, const TrmAnswer& answer, const std::vector<Layout>& inputs,
+                                  const std::vector<Value>& outputs, const Launch& launch, Verdict broken);
   std::vector<Literal> run(const runtime::ProgramRef& program, const TrmAnswer& answer,
                            const std::vector<Layout>& inputs, const std::vector<Value>& outputs) {
     return run(program, answer, inputs, outputs, Launch());

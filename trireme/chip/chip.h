@@ -361,6 +361,10 @@ typedef struct TrmComputeBank {
   /* optional: emulation of a null slot in brackets */
   int32_t (*partition)(TrmDev* dev, const TrmProgram* graph, const TrmPart** parts, uint32_t* count,
                        TrmErr* err); /* valid until the next call [the host chooses regions] */
+  /* A kernel as bytes, to be kept in a file and loaded by a later process. A null blob asks for their number alone; else
+   * `bytes` is the room, then the number. They begin with the chip's build_id and its zero byte, so that whoever keeps
+   * them sees whose they are. deserialize takes what serialize of the same build gave for such a device, whole and
+   * unchanged, and refuses everything else with TRM_INVALID. */
   int32_t (*serialize)(TrmDev* dev, TrmKernel* kernel, void* blob, uint64_t* bytes, TrmErr* err); /* [prepare again] */
   int32_t (*deserialize)(TrmDev* dev, const void* blob, uint64_t bytes, TrmKernel** kernel, TrmErr* err);
   int32_t (*codegen_info)(TrmDev* dev, char* languages, uint32_t bytes, TrmErr* err); /* [no code generator] */
@@ -462,7 +466,8 @@ typedef struct TrmEvaluate {
   int32_t (*run)(const TrmProgram* program, const void* const* inputs, void* const* outputs, TrmErr* err);
   /* Floating operations of the program by the cost model, and bytes read and written. */
   int32_t (*cost)(const TrmProgram* program, double* flops, double* bytes);
-  /* 1: every op of the program has a truth (no control flow, no composite without a body of such ops). */
+  /* 1: every op of the program has a truth (no control flow, no composite without a body of such ops), and no value
+   * has more than 2^28 elements. */
   int32_t (*can_run)(const TrmProgram* program);
 } TrmEvaluate;
 

@@ -37,6 +37,7 @@ Explanation explain(const Graph& given, const PlanOptions& options) {
   out.ledger = Plan::make(graph, options)->ledger();
   if (options.target == &Device::host()) return out;
   const Assignment today = assign(graph, options);
+  out.total_ns = today.total_ns;
   for (const std::string& op : refused(graph, today, *options.target)) {
     const double with = assign(graph, options, op).total_ns;
     if (!std::isfinite(with) || with <= 0) continue;

@@ -19,6 +19,7 @@ struct Gain {
 struct Explanation {
   Ledger ledger;
   std::vector<Gain> gains;  // largest first; only those above 1.001
+  double total_ns = 0.0;    // of one run as it is placed today, which the gains are measured from; 0 on the host
 
   std::string table() const;
   std::string json() const;

@@ -354,7 +354,12 @@ const TrmEvaluate kEvaluate = {
       *bytes = total.bytes;
       return TRM_OK;
     },
-    .can_run = [](const TrmProgram* program) -> int32_t { return reference::can_evaluate(program->graph); },
+    .can_run = [](const TrmProgram* program) -> int32_t {
+      constexpr int64_t kMost = int64_t{1} << 28;  // all are doubles inside
+      return reference::can_evaluate(program->graph) &&
+             std::all_of(program->values.begin(), program->values.end(),
+                         [](const TrmProgram::Slot& value) { return value.type.shape.elements() <= kMost; });
+    },
 };
 
 double flops_of(const Node& node) {
