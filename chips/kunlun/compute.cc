@@ -29,7 +29,8 @@ Prepared* prepared(TrmKernel* kernel) { return reinterpret_cast<Prepared*>(kerne
 constexpr std::span<const KernelEntry> (*kFamilies[])() = {
     elementwise_kernels,   own_kernels,         movement_kernels,        reduction_kernels,
     product_kernels,       convolution_kernels, integer_product_kernels, pooling_kernels,
-    normalization_kernels, indexing_kernels,    optimizer_kernels,       attention_kernels};
+    normalization_kernels, indexing_kernels,    optimizer_kernels,       attention_kernels,
+    loss_kernels};
 
 // All rows, by name; of several for one op the first that has the type and does not refuse counts.
 const std::vector<KernelEntry>& table() {

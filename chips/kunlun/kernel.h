@@ -165,6 +165,7 @@ std::span<const KernelEntry> normalization_kernels();
 std::span<const KernelEntry> indexing_kernels();
 std::span<const KernelEntry> optimizer_kernels();
 std::span<const KernelEntry> attention_kernels();
+std::span<const KernelEntry> loss_kernels();
 
 // Throws a Refusal unless the condition holds.
 inline void want(bool holds, TrmReason reason, const char* text) {
