@@ -1,6 +1,6 @@
 // The command `trireme tipc`: right chips pass, and every kind of fault that is planted turns its row red.
 //
-// ctest: command shards=2
+// ctest: command shards=3
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -226,25 +226,102 @@ TEST(Tipc, AChipThatNeedsTheCpuMissesItsBudget) {
   EXPECT_EQ(tipc(generous, "refchip", {}, persona(json)).status, 0);
 }
 
-TEST(Tipc, ACrashFailsTheRowAndNotTheRun) {
-  const TemporaryFolder folder;
-  const std::string library = planted(folder, "crashing", "return expf(x);", "abort();");
-  const Place place("models:\n  - {name: mlp, config: mlp.yaml, modes: [normal, int8]}\n");
-  const Ran ran = tipc(place, "crashing", {}, {{"TRIREME_CHIPS", library}});
-  EXPECT_EQ(ran.status, 1);
-  EXPECT_EQ(ran.report["fail"], 2);
-  const std::string detail = ran.row("mlp/normal")["detail"];
-  EXPECT_THAT(detail, HasSubstr("crash: killed by signal 6"));
-  EXPECT_THAT(detail, HasSubstr("mlp/normal on crashing:0: train")) << "the stage";
+// One fault each in the template's chip, such that only the classifier meets it: its row turns red by the check or the
+// words that are meant for the fault, and by no other check; the regression's row beside it stays green.
+struct Fault {
+  std::string name, from, to;       // words of the template, and what stands there instead
+  std::vector<std::string> missed;  // checks; none: the chain itself fails
+  std::vector<std::string> told;    // then in the row's detail
+  std::vector<std::string> more = {};
+};
+
+// The last batch of an evaluation is the only one of five examples. Its logits are computed once after each epoch of
+// three, then when the checkpoint is evaluated, then next to the exported model: `when` counts.
+std::string at_logits(int when, const std::string& what) {
+  return cat("case DOT: { static int seen; run_dot(&x[0], &x[1], y); ",
+             "if (y->type.dims[1] == 5 && y->type.dims[2] == 3 && ++seen == ", when, ") { ", what, " } break; }");
+}
+constexpr const char* kDot = "case DOT: run_dot(&x[0], &x[1], y); break;";
+const std::vector<Fault>& faults() {
+  static const std::vector<Fault> list = {
+      {"loss", "return expf(x);", "return 1.05f * expf(x);", {"loss"}, {}},
+      {"learns", "return sqrtf(x);", "return 1e30f;", {"loss", "learns", "accuracy"}, {}},
+      {"accuracy", "sum ? whole + get_int(x, j)", "sum ? 0", {"accuracy"}, {}},
+      {"outputs", kDot, at_logits(5, "int64_t i[TRM_MAX_RANK] = {0}; set_float(y, i, 1e3f);"), {"outputs"}, {}},
+      {"share", "{\"log\", UNARY, F32},", "", {"cpu_share"}, {}},
+      {"not_a_number", "return logf(x);", "return NAN;", {}, {"train: the loss is nan"}},
+      {"crash_in_training", "return logf(x);", "abort();", {}, {"crash: killed by signal 6", ": train"}},
+      {"crash_in_evaluation", kDot, at_logits(4, "abort();"), {}, {"crash: killed by signal 6", ": evaluate"}},
+      {"crash_in_inference", kDot, at_logits(5, "abort();"), {}, {"crash: killed by signal 6", ": infer"}},
+      {"exit_in_inference", kDot, at_logits(5, "exit(0);"), {}, {"crash: ", ": infer"}},
+      {"hang_in_evaluation",
+       kDot,
+       at_logits(4, "for (;;) {}"),
+       {},
+       {"hang: not finished after 4 s", ": evaluate"},
+       {"--timeout", "4"}},
+      {"error_in_inference",
+       "  run(&k);\n",
+       "  { static int seen; const Tensor* y = &k.argument[k.arguments - 1];\n"
+       "    if (k.op->family == DOT && y->type.dims[1] == 5 && y->type.dims[2] == 3 && ++seen == 5)\n"
+       "      return fail(err, TRM_FAULT, \"a planted fault\"); }\n  run(&k);\n",
+       {},
+       {"infer: ", "a planted fault"}},
+  };
+  return list;
 }
 
-TEST(Tipc, AHangFailsTheRowAndNotTheRun) {
+class TipcFault : public ::testing::TestWithParam<Fault> {};
+INSTANTIATE_TEST_SUITE_P(Planted, TipcFault, ::testing::ValuesIn(faults()),
+                         [](const auto& info) { return info.param.name; });
+
+TEST_P(TipcFault, TurnsItsRowRedAndNoOther) {
+  const Fault& fault = GetParam();
   const TemporaryFolder folder;
-  const std::string library = planted(folder, "hanging", "return expf(x);", "for (;;) {}");
-  const Place place(kNormal);
-  const Ran ran = tipc(place, "hanging", {"--timeout", "2"}, {{"TRIREME_CHIPS", library}});
+  const std::string library = planted(folder, "faulty", fault.from, fault.to);
+  const Place place(cat("models:\n  - {name: mlp, config: mlp.yaml, modes: [normal]}\n",
+                        "  - {name: line, config: line.yaml, modes: [normal], options: [Optimizer.name=sgd]}\n"));
+  const Ran ran = tipc(place, "faulty", fault.more, {{"TRIREME_CHIPS", library}});
   EXPECT_EQ(ran.status, 1);
-  EXPECT_THAT(ran.row("mlp/normal")["detail"].get<std::string>(), HasSubstr("hang: not finished after 2 s"));
+  EXPECT_EQ(ran.report["fail"], 1) << ran.report.dump(1);
+  EXPECT_EQ(ran.row("line/normal")["verdict"], "pass") << ran.row("line/normal").dump(1);
+  EXPECT_EQ(ran.row("mlp/normal")["verdict"], "fail");
+  EXPECT_EQ(ran.missed("mlp/normal"), fault.missed);
+  for (const std::string& words : fault.told) {
+    EXPECT_THAT(ran.row("mlp/normal")["detail"].get<std::string>(), HasSubstr(words));
+  }
+}
+
+TEST(Tipc, TheTemplateThatTheFaultsArePlantedInIsRight) {
+  const TemporaryFolder folder;
+  const std::string library = planted(folder, "right", "return expf(x);", "return expf(x);");
+  const Place place(
+      "models:\n  - {name: mlp, config: mlp.yaml, modes: [normal]}\n"
+      "  - {name: line, config: line.yaml, modes: [normal]}\n");
+  const Ran ran = tipc(place, "right", {}, {{"TRIREME_CHIPS", library}});
+  EXPECT_EQ(ran.status, 0) << ran.report.dump(1);
+  EXPECT_EQ(ran.report["pass"], 2);
+}
+
+TEST(Tipc, WhatOnlyOneModeNeedsTurnsThatRowRed) {
+  const Place place("models: [{name: mlp, config: mlp.yaml, modes: [normal, int8]}]\n");
+  const std::string json = place.folder / "no-rounding.json";
+  write_file_atomically(json, R"({"name": "no-rounding", "compute": {"ops": {"except": ["round_even"]}}})");
+  const Ran ran = tipc(place, "refchip", {}, persona(json));
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_EQ(ran.row("mlp/normal")["verdict"], "pass");
+  EXPECT_THAT(ran.missed("mlp/int8"), ElementsAre("cpu_share"));
+}
+
+TEST(Tipc, AChipThatDoesNotOpenIsNoPass) {
+  const TemporaryFolder folder;
+  const std::string library =
+      planted(folder, "closed", "if (option_count)", "return fail(err, TRM_FAULT, \"no power\"); if (option_count)");
+  const Place place(kNormal);
+  const auto result =
+      testing::run_command({"tipc", place.table, "--chip", "closed"}, {.environment = {{"TRIREME_CHIPS", library}}});
+  EXPECT_NE(result.status, 0);
+  EXPECT_THAT(result.errors, HasSubstr("no power"));
 }
 
 TEST(Tipc, AnErrorOfTheChipFailsTheRowAndNamesTheStage) {

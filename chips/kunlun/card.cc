@@ -9,13 +9,13 @@ namespace {
 // Published by the vendor, but for the K100 (half a K200) and the third generation, for which there are only estimates.
 struct Rates {
   uint64_t first, last;  // models
-  double products, memory, l3, link;
+  double products, byte_products, memory, l3, link;
 };
 constexpr Rates kRates[] = {
-    {K200, K100, 32e12, 256e9, 512e9, 12e9},  // of each of the two devices of a K200
-    {R100, R100, 64e12, 384e9, 1200e9, 24e9},
-    {KL2_BEGIN, KL2_END, 128e12, 512e9, 1200e9, 24e9},
-    {KL3_BEGIN, KL3_END, 345e12, 4000e9, 4000e9, 48e9},
+    {K200, K100, 32e12, 128e12, 256e9, 512e9, 12e9},  // of each of the two devices of a K200
+    {R100, R100, 64e12, 128e12, 384e9, 1200e9, 24e9},
+    {KL2_BEGIN, KL2_END, 128e12, 256e12, 512e9, 1200e9, 24e9},
+    {KL3_BEGIN, KL3_END, 345e12, 690e12, 4000e9, 4000e9, 48e9},
 };
 
 uint64_t attribute(int device, XPUDeviceAttr which) {
@@ -38,6 +38,7 @@ Card card_of(int device) {
   for (const Rates& rates : kRates) {
     if (card.model < rates.first || card.model > rates.last) continue;
     card.products_per_second = rates.products;
+    card.byte_products_per_second = rates.byte_products;
     card.memory_bandwidth = rates.memory;
     card.l3_bandwidth = rates.l3;
     card.link_bandwidth = rates.link;

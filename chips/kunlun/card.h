@@ -11,8 +11,9 @@ struct Card {
   const char* name;  // "R200"
   int architecture;  // 1, 2, 3: xpu1, xpu2, xpu3
   uint64_t model, clusters, sdnn, memory_bytes, l3_bytes;
-  double products_per_second;  // int16 and float16 on the SDNN units, a multiplication and an addition as two
-  double memory_bandwidth;     // bytes per second
+  double products_per_second;       // int16 and float16 on the SDNN units, a multiplication and an addition as two
+  double byte_products_per_second;  // the same of int8
+  double memory_bandwidth;          // bytes per second
   double l3_bandwidth;
   double link_bandwidth;  // to and from the host
 

@@ -27,9 +27,10 @@ struct Prepared {
 Prepared* prepared(TrmKernel* kernel) { return reinterpret_cast<Prepared*>(kernel); }
 
 constexpr std::span<const KernelEntry> (*kFamilies[])() = {
-    elementwise_kernels, own_kernels,         movement_kernels,  reduction_kernels,
-    product_kernels,     convolution_kernels, pooling_kernels,   normalization_kernels,
-    indexing_kernels,    optimizer_kernels,   attention_kernels, transformer_kernels};
+    elementwise_kernels,   own_kernels,         movement_kernels,        reduction_kernels,
+    product_kernels,       convolution_kernels, integer_product_kernels, pooling_kernels,
+    normalization_kernels, indexing_kernels,    optimizer_kernels,       attention_kernels,
+    loss_kernels,          transformer_kernels};
 
 // All rows, by name; of several for one op the first that has the type and does not refuse counts.
 const std::vector<KernelEntry>& table() {

@@ -125,11 +125,21 @@ void Builder::own_step(const char* name, const Grid& grid, double cycles, double
   kernel_.ns += std::max(cycles / kClockGhz, 1e9 * bytes / (card_.memory_bandwidth * share));
 }
 
-// The formula of the operator library (xpu/xdnn.h).
 void Builder::product_step(const char* name, double operations, double weight_bytes, double bytes,
                            std::function<int(const Run&)> call) {
+  product_at(card_.products_per_second, name, operations, weight_bytes, bytes, std::move(call));
+}
+
+void Builder::integer_product_step(const char* name, double operations, double weight_bytes, double bytes,
+                                   std::function<int(const Run&)> call) {
+  product_at(card_.byte_products_per_second, name, operations, weight_bytes, bytes, std::move(call));
+}
+
+// The formula of the operator library (xpu/xdnn.h).
+void Builder::product_at(double per_second, const char* name, double operations, double weight_bytes, double bytes,
+                         std::function<int(const Run&)> call) {
   step(name, bytes, std::move(call));
-  const double peak_ns = 1e9 * operations / card_.products_per_second;
+  const double peak_ns = 1e9 * operations / per_second;
   kernel_.ns += kWeightFactor * 1e9 * weight_bytes / card_.memory_bandwidth +
                 std::max(kOperationFactor * peak_ns, peak_ns - kLaunchNs);
 }

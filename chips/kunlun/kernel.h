@@ -125,6 +125,9 @@ class Builder {
   // A call that multiplies on the SDNN units: so many operations, two for each product and sum.
   void product_step(const char* name, double operations, double weight_bytes, double bytes,
                     std::function<int(const Run&)> call);
+  // The same of bytes.
+  void integer_product_step(const char* name, double operations, double weight_bytes, double bytes,
+                            std::function<int(const Run&)> call);
   // The tail of the node, for a kernel that can append it; without the call it must not be there.
   const Tail& take_tail() {
     tail_taken_ = true;
@@ -144,6 +147,9 @@ class Builder {
   Kernel kernel_;
   std::vector<Step> copies_out_;
   std::vector<std::pair<uint32_t, uint32_t>> made_dense_;  // value, slot
+
+  void product_at(double per_second, const char* name, double operations, double weight_bytes, double bytes,
+                  std::function<int(const Run&)> call);
 };
 
 struct KernelEntry {
@@ -159,11 +165,13 @@ std::span<const KernelEntry> movement_kernels();
 std::span<const KernelEntry> reduction_kernels();
 std::span<const KernelEntry> product_kernels();
 std::span<const KernelEntry> convolution_kernels();
+std::span<const KernelEntry> integer_product_kernels();
 std::span<const KernelEntry> pooling_kernels();
 std::span<const KernelEntry> normalization_kernels();
 std::span<const KernelEntry> indexing_kernels();
 std::span<const KernelEntry> optimizer_kernels();
 std::span<const KernelEntry> attention_kernels();
+std::span<const KernelEntry> loss_kernels();
 std::span<const KernelEntry> transformer_kernels();
 
 // Throws a Refusal unless the condition holds.

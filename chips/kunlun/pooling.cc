@@ -39,9 +39,28 @@ Pool of_last_axes(const Builder& b) {
   return {{window[2], window[3]}, {strides[2], strides[3]}, {low[2], high[2], low[3], high[3]}};
 }
 
+// The library pools floats only, which hold a byte as it is.
+template <class T>
+void bytes_as_floats(Builder& b, const Pool& pool, uint32_t x, uint32_t y) {
+  const TrmValue v = b.input(0);
+  const int64_t from = chip::elements(v), to = chip::elements(b.output());
+  const uint32_t floats = b.temporary(static_cast<size_t>(from) * sizeof(float));
+  const uint32_t greatest = b.temporary(static_cast<size_t>(to) * sizeof(float));
+  b.step("cast", 5.0 * static_cast<double>(from),
+         [=](const Run& run) { return api::cast<T, float>(run.context, run.at<T>(x), run.at<float>(floats), from); });
+  b.step("max_pool2d", 4.0 * static_cast<double>(from + to), [=](const Run& run) {
+    return api::max_pool2d<float, int>(run.context, run.at<float>(floats), run.at<float>(greatest), nullptr, v.dims[0],
+                                       v.dims[1], v.dims[2], v.dims[3], pool.window, pool.stride, pool.pad, true);
+  });
+  b.step("cast", 5.0 * static_cast<double>(to),
+         [=](const Run& run) { return api::cast<float, T>(run.context, run.at<float>(greatest), run.at<T>(y), to); });
+}
+
 void max_call(Builder& b, const Pool& pool) {
   const uint32_t x = b.dense(0), y = b.result();
   const TrmValue v = b.input(0);
+  if (v.dtype == TRM_U8) return bytes_as_floats<uint8_t>(b, pool, x, y);
+  if (v.dtype == TRM_I8) return bytes_as_floats<int8_t>(b, pool, x, y);
   by_float(v.dtype, [&]<class T>(T) {
     b.step("max_pool2d", traffic(b), [=](const Run& run) {
       return api::max_pool2d<T, int>(run.context, run.at<T>(x), run.at<T>(y), nullptr, v.dims[0], v.dims[1], v.dims[2],
@@ -100,7 +119,7 @@ void adaptive_avg_pool(Builder& b) {
 
 constexpr KernelEntry kEntries[] = {
     {"max_pool2d", chip_floats, max_pool},
-    {"reduce_window", chip_floats, reduce_window},
+    {"reduce_window", chip_floats | only(i8) | only(u8), reduce_window},
     {"max_pool_gradient", chip_floats, max_pool_gradient},
     {"avg_pool2d", chip_floats, avg_pool},
     {"adaptive_avg_pool2d", chip_floats, adaptive_avg_pool},

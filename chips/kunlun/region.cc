@@ -1,7 +1,7 @@
 // A region, which may end in a reduction, becomes a list of instructions over registers, each of which holds a chunk of
 // elements in the local memory of a core (LM). One kernel of ours runs any such list: a core loads a chunk of every
 // operand, goes through the list and stores the results. Floats are f32 in registers whatever they are in memory;
-// integers have 32 bits, truth values are integers 0 and 1.
+// integers have 32 bits, bytes too, truth values are integers 0 and 1.
 #include "chips/kunlun/region.h"
 
 #include <algorithm>
@@ -100,7 +100,10 @@ enum class Code : uint8_t {
   kIsFinite,  // float to truth value
   kToFloat,   // from a signed integer or a truth value
   kUnsignedToFloat,
-  kToTruth,  // float to whether it is not 0
+  kToTruth,    // float to whether it is not 0
+  kToInteger,  // float, cut off, to the nearest number of 32 bits; NaN is 0
+  kToSigned8,  // of 8 bits, kept in 32
+  kToUnsigned8,
   kToHalf,   // rounds to float16
   kToBrain,  // rounds to bfloat16
 #define REGION_CODE(name, ...) kFloat_##name,
@@ -165,6 +168,14 @@ void vectors(int n, const Floats& to, const Floats& x, const Floats& y, F f) {
   }
 }
 
+template <class T>
+int32_t cut_off(float value) {
+  constexpr float kLow = static_cast<float>(std::numeric_limits<T>::min());
+  constexpr float kHigh = static_cast<float>(std::numeric_limits<T>::max());  // of 32 bits it is one more
+  if (value >= kHigh) return std::numeric_limits<T>::max();
+  return value > kLow ? static_cast<int32_t>(value) : value <= kLow ? std::numeric_limits<T>::min() : 0;
+}
+
 void splat(const Floats& to, float value) {
   for (int i = 0; i < kChunk; i += 16) vstore_lm_float32x16(to + i, xtdk::all_lanes<float32x16_t>(value));
 }
@@ -185,6 +196,9 @@ void execute(const Instruction& in, const Floats& registers, int n) {
     case Code::kUnsignedToFloat:
       return each(n, to, x_i, [](int32_t v) { return static_cast<float>(static_cast<uint32_t>(v)); });
     case Code::kToTruth: return each(n, to_i, x, [](float v) { return static_cast<int32_t>(v != 0); });
+    case Code::kToInteger: return each(n, to_i, x, cut_off<int32_t>);
+    case Code::kToSigned8: return each(n, to_i, x, cut_off<int8_t>);
+    case Code::kToUnsigned8: return each(n, to_i, x, cut_off<uint8_t>);
     case Code::kToHalf: return each(n, to, x, [](float v) { return static_cast<float>(api::float16(v)); });
     case Code::kToBrain: return each(n, to, x, [](float v) { return static_cast<float>(api::bfloat16(v)); });
 #define REGION_CASE(name, expression) \
@@ -234,6 +248,15 @@ void load(const Operand& operand, const std::byte* gm, int64_t n, bool one, cons
       GM2LM(gm, stage, count);
       each(static_cast<int>(count), as_integers(to), stage, [](uint8_t v) { return static_cast<int32_t>(v != 0); });
       break;
+    case TRM_I8:
+      GM2LM(gm, stage, count);
+      each(static_cast<int>(count), as_integers(to), stage,
+           [](uint8_t v) { return static_cast<int32_t>(static_cast<int8_t>(v)); });
+      break;
+    case TRM_U8:
+      GM2LM(gm, stage, count);
+      each(static_cast<int>(count), as_integers(to), stage, [](uint8_t v) { return static_cast<int32_t>(v); });
+      break;
     default: GM2LM(gm, to, count * sizeof(float)); break;
   }
   if (one) splat(to, to[0]);
@@ -249,6 +272,8 @@ void store(const Operand& operand, std::byte* gm, int64_t n, const Floats& from,
            [brain](float v) { return brain ? api::bfloat16(v).bits : api::float16(v).bits; });
       return LM2GM(halves, gm, n * sizeof(uint16_t));
     }
+    case TRM_I8:
+    case TRM_U8:
     case TRM_BOOL:
       each(static_cast<int>(n), stage, as_integers(from), [](int32_t v) { return static_cast<uint8_t>(v); });
       return LM2GM(stage, gm, n);
@@ -304,7 +329,8 @@ __global__ void region(const Description* description, int64_t busy, std::byte* 
     int64_t offset = first * operand.strides[d.rank - 1];
     for (int axis = d.rank - 1; axis-- > 0; row /= d.dims[axis]) offset += row % d.dims[axis] * operand.strides[axis];
     const uint32_t dtype = operand.dtype;
-    return memory[i] + offset * (dtype == TRM_BOOL ? 1 : dtype == TRM_F16 || dtype == TRM_BF16 ? 2 : 4);
+    const bool byte = dtype == TRM_BOOL || dtype == TRM_I8 || dtype == TRM_U8;
+    return memory[i] + offset * (byte ? 1 : dtype == TRM_F16 || dtype == TRM_BF16 ? 2 : 4);
   };
   const auto evaluate = [&](int64_t row, int64_t first, int n) {
     for (int i = d.steady; i < d.inputs; ++i) {
@@ -351,7 +377,7 @@ __global__ void region(const Description* description, int64_t busy, std::byte* 
 
 // ---- compiling
 
-enum class Kind { kFloat, kSigned, kUnsigned, kTruth };
+enum class Kind { kFloat, kSigned, kUnsigned, kByte, kTruth };
 
 Kind kind_of(uint32_t dtype) {
   switch (dtype) {
@@ -360,8 +386,10 @@ Kind kind_of(uint32_t dtype) {
     case TRM_BF16: return Kind::kFloat;
     case TRM_I32: return Kind::kSigned;
     case TRM_U32: return Kind::kUnsigned;
+    case TRM_I8:
+    case TRM_U8: return Kind::kByte;
     case TRM_BOOL: return Kind::kTruth;
-    default: throw Refusal{TRM_REASON_REGION, "regions hold elements of 32 bits, floats of 16 and truth values"};
+    default: throw Refusal{TRM_REASON_REGION, "regions hold elements of 32 and 8 bits, floats of 16"};
   }
 }
 
@@ -551,6 +579,7 @@ class Compiler {
     }
     uint32_t bits = 0;
     std::memcpy(&bits, v.constant_data, std::min<size_t>(sizeof bits, chip::size_of(v.dtype)));
+    if (v.dtype == TRM_I8) bits = static_cast<uint32_t>(static_cast<int8_t>(bits));
     if (v.dtype == TRM_F16) bits = std::bit_cast<uint32_t>(api::float16::to_float(static_cast<uint16_t>(bits)));
     if (v.dtype == TRM_BF16) bits <<= 16;
     register_of_[value] = take();
@@ -618,8 +647,9 @@ class Compiler {
       const bool floats = kind(0) == Kind::kFloat;
       const bool bits = op == "and" || op == "or" || op == "xor";
       want(floats || bits || kind(0) != Kind::kTruth, TRM_REASON_REGION, "arithmetic of truth values");
-      want(kind(0) != Kind::kUnsigned || (op != "max" && op != "min"), TRM_REASON_REGION,
-           "the order of unsigned integers");
+      const bool order = op == "max" || op == "min";
+      want(kind(0) != Kind::kByte || bits || order, TRM_REASON_REGION, "arithmetic of bytes");
+      want(kind(0) != Kind::kUnsigned || !order, TRM_REASON_REGION, "the order of unsigned integers");
       add(floats ? find(kFloatOps, op) : find(kIntegerOps, op), to, in[0], in.size() > 1 ? in[1] : in[0]);
     }
   }
@@ -637,8 +667,16 @@ class Compiler {
       return round_to(dtype, to);
     }
     want(kind != Kind::kTruth || from == Kind::kFloat, TRM_REASON_REGION, "integers as truth values");
-    want(from != Kind::kFloat || kind == Kind::kTruth, TRM_REASON_REGION, "floats as integers");
-    add(kind == Kind::kTruth ? Code::kToTruth : Code::kSelect, to, a, a, a);
+    if (from == Kind::kFloat) {
+      want(kind != Kind::kUnsigned, TRM_REASON_REGION, "floats as unsigned integers");
+      return add(kind == Kind::kTruth ? Code::kToTruth
+                 : dtype == TRM_I8    ? Code::kToSigned8
+                 : dtype == TRM_U8    ? Code::kToUnsigned8
+                                      : Code::kToInteger,
+                 to, a);
+    }
+    want(kind != Kind::kByte, TRM_REASON_REGION, "integers as bytes");
+    add(Code::kSelect, to, a, a, a);
   }
 
   // Cycles of a core: it waits for each of its copies, and works on LM an element or a vector at a time.

@@ -9,6 +9,8 @@ bool is_product(std::string_view op) {
   return op == "conv1d" || op == "conv2d" || op == "convolution" || op == "linear" || op == "dot_general";
 }
 
+bool is_integer_product(std::string_view op) { return op == "integer_dot_general" || op == "integer_convolution"; }
+
 struct Row {
   std::string_view op;
   api::Activation_t::act_enum act;
@@ -28,6 +30,15 @@ constexpr Row kActivations[] = {
 }  // namespace
 
 bool has_tail(const Program& program, Tail* tail) {
+  if (is_integer_product(program.node(0).op())) {  // the library's sums are floats: that conversion costs nothing
+    const NodeView next = program.node(1);
+    if (program.node_count() != 2 || next.op() != "convert" || next.inputs()[0] != program.node(0).outputs()[0]) {
+      return false;
+    }
+    tail->result = next.outputs()[0];
+    return program.value(tail->result).dtype == TRM_F32 && program.output_count() == 1 &&
+           program.output(0) == tail->result;
+  }
   if (!is_product(program.node(0).op())) return false;
   uint32_t value = program.node(0).outputs()[0];
   const TrmValue shape = program.value(value);

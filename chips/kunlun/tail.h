@@ -1,5 +1,5 @@
 // Regions that one call of the library does: a product or convolution, a sum with another tensor, an
-// activation, another sum.
+// activation, another sum; or a product of integers that is wanted as floats.
 #pragma once
 
 #include "chips/kunlun/kernel.h"

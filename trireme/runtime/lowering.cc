@@ -167,8 +167,8 @@ Lowering::Location Lowering::locate(const Value& value, Device& device) {
   } else if (is_view(value.node()) && !produced_on_.contains(key(value))) {
     const Value& source = value.node().inputs()[0];
     Device& at_home = home(value);
-    const bool source_here = locations_[key(source)].contains(&device) || is_view(source.node());
-    if (&at_home == &device || (source_here && source.type().bytes() <= value.type().bytes())) {
+    // What crosses is the source, where it is no larger: other views of it then find it there.
+    if (&at_home == &device || source.type().bytes() <= value.type().bytes()) {
       Location base = locate(source, device);
       auto view = apply_view(value.node(), base.view);
       if (!view) {

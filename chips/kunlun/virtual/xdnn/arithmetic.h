@@ -135,7 +135,8 @@ void add_pass(Work* work, const float* maxptr, int64_t count) {
 #define XDNN_FOR_SAME_TYPES(M)      \
   XDNN_FOR_ARITHMETICS_OF(M, float) \
   XDNN_FOR_ARITHMETICS_OF(M, ::baidu::xpu::api::float16) XDNN_FOR_ARITHMETICS_OF(M, bfloat16)
-#define XDNN_FOR_PRODUCTS(M)              \
-  XDNN_FOR_SAME_TYPES(M)                  \
-  XDNN_FOR_QUANTIZED_WEIGHTS_OF(M, float) \
-  XDNN_FOR_QUANTIZED_WEIGHTS_OF(M, ::baidu::xpu::api::float16) XDNN_FOR_QUANTIZED_WEIGHTS_OF(M, bfloat16)
+#define XDNN_FOR_PRODUCTS(M)                                   \
+  XDNN_FOR_SAME_TYPES(M)                                       \
+  XDNN_FOR_QUANTIZED_WEIGHTS_OF(M, float)                      \
+  XDNN_FOR_QUANTIZED_WEIGHTS_OF(M, ::baidu::xpu::api::float16) \
+  XDNN_FOR_QUANTIZED_WEIGHTS_OF(M, bfloat16) M(int8_t, int8_t, float, int8_t)

@@ -195,7 +195,8 @@ int convolution(Context* ctx, const char* op, Geometry g, const Window& window, 
   if (ctx->dev().type() != kCPU && ctx->dev().type() < first_with<TGEMM>()) {
     return refuse(op, NOT_IMPLEMENT, "the arithmetic is not there on this generation");
   }
-  XDNN_CHECK(!std::is_integral_v<TW> || w_maxptr, "weights of an integer type need their max-pointer");
+  XDNN_CHECK((!std::is_integral_v<TX> || x_maxptr) && (!std::is_integral_v<TW> || w_maxptr),
+             "operands of an integer type need their max-pointers");
   const int code = make_geometry(op, &g, window, axes);
   if (code != SUCCESS) return code;
   if (g.y_count() == 0) return SUCCESS;

@@ -112,7 +112,8 @@ int products(Context* ctx, const char* op, int64_t batch, const TX* x, Matrix x_
       "ldx ", x_matrix.ld, ", ldw ", w_matrix.ld, ", ldy ", ldy, ": rows must not overlap");
   XDNN_CHECK(x_stride >= 0 && w_stride >= 0 && y_stride >= 0, "strides must not be negative");
   XDNN_CHECK(batch <= 1 || y_stride >= (m - 1) * ldy + n, "results of a batch overlap: stride_c ", y_stride);
-  XDNN_CHECK(!std::is_integral_v<TW> || w_maxptr, "weights of an integer type need their max-pointer");
+  XDNN_CHECK((!std::is_integral_v<TX> || x_maxptr) && (!std::is_integral_v<TW> || w_maxptr),
+             "operands of an integer type need their max-pointers");
   if (batch == 0 || m == 0 || n == 0) return SUCCESS;
 
   const int64_t maxima = ctx->max_ptr_size();

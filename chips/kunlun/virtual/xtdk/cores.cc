@@ -134,24 +134,29 @@ void touch(uint32_t byte, bool write) {
   }
 }
 
-// Whether all of LM's bytes are plainly written; eight at a time, as this is where emulated kernels spend their time.
-bool plainly_written(const State* state, size_t bytes) {
-  static_assert(static_cast<int>(State::kWritten) == 1);
-  constexpr uint64_t kAll = 0x0101010101010101;
-  uint64_t eight = kAll, differs = 0;
+// Of the states of some bytes of LM, all together. Most are of four bytes or of full vectors, and this is where
+// emulated kernels spend their time.
+constexpr uint64_t kAllWritten = 0x0101010101010101, kInFlight = 0x0202020202020202;
+static_assert(static_cast<int>(State::kWritten) == 1 && static_cast<int>(State::kArriving) == 2 &&
+              static_cast<int>(State::kLeaving) == 3);
+
+uint64_t differing_from(uint64_t pattern, const State* state, size_t bytes) {
+  uint64_t eight = 0, differs = 0;
   uint32_t four = 0;
   for (; bytes >= 8; bytes -= 8, state += 8) {
     std::memcpy(&eight, state, 8);
-    differs |= eight ^ kAll;
+    differs |= eight ^ pattern;
   }
   if (bytes >= 4) {
     std::memcpy(&four, state, 4);
-    differs |= four ^ static_cast<uint32_t>(kAll);
+    differs |= four ^ static_cast<uint32_t>(pattern);
     bytes -= 4, state += 4;
   }
-  for (size_t i = 0; i < bytes; ++i) differs |= state[i] != State::kWritten;
-  return differs == 0;
+  for (size_t i = 0; i < bytes; ++i) differs |= static_cast<uint64_t>(state[i]) ^ (pattern & 0xff);
+  return differs;
 }
+bool plainly_written(const State* state, size_t bytes) { return differing_from(kAllWritten, state, bytes) == 0; }
+bool at_rest(const State* state, size_t bytes) { return (differing_from(0, state, bytes) & kInFlight) == 0; }
 
 void check_readable(const Array& array, uint32_t begin, size_t bytes) {
   const Memory& memory = memory_of(array);
@@ -167,7 +172,10 @@ void check_readable(const Array& array, uint32_t begin, size_t bytes) {
 
 void make_written(const Array& array, uint32_t begin, size_t bytes, State state) {
   Memory& memory = memory_of(array);
-  if (!array.shared && state == State::kWritten && plainly_written(memory.state.data() + begin, bytes)) return;
+  if (!array.shared && at_rest(memory.state.data() + begin, bytes)) {
+    std::memset(memory.state.data() + begin, static_cast<int>(state), bytes);
+    return;
+  }
   for (uint32_t i = begin; i < begin + bytes; ++i) {
     if (memory.state[i] == State::kArriving || memory.state[i] == State::kLeaving) {
       fail(cat("writes ", name_of(array), " that an asynchronous copy uses; an mfence is missing"));
@@ -175,6 +183,16 @@ void make_written(const Array& array, uint32_t begin, size_t bytes, State state)
     if (array.shared) touch(i, true);
     memory.state[i] = state;
   }
+}
+
+// Four bytes of LM that are plainly written, which is what almost every access of a kernel is about; null for others,
+// which take the long way.
+std::byte* plain_word(const Array& array, int64_t at, size_t bytes) {
+  if (!core || array.shared || bytes != 4 || at < 0 || static_cast<uint64_t>(at) + 4 > array.bytes) return nullptr;
+  const size_t begin = array.begin + static_cast<size_t>(at);
+  uint32_t states = 0;
+  std::memcpy(&states, core->lm.state.data() + begin, 4);
+  return states == static_cast<uint32_t>(kAllWritten) ? core->lm.data.data() + begin : nullptr;
 }
 
 void require_reach(const Array& array) {
@@ -404,6 +422,11 @@ Array shared_array(const void* tag, size_t bytes) {
 }
 
 void load(const Array& array, int64_t at, void* to, size_t bytes) {
+  if (const std::byte* word = plain_word(array, at, bytes)) {
+    std::memcpy(to, word, 4);
+    core->cycles += cluster->launch.costs.scalar_cycles;
+    return;
+  }
   Core& one = self();
   require_reach(array);
   const uint32_t begin = place(array, at, bytes);
@@ -413,6 +436,11 @@ void load(const Array& array, int64_t at, void* to, size_t bytes) {
 }
 
 void store(const Array& array, int64_t at, const void* from, size_t bytes) {
+  if (std::byte* word = plain_word(array, at, bytes)) {
+    std::memcpy(word, from, 4);
+    core->cycles += cluster->launch.costs.scalar_cycles;
+    return;
+  }
   Core& one = self();
   require_reach(array);
   const uint32_t begin = place(array, at, bytes);

@@ -14,7 +14,8 @@
 // A tensor that is int16_t or int8_t itself holds such fixed-point numbers already and needs its max-pointer.
 //
 // <TX, TW, TY, TGEMM>: TX and TY float, float16, bfloat16, both the same; TW the same type with any TGEMM, or int16_t
-// with TGEMM int16_t, or int8_t with TGEMM int8_t. TX, TW, TY int8_t or int16_t are not there otherwise.
+// with TGEMM int16_t, or int8_t with TGEMM int8_t. Also <int8_t, int8_t, float, int8_t>: with max-pointers of 127 the
+// result is the sum of the products themselves, rounded to float once. Other uses of int8_t and int16_t are not there.
 #ifndef TRIREME_XPU_REFACTOR_FUSION_H
 #define TRIREME_XPU_REFACTOR_FUSION_H
 
