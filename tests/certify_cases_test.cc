@@ -148,7 +148,6 @@ TEST(KeptKernels, EveryBrokenChipIsFound) {
   }
 }
 
-// ---- models
 // ---- bounds --------------------------------------------------------------------------------------------------------
 
 // A sum in a region: of differences, one after another in f32, which is right; and one that is off by less than bf16
@@ -183,6 +182,8 @@ TEST(Bounds, ASumInARegionMayBeTakenInAnyOrder) {
   EXPECT_EQ(narrow_refused, 20);
   EXPECT_GT(beyond_the_measured, 0) << "else this shows nothing";
 }
+
+// ---- models -------------------------------------------------------------------------------------------------------
 
 TEST(Models, AreTrainedSavedLoadedExportedAndTheGainsTold) {
   const auto outcomes = ends("missing-top20", certify::model_cases(1), has("a transformer block"));
