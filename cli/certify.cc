@@ -182,8 +182,7 @@ void add_certify(CLI::App& app) {
       command->add_flag("--json", options->json, "print the chip card, one JSON line, and nothing else");
   command->add_option("--sign", options->sign, "sign the card with this Ed25519 key (a file in PEM)")->needs(json);
   command->add_option("--verify", options->verify, "tell whether this card is as it was signed, and do nothing else");
-  command->add_option("--public-key", options->public_key, "the signer's public key, for --verify")
-      ->needs("--verify");
+  command->add_option("--public-key", options->public_key, "the signer's public key, for --verify")->needs("--verify");
   command->add_flag("--self-test", options->self_test,
                     "certify chips that are broken on purpose, and honest ones, and tell how many are found");
   command->callback([options] {

@@ -2,6 +2,7 @@
 // 2^32, kernels that are kept as bytes, and models.
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -9,8 +10,13 @@
 #include "persona.h"
 #include "trireme/base/strings.h"
 #include "trireme/certify/cases.h"
+#include "trireme/certify/judge.h"
 #include "trireme/certify/layout.h"
 #include "trireme/certify/level.h"
+#include "trireme/certify/op_case.h"
+#include "trireme/ops/ops.h"
+#include "trireme/reference/accuracy.h"
+#include "trireme/reference/evaluator.h"
 
 namespace trireme::testing {
 namespace {
@@ -56,8 +62,7 @@ size_t failures(const std::map<std::string, Outcome>& outcomes) {
   return count;
 }
 
-// ---- where 32 bits end
-// -----------------------------------------------------------------------------------------------
+// ---- where 32 bits end --------------------------------------------------------------------------------------------
 
 TEST(FarApart, ElementsLieWhereTheStridesSay) {
   const std::vector<double> values = {1, 2, 3, 4, 5, 6};
@@ -116,8 +121,7 @@ TEST(LargeTensors, AreSkippedWithTheReason) {
   }
 }
 
-// ---- kernels that are kept
-// -------------------------------------------------------------------------------------------
+// ---- kernels that are kept ----------------------------------------------------------------------------------------
 
 const Which kKept = [](const Case& c) {
   return c.name.find("kernels come back") != std::string::npos || c.name.find("are refused") != std::string::npos;
@@ -144,8 +148,42 @@ TEST(KeptKernels, EveryBrokenChipIsFound) {
   }
 }
 
-// ---- models
-// ----------------------------------------------------------------------------------------------------------
+// ---- bounds --------------------------------------------------------------------------------------------------------
+
+// A sum in a region: of differences, one after another in f32, which is right; and one that is off by less than bf16
+// would be, which is not.
+TEST(Bounds, ASumInARegionMayBeTakenInAnyOrder) {
+  const Value x = parameter(f32, {7, 600}), y = parameter(f32, {7, 600});
+  const Graph graph({x, y}, {ops::reduce_sum(ops::sub(x, y), {})});
+  int beyond_the_measured = 0, narrow_refused = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    std::vector<double> a(4200), b(4200);
+    for (size_t i = 0; i < a.size(); ++i) {
+      a[i] = certify::uniform(seed, i, 0.0, 1.0);
+      b[i] = certify::uniform(seed + 100, i, -0.4, 0.4);
+    }
+    const std::vector<Literal> inputs = {Literal::from_doubles(f32, {7, 600}, a),
+                                         Literal::from_doubles(f32, {7, 600}, b)};
+    float sum = 0.0f;
+    for (int64_t i = 0; i < 4200; ++i) sum += static_cast<float>(inputs[0].at(i)) - static_cast<float>(inputs[1].at(i));
+    const auto expected = certify::expect(graph, inputs);
+    EXPECT_NO_THROW(certify::compare_all(expected, {Literal::scalar(sum)}, ""));
+    const double off = sum + 1.0;
+    try {
+      certify::compare_all(expected, {Literal::from_doubles(f32, {}, std::vector<double>{off})}, "");
+    } catch (const Finding&) {
+      ++narrow_refused;
+    }
+    std::vector<Evaluated> values;
+    for (const Literal& literal : inputs) values.push_back(reference::to_evaluated(literal));
+    const auto measured = reference::expect(graph, values, 8);
+    beyond_the_measured += reference::compare(measured.values[0], measured.bounds[0], Literal::scalar(sum)).has_value();
+  }
+  EXPECT_EQ(narrow_refused, 20);
+  EXPECT_GT(beyond_the_measured, 0) << "else this shows nothing";
+}
+
+// ---- models -------------------------------------------------------------------------------------------------------
 
 TEST(Models, AreTrainedSavedLoadedExportedAndTheGainsTold) {
   const auto outcomes = ends("missing-top20", certify::model_cases(1), has("a transformer block"));

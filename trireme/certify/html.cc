@@ -191,7 +191,11 @@ std::string page_html(const Certificate& c) {
       "</p>", parts_table(c), "<h2>Failures</h2>", failures(c),
       "<h2>Models</h2><p>Trained, "
       "saved, loaded and exported on the chip, beside the CPU.</p>",
-      models_table(c), "<h2>Which kernel would pay most</h2>", gains_table(c), "<h2>Speed</h2>", speed_table(c),
+      models_table(c), "<h2>Which kernel would pay most</h2>", gains_table(c),
+      "<h2>Speed</h2><p>The roofline is that of props: the longer of arithmetic at its peak and operands at the "
+      "bandwidth of "
+      "memory. Operands that stay in a cache may be faster.</p>",
+      speed_table(c),
       "<h2>Ops</h2><p>Cases that the chip computes, of those declared, by the type of the first input; what it refuses "
       "is "
       "computed by parts or on the CPU.</p>",
