@@ -134,13 +134,26 @@ TEST(ChipKunlun, AQuantisedLayerIsTwoKernels) {
   const Value sums =
       op("integer_dot_general", {x, known_bytes({1, 40, 9}, 7, -127, 127)}, {{"x_zero_point", int64_t{3}}});
   const auto number = [](double value) {
-    return op("broadcast_to", {op("fill", {}, {{"dtype", f32}, {"shape", Ints{}}, {"value", value}})},
-              {{"shape", Ints{1, 7, 9}}});
+    const Value one = op("constant", {}, {{"value", std::make_shared<const Literal>(Literal::filled(f32, {}, value))}});
+    return op("broadcast_to", {one}, {{"shape", Ints{1, 7, 9}}});
   };
   const Value scaled = op("add", {op("mul", {op("convert", {sums}, {{"dtype", f32}}), number(2e-3)}), number(20.25)});
   const Value y = op("convert", {op("round_even", {op("max", {scaled, number(4)})})}, {{"dtype", u8}});
   EXPECT_EQ(check_bytes(Graph({x}, {y})), 2);
   EXPECT_EQ(check_bytes(Graph({x}, {op("convert", {sums}, {{"dtype", f32}})})), 1);
+}
+
+// ---- what crosses to the CPU
+
+TEST(ChipKunlun, ViewsOfOneValueCrossTogether) {
+  const Value x = parameter(f32, {4, 6});
+  const auto sorted = [&](Ints shape) {  // for which the chip has no kernel
+    return op("sort", {op("reshape", {x}, {{"shape", std::move(shape)}})});
+  };
+  const auto plan =
+      runtime::Plan::make(Graph({x}, {sorted({24}), sorted({3, 8}), sorted({4, 6})}),
+                          {.target = &runtime::Device::get("xpu:0"), .fallback = runtime::Fallback::kAllow});
+  EXPECT_EQ(plan->ledger().copies, 1 + 3) << "x, and three results";
 }
 
 // ---- what follows a product
