@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <random>
 
 #include "chip_kunlun.h"
 #include "trireme/runtime/offer.h"
@@ -13,6 +14,122 @@
 
 namespace trireme::testing {
 namespace {
+
+// ---- products of integers
+
+Literal random_bytes(DType dtype, const Shape& shape, uint32_t seed, int low, int high) {
+  std::mt19937 random(seed);
+  std::uniform_int_distribution<int> uniform(low, high);
+  std::vector<double> values(static_cast<size_t>(shape.elements()));
+  for (double& value : values) value = uniform(random);
+  return Literal::from_doubles(dtype, shape, values);
+}
+Value known_bytes(const Shape& shape, uint32_t seed, int low, int high) {
+  return op("constant", {}, {{"value", std::make_shared<const Literal>(random_bytes(i8, shape, seed, low, high))}});
+}
+// The same numbers as the reference, on the xpu alone; the number of launches.
+int check_bytes(const Graph& graph) {
+  std::vector<Literal> inputs;
+  for (const Value& v : graph.inputs()) {
+    inputs.push_back(v.dtype() == u8 ? random_bytes(u8, v.shape(), 5, 0, 255)
+                                     : random_bytes(i8, v.shape(), 6, -128, 127));
+  }
+  EXPECT_NO_THROW(certify::verify_through_runtime(xpu(), graph, inputs, "", /*alone=*/true));
+  return plan_of(graph)->ledger().launches;
+}
+
+// Sums of 2000 products of the largest bytes are beyond what a float holds: they are cut into pieces. (Launches of a
+// ledger are kernels; a kernel is several calls.)
+TEST(ChipKunlun, ProductsOfBytesAreExact) {
+  for (const DType type : {u8, i8}) {
+    for (const int64_t zero : {0, 100}) {
+      for (const int64_t terms : {1, 300, 2000}) {
+        SCOPED_TRACE(cat(type, ", zero point ", zero, ", ", terms, " terms"));
+        const Value x = parameter(type, {1, 3, terms}), w = parameter(i8, {1, terms, 5});
+        const auto product = [&](const Value& a, const Value& b) {
+          return op("integer_dot_general", {a, b}, {{"x_zero_point", zero}});
+        };
+        check_bytes(Graph({x}, {product(x, known_bytes({1, terms, 5}, 1, -128, 127))}));
+        check_bytes(Graph({x}, {product(x, known_bytes({1, terms, 5}, 1, 126, 127))}));  // they do not cancel
+        check_bytes(Graph({x, w}, {product(x, w)}));
+        const Value many = parameter(type, {2, 3, terms});
+        check_bytes(Graph({many}, {product(many, known_bytes({2, terms, 5}, 2, -128, -120))}));
+      }
+    }
+  }
+}
+
+TEST(ChipKunlun, ConvolutionsOfBytesAreExact) {
+  const auto convolution = [](const Value& x, const Value& w, int64_t groups, int64_t zero, Ints dilation) {
+    return op("integer_convolution", {x, w},
+              {{"strides", Ints{2, 1}},
+               {"low", Ints{1, 1}},
+               {"high", Ints{1, 0}},
+               {"dilation", Ints{1, 1}},
+               {"input_dilation", std::move(dilation)},
+               {"groups", groups},
+               {"x_zero_point", zero}});
+  };
+  for (const DType type : {u8, i8}) {
+    for (const int64_t zero : {0, 77}) {
+      SCOPED_TRACE(cat(type, ", zero point ", zero));
+      const Value x = parameter(type, {2, 160, 5, 4});
+      check_bytes(Graph({x}, {convolution(x, known_bytes({3, 160, 3, 3}, 3, 120, 127), 1, zero, {1, 1})}));  // pieces
+      check_bytes(Graph({x}, {convolution(x, known_bytes({4, 80, 3, 3}, 4, -128, -120), 2, zero, {1, 1})}));
+      check_bytes(Graph({x}, {convolution(x, known_bytes({160, 1, 3, 3}, 5, -128, 127), 160, zero, {1, 2})}));
+      const Value w = parameter(i8, {3, 160, 2, 3});
+      check_bytes(Graph({x, w}, {convolution(x, w, 1, zero, {2, 1})}));
+    }
+  }
+}
+
+// What `trireme quantize` puts around a product: its sums become floats in the call, the rest is one kernel.
+TEST(ChipKunlun, AQuantisedLayerIsTwoKernels) {
+  const Value x = parameter(u8, {1, 7, 40});
+  const Value sums =
+      op("integer_dot_general", {x, known_bytes({1, 40, 9}, 7, -127, 127)}, {{"x_zero_point", int64_t{3}}});
+  const auto number = [](double value) {
+    const Value one = op("constant", {}, {{"value", std::make_shared<const Literal>(Literal::filled(f32, {}, value))}});
+    return op("broadcast_to", {one}, {{"shape", Ints{1, 7, 9}}});
+  };
+  const Value scaled = op("add", {op("mul", {op("convert", {sums}, {{"dtype", f32}}), number(2e-3)}), number(20.25)});
+  const Value y = op("convert", {op("round_even", {op("max", {scaled, number(4)})})}, {{"dtype", u8}});
+  EXPECT_EQ(check_bytes(Graph({x}, {y})), 2);
+  EXPECT_EQ(check_bytes(Graph({x}, {op("convert", {sums}, {{"dtype", f32}})})), 1);
+}
+
+// Out to narrow integers, which saturate, and back, in one kernel; the bytes are stored too.
+TEST(ChipKunlun, BytesArePartsOfRegions) {
+  const Value x = parameter(f32, {5, 37});
+  const auto spread = [](DType type, double value) {
+    const Value one =
+        op("constant", {}, {{"value", std::make_shared<const Literal>(Literal::filled(type, {}, value))}});
+    return op("broadcast_to", {one}, {{"shape", Ints{5, 37}}});
+  };
+  for (const DType type : {i8, u8, i32}) {
+    SCOPED_TRACE(cat(type));
+    const Value whole = op("convert", {op("mul", {x, spread(f32, 190)})}, {{"dtype", type}});
+    const Value raised = op("max", {whole, spread(type, type == u8 ? 40 : -40)});
+    const Value back = op("add", {op("convert", {raised}, {{"dtype", f32}}), x});
+    EXPECT_EQ(check(Graph({x}, {back})), 1);
+    EXPECT_EQ(check(Graph({x}, {back, raised})), 1);
+    const Value less = op("compare", {raised, spread(type, 60)}, {{"kind", std::string("lt")}});
+    EXPECT_EQ(check(Graph({x}, {op("select", {less, back, x})})), 1);
+  }
+}
+
+// ---- what crosses to the CPU
+
+TEST(ChipKunlun, ViewsOfOneValueCrossTogether) {
+  const Value x = parameter(f32, {4, 6});
+  const auto sorted = [&](Ints shape) {  // for which the chip has no kernel
+    return op("sort", {op("reshape", {x}, {{"shape", std::move(shape)}})});
+  };
+  const auto plan =
+      runtime::Plan::make(Graph({x}, {sorted({24}), sorted({3, 8}), sorted({4, 6})}),
+                          {.target = &runtime::Device::get("xpu:0"), .fallback = runtime::Fallback::kAllow});
+  EXPECT_EQ(plan->ledger().copies, 1) << "x; the results stay where they are made";
+}
 
 // ---- what follows a product
 
