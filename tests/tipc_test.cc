@@ -227,7 +227,7 @@ TEST(Tipc, AChipThatNeedsTheCpuMissesItsBudget) {
 }
 
 // One fault each in the template's chip, such that only the classifier meets it: its row turns red by the check or the
-// words that are meant for the fault, and by no other check; the regression's row beside it stays green.
+// words that are meant for the fault, and by no other; the regression's row beside it stays green.
 struct Fault {
   std::string name, from, to;       // words of the template, and what stands there instead
   std::vector<std::string> missed;  // checks; none: the chain itself fails
