@@ -8,6 +8,7 @@
 #include <random>
 
 #include "chip_kunlun.h"
+#include "trireme/base/strings.h"
 #include "trireme/runtime/offer.h"
 #include "xpu/runtime.h"
 #include "xpu/simulator.h"
