@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "trireme/base/strings.h"
 
@@ -167,8 +169,10 @@ void Segment::fail(const std::string& text) const {
 bool Segment::failed() const { return header().state.load() != Header::kWell; }
 
 std::string Segment::failure() const {
-  // One that died while it wrote leaves no text.
-  return header().state.load() == Header::kFailed ? header().text : "another rank failed";
+  for (int i = 0; i < 100 && header().state.load() == Header::kFailing; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return header().state.load() == Header::kFailed ? header().text : "a rank died while it said why it failed";
 }
 
 }  // namespace trireme::xpu::bkcl

@@ -33,7 +33,7 @@ enum class Kind : uint32_t {
 // What one side of a transfer wants. All but the time must be equal on both sides.
 struct Ask {
   Kind kind;
-  uint32_t type;    // BKCLDataType
+  uint32_t type;     // BKCLDataType
   int32_t op, root;  // -1: none
   uint64_t count;
   double ready_ns;  // the clock of its stream

@@ -14,8 +14,8 @@
 // Errors. A call returns BKCL_INVALID_ARGUMENT for what it can tell at once; bkcl_last_error says what. What fails
 // later (ranks that ask for different things, one that died, left, aborted, or did not come in time) is an error on
 // every rank: the wait for the stream returns XPUERR_DMAABORT, xpusim_fault_text says what, and every later call of the
-// communicator returns BKCL_RUNTIME_ERROR with the same text. Real devices hang instead. XPUSIM_BKCL_TIMEOUT is how many
-// seconds of real time a rank waits for another one, 300 if it is not set; it is read by bkcl_init_rank and
+// communicator returns BKCL_RUNTIME_ERROR with the same text. Real devices hang instead. XPUSIM_BKCL_TIMEOUT is how
+// many seconds of real time a rank waits for another one, 300 if it is not set; it is read by bkcl_init_rank and
 // bkcl_comm_init_all.
 //
 // Time, on the virtual clock: a call begins when the last rank has come to it, and takes a launch and
@@ -40,8 +40,8 @@ extern "C" {
 typedef enum {
   BKCL_SUCCESS = 0,
   BKCL_INVALID_ARGUMENT = 1,
-  BKCL_RUNTIME_ERROR = 2,   // of the runtime, or the communicator has failed
-  BKCL_SYSTEM_ERROR = 3,    // of the operating system
+  BKCL_RUNTIME_ERROR = 2,  // of the runtime, or the communicator has failed
+  BKCL_SYSTEM_ERROR = 3,   // of the operating system
   BKCL_INTERNAL_ERROR = 4,
 } BKCLResult_t;
 
