@@ -161,7 +161,8 @@ BKCLResult_t enqueue(const char* function, BKCLContext_t context, XPUStream stre
   if (!communicator) return invalid(function, "there is no such context, or it was destroyed");
   const Segment& segment = *communicator->segment;
   if (size_of(call.type) == 0) return invalid(function, cat("there is no type ", static_cast<int>(call.type)));
-  if (call.op < -1 || call.op > BKCL_MAX) return invalid(function, cat("there is no operation ", call.op));
+  const bool reduces = call.kind == Kind::kAllReduce || call.kind == Kind::kReduce || call.kind == Kind::kReduceScatter;
+  if (reduces && (call.op < 0 || call.op > BKCL_MAX)) return invalid(function, cat("there is no operation ", call.op));
   if (call.count > kMostElements) return invalid(function, cat(call.count, " elements are too many"));
   const auto check_rank = [&](const char* what, int rank) {
     return rank >= 0 && rank < segment.ranks()

@@ -48,7 +48,7 @@ struct Call {
   uint64_t send = 0, recv = 0;
   // Of kAllToAllV, addresses on the device.
   uint64_t send_counts = 0, send_offsets = 0, recv_counts = 0, recv_offsets = 0;
-  std::vector<Message> messages;  // of kMessage
+  std::vector<Message> messages = {};  // of kMessage
 
   std::string text() const;
   // What of the device's memory it is known to use.

@@ -41,11 +41,11 @@ struct KernelCode {
 
 // What a kernel took.
 struct Effort {
-  double begin_ns = 0;  // when its stream was ready for it; a command that met others sets when the last of them was
   double setup_ns = 0;  // occupies nothing; the launch
   double busy_ns = 0;   // after it, alone on the device
   Share share;          // of the device, while busy
   double work_ns = 0;   // as xpu_last_kernel_exec_time says it
+  double begin_ns = 0;  // when its stream was ready for it; a command that met others sets when the last of them was
 };
 
 struct Span {

@@ -172,7 +172,8 @@ bool Machine::step(Stream& stream) {
     command.record->done = true;
     command.record->time_ns = stream.now_ns;
   } else if (!device.failure) {
-    Effort effort{.begin_ns = stream.now_ns};
+    Effort effort;
+    effort.begin_ns = stream.now_ns;
     const int code = perform(device, command.work, &effort);
     if (code == kMoved || code == kStuck) {
       put_back();
