@@ -114,7 +114,9 @@ std::string meet(const Segment& segment, int timeout_s) {
   const auto end = Clock::now() + std::chrono::seconds(timeout_s);
   while (!segment.failed() && !segment.complete()) {
     for (int rank = 0; rank < segment.ranks(); ++rank) {
-      if (segment.gone(rank)) segment.fail(cat("rank ", rank, " died or gave up before all had joined"));
+      // One that found all here may have left since.
+      if (segment.gone(rank) && !segment.complete())
+        segment.fail(cat("rank ", rank, " died or gave up before all had joined"));
     }
     if (Clock::now() > end) {
       segment.fail(cat("rank ", segment.rank(), " of ", segment.ranks(), " waited ", timeout_s,

@@ -146,7 +146,7 @@ bool Machine::run(const Mark& mark) {
 bool Machine::step_others(const Stream& stream) {
   bool moved = false;
   const auto go_on = [&](Stream& other) {
-    while (&other != &stream && other.meetings > 0 && step(other)) moved = true;
+    while (&other != &stream && other.meetings > 0 && !other.queue.empty() && step(other)) moved = true;
   };
   for (const auto& device : devices) go_on(device->own);
   for (const auto& [handle, other] : streams) go_on(*other);

@@ -121,8 +121,9 @@ BKCLResult_t bkcl_send(BKCLContext_t context, const void* send, size_t count, in
                        XPUStream stream);
 BKCLResult_t bkcl_recv(BKCLContext_t context, void* recv, size_t count, int peer, BKCLDataType type, XPUStream stream);
 
-// Between these a thread's calls are checked and kept; the outermost end queues them. Messages of one communicator and
-// stream become one command, behind the group's collectives, in which none waits for another one.
+// Between these a thread's calls are kept; the outermost end queues them and says what of their memory is wrong.
+// Messages of one communicator and stream become one command, behind the group's collectives, in which none waits for
+// another one.
 BKCLResult_t bkcl_group_start(void);
 BKCLResult_t bkcl_group_end(void);
 
