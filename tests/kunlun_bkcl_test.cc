@@ -40,9 +40,9 @@ class KunlunBkcl : public KunlunTest {
     KunlunTest::TearDown();
   }
 
-  // A box of eight cards; a rank that waits in vain says so soon.
+  // A box of eight cards; a rank that waits in vain says so before the test is given up.
   static void start_box(const std::string& model = "R480-X8") {
-    start({{"XPUSIM_DEVICE_MODEL", model}, {"XPUSIM_BKCL_TIMEOUT", "5"}});
+    start({{"XPUSIM_DEVICE_MODEL", model}, {"XPUSIM_BKCL_TIMEOUT", "60"}});
   }
 
   // Makes a communicator of `count` ranks, each on the device of its number, with a stream each.
@@ -319,6 +319,42 @@ TEST_F(KunlunBkclResults, grouped_messages_do_not_wait_for_each_other) {
   expect(recv, wanted, "scatter");
 }
 
+TEST_F(KunlunBkclResults, a_group_has_collectives_and_messages) {
+  join(2);
+  const auto sums = upload<float>({{1}, {2}}), values = upload<float>({{5}, {6}});
+  EXPECT_EQ(bkcl_group_start(), BKCL_SUCCESS);
+  each([&](int r) {
+    // In another order on each rank: messages come behind the collectives.
+    const auto message = [&] {
+      return r == 0 ? bkcl_send(contexts[0], values[0], 1, 1, BKCL_FLOAT, streams[0])
+                    : bkcl_recv(contexts[1], values[1], 1, 0, BKCL_FLOAT, streams[1]);
+    };
+    if (r == 0) {
+      EXPECT_EQ(message(), BKCL_SUCCESS);
+    }
+    EXPECT_EQ(bkcl_group_start(), BKCL_SUCCESS);
+    EXPECT_EQ(bkcl_all_reduce(contexts[r], sums[r], sums[r], 1, BKCL_FLOAT, BKCL_ADD, streams[r]), BKCL_SUCCESS);
+    EXPECT_EQ(bkcl_all_reduce(contexts[r], sums[r], sums[r], 1, BKCL_FLOAT, BKCL_ADD, streams[r]), BKCL_SUCCESS);
+    EXPECT_EQ(bkcl_group_end(), BKCL_SUCCESS);
+    if (r == 1) {
+      EXPECT_EQ(message(), BKCL_SUCCESS);
+    }
+  });
+  BKCLUniqueId id;
+  ASSERT_EQ(bkcl_get_unique_id(&id), BKCL_SUCCESS);
+  BKCLContext_t none = nullptr;
+  EXPECT_EQ(bkcl_init_rank(&none, 0, 1, &id), BKCL_INVALID_ARGUMENT);
+  EXPECT_EQ(bkcl_group_end(), BKCL_SUCCESS) << bkcl_last_error();
+  wait_all();
+  expect(sums, {{6}, {6}}, "sums");
+  expect(values, {{5}, {5}}, "message");
+
+  EXPECT_EQ(bkcl_group_start(), BKCL_SUCCESS);
+  EXPECT_EQ(bkcl_all_reduce(contexts[1], sums[1], sums[0], 1, BKCL_FLOAT, BKCL_ADD, streams[1]), BKCL_SUCCESS);
+  EXPECT_EQ(bkcl_group_end(), BKCL_INVALID_ARGUMENT);  // memory of another device
+  EXPECT_THAT(bkcl_last_error(), HasSubstr("bkcl_group_end: 4 bytes from"));
+}
+
 // ---- streams and threads
 
 TEST_F(KunlunBkcl, runs_as_late_as_it_may_and_in_the_order_of_its_stream) {
@@ -572,7 +608,7 @@ TEST_F(KunlunBkcl, meetings_fail_for_all) {
 
 class KunlunBkclProcesses : public KunlunBkcl {
  protected:
-  void SetUp() override { start({{"XPUSIM_BKCL_TIMEOUT", "10"}}); }
+  void SetUp() override { start({{"XPUSIM_BKCL_TIMEOUT", "60"}}); }
 
   // Starts this program again as a rank with a role; see `peer`.
   static pid_t spawn(const BKCLUniqueId& id, int rank, int ranks, const std::string& role) {
@@ -677,7 +713,6 @@ TEST_F(KunlunBkclProcesses, the_death_of_one_is_an_error_for_all) {
 }
 
 TEST_F(KunlunBkclProcesses, one_that_never_calls_is_waited_for_in_vain) {
-  setenv("XPUSIM_BKCL_TIMEOUT", "1", 1);
   start({{"XPUSIM_DEVICE_MODEL", "R480-X8"}, {"XPUSIM_BKCL_TIMEOUT", "1"}});
   join(3);
   ASSERT_EQ(xpu_set_device(0), 0);
@@ -726,6 +761,43 @@ TEST_F(KunlunBkclClock, without_links_bytes_go_over_pcie) {
   start_box("K200");
   join(2);
   EXPECT_NEAR(all_reduce_ns(1 << 20), ring_ns(2, 1 << 20, 12), 2);
+}
+
+TEST_F(KunlunBkclClock, others_take_the_time_of_what_each_card_sends) {
+  const int n = 4;
+  const size_t part = 1 << 20;
+  const double bytes = part, gbps = 100;
+  const xpu::Costs& costs = xpu::default_costs();
+  join(n);
+  std::vector<void*> send(n), recv(n);
+  each([&](int r) {
+    ASSERT_EQ(xpu_malloc(&send[r], part * n), 0);
+    ASSERT_EQ(xpu_malloc(&recv[r], part * n), 0);
+  });
+  const auto expect_ns = [&](const char* what, double moved, double steps, auto call) {
+    each([&](int r) { EXPECT_EQ(call(r), BKCL_SUCCESS) << bkcl_last_error(); });
+    const uint64_t begin = now_ns();
+    wait_all();
+    EXPECT_NEAR(static_cast<double>(now_ns() - begin), costs.launch + moved / gbps + steps * costs.link_latency, 2)
+        << what;
+  };
+  expect_ns("reduce", bytes, n - 1, [&](int r) {
+    return bkcl_reduce(contexts[r], send[r], recv[r], part, BKCL_UINT8, BKCL_MAX, 1, streams[r]);
+  });
+  expect_ns("broadcast", bytes, n - 1,
+            [&](int r) { return bkcl_broadcast(contexts[r], send[r], recv[r], part, BKCL_UINT8, 1, streams[r]); });
+  expect_ns("all_gather", (n - 1) * bytes, n - 1,
+            [&](int r) { return bkcl_all_gather(contexts[r], send[r], part, recv[r], BKCL_UINT8, streams[r]); });
+  expect_ns("reduce_scatter", (n - 1) * bytes, n - 1, [&](int r) {
+    return bkcl_reduce_scatter(contexts[r], send[r], recv[r], part, BKCL_UINT8, BKCL_MAX, streams[r]);
+  });
+  expect_ns("all_to_all", (n - 1) * bytes, n - 1,
+            [&](int r) { return bkcl_all_to_all(contexts[r], send[r], part, recv[r], BKCL_UINT8, streams[r]); });
+  // Ranks 0 and 1 send, 2 and 3 receive.
+  expect_ns("messages", bytes, 1, [&](int r) {
+    return r < 2 ? bkcl_send(contexts[r], send[r], part, r + 2, BKCL_UINT8, streams[r])
+                 : bkcl_recv(contexts[r], recv[r], part, r - 2, BKCL_UINT8, streams[r]);
+  });
 }
 
 TEST_F(KunlunBkclClock, begins_when_the_last_rank_has_come) {

@@ -5,9 +5,8 @@
 // both saying what they ask for, so that each sees whether these fit; then its bytes follow in pieces, one at a time.
 //
 // A rank that lives holds a lock on its byte of the segment's file, which the system takes away when its process dies
-// (a child that it forked without exec would keep it).
-// The name goes as soon as all have joined, or when one gives up; the memory goes with its last user. Only when all die
-// before either does the name stay behind.
+// (a child that was forked without exec keeps it). The name goes as soon as all have joined, or when one gives up; the
+// memory goes with its last user. Only when all die before either does the name stay behind.
 #pragma once
 
 #include <atomic>
