@@ -47,7 +47,7 @@ class KunlunTest : public ::testing::Test {
  private:
   static void clear() {
     for (const char* name : {"XPUSIM_DEVICE_MODEL", "XPUSIM_SIMULATOR_MODE", "XPUSIM_HBM_READ_LATENCY",
-                             "XPUSIM_HBM_WRITE_LATENCY", "XPU_VISIBLE_DEVICES"}) {
+                             "XPUSIM_HBM_WRITE_LATENCY", "XPUSIM_BKCL_TIMEOUT", "XPU_VISIBLE_DEVICES"}) {
       unsetenv(name);
     }
     xpusim_restart();

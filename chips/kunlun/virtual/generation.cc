@@ -124,6 +124,7 @@ constexpr Costs kCosts = {
     .launch = derived(13300),  // of a fit to eleven published networks on an R200, batch 1: 13.3 us for each op
     .launch_call = assumed(1000),
     .copy_setup = assumed(13300),  // a command as any other
+    .link_latency = assumed(2000),
     .event = assumed(500),
     .pageable_rate = assumed(0.5),
     .read_cycles = published(250),  // the unit is not said

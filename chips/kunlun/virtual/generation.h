@@ -44,6 +44,7 @@ struct Costs {
   Figure launch;         // of a kernel on the device before its first instruction
   Figure launch_call;    // of the host in a call that queues something
   Figure copy_setup;     // of a DMA transfer
+  Figure link_latency;   // of a step of a collective, from a card to the next
   Figure event;          // of recording one, on the stream
   Figure pageable_rate;  // share of host_gbps that memory reaches that is not pinned
   Figure read_cycles;    // from GM to a core until the first byte; XPUSIM_HBM_READ_LATENCY

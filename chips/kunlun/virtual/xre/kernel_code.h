@@ -45,6 +45,7 @@ struct Effort {
   double busy_ns = 0;   // after it, alone on the device
   Share share;          // of the device, while busy
   double work_ns = 0;   // as xpu_last_kernel_exec_time says it
+  double begin_ns = 0;  // when its stream was ready for it; a command that met others sets when the last of them was
 };
 
 struct Span {
@@ -55,6 +56,12 @@ struct Span {
 // XPUERR_INVALID_PARAM and `*wrong` the first that is not. Returns 0 or a negative code.
 int launch_work(const std::string& name, void* stream, std::span<const Span> memory,
                 std::function<Effort(const Launch&)> work, size_t* wrong);
+
+// As launch_work, for a command that meets others, on other streams or in other processes. `advance` never waits: it
+// returns 0 when the command is done, kMoved or kStuck when it is to be called again, or a code with `*text`.
+constexpr int kMoved = 1 << 20, kStuck = kMoved + 1;
+int launch_meeting(const std::string& name, void* stream, std::span<const Span> memory,
+                   std::function<int(const Launch&, Effort*, std::string* text)> advance, size_t* wrong);
 
 // What the virtual machine is at present; null without devices.
 const Generation* current_generation();

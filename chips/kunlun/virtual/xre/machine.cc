@@ -117,34 +117,55 @@ class Silicon {
 }  // namespace
 
 void Machine::submit(Stream& stream, Command command) {
+  stream.meetings += command.meets;
   stream.queue.push_back(std::move(command));
   if (stream.queue.size() > kQueue) {
     Silicon::run([&] { step(stream); });
   }
 }
 
-void Machine::run(Stream& stream) {
-  if (stream.queue.empty()) return;
+bool Machine::run(Stream& stream) {
+  if (stream.queue.empty()) return true;
   Silicon::run([&] {
-    while (!stream.queue.empty()) step(stream);
+    while (!stream.queue.empty() && (step(stream) || step_others(stream))) {
+    }
   });
+  return stream.queue.empty();
 }
 
-void Machine::run(const Mark& mark) {
-  if (mark.done) return;
+bool Machine::run(const Mark& mark) {
+  if (mark.done) return true;
   Silicon::run([&] {
-    while (!mark.done) step(*mark.stream);
+    while (!mark.done && (step(*mark.stream) || step_others(*mark.stream))) {
+    }
   });
+  return mark.done;
 }
 
-void Machine::step(Stream& stream) {
-  if (stream.queue.empty()) return;
-  const Command command = std::move(stream.queue.front());
+// Streams of a device go on by themselves; here those do whose commands one that is stuck may wait for.
+bool Machine::step_others(const Stream& stream) {
+  bool moved = false;
+  const auto go_on = [&](Stream& other) {
+    while (&other != &stream && other.meetings > 0 && !other.queue.empty() && step(other)) moved = true;
+  };
+  for (const auto& device : devices) go_on(device->own);
+  for (const auto& [handle, other] : streams) go_on(*other);
+  return moved;
+}
+
+bool Machine::step(Stream& stream) {
+  if (stream.queue.empty()) return true;
+  Command command = std::move(stream.queue.front());
   stream.queue.pop_front();
+  const auto put_back = [&] { stream.queue.push_front(std::move(command)); };
   Device& device = *devices[stream.device];
   stream.now_ns = std::max(stream.now_ns, command.issued_ns);
   if (command.wait) {
-    run(*command.wait);
+    while (!command.wait->done) {
+      if (step(*command.wait->stream)) continue;
+      put_back();
+      return false;
+    }
     stream.now_ns = std::max(stream.now_ns, command.wait->time_ns);
   } else if (command.record) {
     stream.now_ns += costs.event;
@@ -152,10 +173,18 @@ void Machine::step(Stream& stream) {
     command.record->time_ns = stream.now_ns;
   } else if (!device.failure) {
     Effort effort;
+    effort.begin_ns = stream.now_ns;
     const int code = perform(device, command.work, &effort);
+    if (code == kMoved || code == kStuck) {
+      put_back();
+      return code == kMoved;
+    }
+    stream.now_ns = std::max(stream.now_ns, effort.begin_ns);
     if (code && !device.failure && !stream.error) stream.error = code;
     stream.now_ns = device.occupancy.place(stream.now_ns + effort.setup_ns, effort.busy_ns, effort.share);
   }
+  stream.meetings -= command.meets;
+  return true;
 }
 
 int Machine::perform(Device& device, const std::function<int(Effort*)>& work, Effort* effort) {

@@ -1,7 +1,9 @@
 // The virtual machine: devices, their streams and what is queued on them, the clock. runtime.cc is the door to it.
 //
 // A command runs when something waits for it, or when its stream holds more than kQueue. There are no threads; whoever
-// waits does the work, with the machine's lock held.
+// waits does the work, with the machine's lock held. A command that meets others (a collective) never waits with the
+// lock: it says that it is stuck, then other streams that hold such commands go on, and when all are stuck the lock is
+// given back for a moment.
 #pragma once
 
 #include <cstdint>
@@ -31,14 +33,16 @@ struct Mark {
 };
 
 struct Command {
-  std::function<int(Effort*)> work;    // returns 0 or a code
+  std::function<int(Effort*)> work;    // returns 0 or a code; one that meets others also kMoved or kStuck
   std::shared_ptr<Mark> record, wait;  // instead of work
+  bool meets = false;                  // others, on other streams or in other processes
   double issued_ns = 0;
 };
 
 struct Stream {
   int device;
   std::deque<Command> queue;
+  int meetings = 0;  // commands of the queue that meet others
   double now_ns = 0;
   int error = 0;  // of a copy; the next wait says it, once
 };
@@ -92,9 +96,11 @@ class Machine {
   uint64_t next_handle = 1;
 
   void submit(Stream& stream, Command command);
-  void run(Stream& stream);
-  void run(const Mark& mark);
-  void step(Stream& stream);
+  // False when it needs others that are not here yet: to be called again, after others had the lock.
+  bool run(Stream& stream);
+  bool run(const Mark& mark);
+  // Works on the first command. False when it is stuck.
+  bool step(Stream& stream);
   // Does one piece of work for a device and keeps its failure. Returns 0 or the code.
   int perform(Device& device, const std::function<int(Effort*)>& work, Effort* effort);
   // What a launch or wait has to say about the device; 0 when it is well.
@@ -102,6 +108,7 @@ class Machine {
 
  private:
   void configure();
+  bool step_others(const Stream& stream);
 };
 
 }  // namespace trireme::xpu

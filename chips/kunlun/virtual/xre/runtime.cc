@@ -2,9 +2,11 @@
 #include "xpu/runtime.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <new>
+#include <thread>
 #include <utility>
 
 #include "chips/kunlun/virtual/xre/machine.h"
@@ -30,19 +32,26 @@ World& world() {
 
 thread_local Thread current_thread;
 
-// Runs `body(machine, thread)` under the lock; it returns 0 or a code.
+// Runs `body(machine, thread)` under the lock; it returns 0 or a code, or kStuck to be called again after others had
+// the lock.
 template <class Body>
 int call(Body body) {
+  constexpr auto kPause = std::chrono::microseconds(50);
   try {
     World& all = world();
-    std::lock_guard lock(all.mutex);
-    if (!all.machine) all.machine = std::make_unique<Machine>();
-    if (current_thread.restart != all.restart) {
-      current_thread = {};
-      current_thread.restart = all.restart;
+    for (;;) {
+      std::unique_lock lock(all.mutex);
+      if (!all.machine) all.machine = std::make_unique<Machine>();
+      if (current_thread.restart != all.restart) {
+        current_thread = {};
+        current_thread.restart = all.restart;
+      }
+      if (all.machine->problem) return -all.machine->problem;
+      const int code = body(*all.machine, current_thread);
+      if (code != kStuck) return -code;
+      lock.unlock();
+      std::this_thread::sleep_for(kPause);
     }
-    if (all.machine->problem) return -all.machine->problem;
-    return -body(*all.machine, current_thread);
   } catch (const std::bad_alloc&) {
     return -XPUERR_NOCPUMEM;
   }
@@ -157,7 +166,7 @@ bool valid(const Machine& machine, int device, const Copy& copy) {
 }
 
 int wait_stream(Machine& machine, Thread& thread, Device& device, Stream& stream) {
-  machine.run(stream);
+  if (!machine.run(stream)) return kStuck;
   thread.now_ns = std::max(thread.now_ns, stream.now_ns);
   const int error = std::exchange(stream.error, 0);
   if (const int failure = Machine::report(device)) return failure;
@@ -175,32 +184,43 @@ struct Shape {
   std::vector<std::byte> arguments;
 };
 
-// Queues a kernel.
-void launch(Machine& machine, Thread& thread, Device& device, Stream& stream, const std::string& name, Shape shape,
-            std::function<Effort(const Launch&)> work) {
-  Command command;
-  command.work = [&machine, &device, name, shape = std::move(shape), work = std::move(work),
-                  number = thread.device](Effort* effort) -> int {
-    const auto memory = [&](uint64_t address, uint64_t bytes) { return machine.memory.find(number, address, bytes); };
+using Body = std::function<int(const Launch&, Effort*)>;  // returns what Command::work does
+
+// `body` as the work of a command.
+std::function<int(Effort*)> as_work(const Machine& machine, int device, const std::string& name, Shape shape,
+                                    Body body) {
+  return [&machine, device, name, shape = std::move(shape), body = std::move(body)](Effort* effort) {
+    const auto memory = [&](uint64_t address, uint64_t bytes) { return machine.memory.find(device, address, bytes); };
     const auto in_l3 = [&](uint64_t address) { return machine.memory.kind(address) == XPU_MEM_L3; };
     const Launch launch{name.c_str(), *machine.generation, machine.costs, shape.clusters,
                         shape.cores,  shape.arguments,     memory,        in_l3};
+    return body(launch, effort);
+  };
+}
+
+// Queues a kernel.
+void launch(Machine& machine, Thread& thread, Device& device, Stream& stream, const std::string& name, Shape shape,
+            std::function<Effort(const Launch&)> work) {
+  const auto body = [&device, name, work = std::move(work)](const Launch& launch, Effort* effort) -> int {
+    const double begin_ns = effort->begin_ns;
     try {
       *effort = work(launch);
     } catch (const KernelFault& fault) {
       device.text = name + ": " + fault.what();
       return XPUERR_KEXCEPTION;
     }
+    effort->begin_ns = begin_ns;
     device.last_kernel_ns = effort->work_ns;
     return 0;
   };
+  Command command;
+  command.work = as_work(machine, thread.device, name, std::move(shape), body);
   submit(machine, thread, stream, std::move(command));
 }
 
-}  // namespace
-
-int launch_work(const std::string& name, void* stream, std::span<const Span> memory,
-                std::function<Effort(const Launch&)> work, size_t* wrong) {
+// Queues `make(machine, device)` on a stream, after the checks of launch_work.
+template <class Make>
+int launch_checked(void* stream, std::span<const Span> memory, size_t* wrong, Make make) {
   return call_device([&](Machine& machine, Thread& thread, Device& device) -> int {
     *wrong = memory.size();
     Stream* queue = nullptr;
@@ -211,9 +231,31 @@ int launch_work(const std::string& name, void* stream, std::span<const Span> mem
       *wrong = i;
       return XPUERR_INVALID_PARAM;
     }
-    const Generation& generation = *machine.generation;
-    launch(machine, thread, device, *queue, name, {generation.clusters, generation.cores, {}}, std::move(work));
+    make(machine, thread, device, *queue);
     return 0;
+  });
+}
+
+}  // namespace
+
+int launch_work(const std::string& name, void* stream, std::span<const Span> memory,
+                std::function<Effort(const Launch&)> work, size_t* wrong) {
+  return launch_checked(stream, memory, wrong, [&](Machine& machine, Thread& thread, Device& device, Stream& queue) {
+    const Generation& generation = *machine.generation;
+    launch(machine, thread, device, queue, name, {generation.clusters, generation.cores, {}}, std::move(work));
+  });
+}
+
+int launch_meeting(const std::string& name, void* stream, std::span<const Span> memory,
+                   std::function<int(const Launch&, Effort*, std::string*)> advance, size_t* wrong) {
+  return launch_checked(stream, memory, wrong, [&](Machine& machine, Thread& thread, Device& device, Stream& queue) {
+    Command command;
+    command.meets = true;
+    command.work = as_work(machine, thread.device, name, {0, 0, {}},
+                           [&device, advance = std::move(advance)](const Launch& launch, Effort* effort) {
+                             return advance(launch, effort, &device.text);
+                           });
+    submit(machine, thread, queue, std::move(command));
   });
 }
 
@@ -437,6 +479,7 @@ int xpu_stream_destroy(XPUStream stream) {
     Stream* found = nullptr;
     if (const int code = find_stream(machine, thread, stream, &found)) return code;
     const int code = wait_stream(machine, thread, device, *found);
+    if (code == kStuck) return code;
     machine.streams.erase(handle_of(stream));
     return code;
   });
@@ -484,7 +527,7 @@ int xpu_event_wait(XPUEvent event) {
     Event* found = nullptr;
     if (const int code = find_event(machine, event, &found)) return code;
     if (!found->mark) return 0;
-    machine.run(*found->mark);
+    if (!machine.run(*found->mark)) return kStuck;
     thread.now_ns = std::max(thread.now_ns, found->mark->time_ns);
     return Machine::report(*machine.devices[found->mark->device]);
   });
@@ -656,13 +699,13 @@ const char* xpusim_fault_text(int devid) {
 }
 
 int xpusim_device_reset(int devid) {
-  return call_named(devid, [&](Machine& machine, Device& device, int number) {
+  return call_named(devid, [&](Machine& machine, Device& device, int number) -> int {
     device.failure = XPUERR_DEVRESET;  // so that what is queued is dropped
-    machine.run(device.own);
+    if (!machine.run(device.own)) return kStuck;
     device.own.error = 0;
     for (const auto& [handle, stream] : machine.streams) {
       if (stream->device != number) continue;
-      machine.run(*stream);
+      if (!machine.run(*stream)) return kStuck;
       stream->error = 0;
     }
     device.failure = device.fail_next = 0;

@@ -11,7 +11,7 @@
 // Knobs, read at the first call: XPUSIM_DEVICE_MODEL is KUNLUN1 (a K200), KUNLUN2 (an R200, the default) or one of
 // K100, K200, R200, R200-8F, RG800, R300, R480-X8 (eight R300), P800. XPUSIM_SIMULATOR_MODE must be FUNCTION.
 // XPUSIM_HBM_READ_LATENCY and XPUSIM_HBM_WRITE_LATENCY are cycles of a core. Other values make every call return
-// XPUERR_SIMULATOR.
+// XPUERR_SIMULATOR. XPUSIM_BKCL_TIMEOUT: see bkcl.h.
 #ifndef TRIREME_XPU_SIMULATOR_H
 #define TRIREME_XPU_SIMULATOR_H
 
