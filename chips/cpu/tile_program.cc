@@ -66,6 +66,7 @@ TileProgram::TileProgram(const Program& program, uint32_t nodes, std::span<const
     const NodeView node = program.node(n);
     check_dims(program.value(node.outputs()[0]));
     add_node(program, node);
+    round_if_stored(program, node.outputs()[0]);
   }
   for (uint32_t i = 0; i < program.output_count(); ++i) {
     const uint32_t value = program.output(i);
@@ -127,6 +128,19 @@ void TileProgram::add_source(const Program& program, uint32_t value) {
   register_of_value_[value] = source.target;
   rounded_[value] = value != given_;
   sources_.push_back(source);
+  if (value == given_) round_if_stored(program, value);
+}
+
+void TileProgram::round_if_stored(const Program& program, uint32_t value) {
+  const DType type = dtype_of(program.value(value));
+  if (rounded_[value] || register_type(type) == type) return;
+  for (uint32_t i = 0; i < program.output_count(); ++i) {
+    if (program.output(i) != value) continue;
+    int& at = register_of_value_[value];
+    at = add_step(find_tile_conversion(f32, type), {at});
+    rounded_[value] = true;
+    return;
+  }
 }
 
 void TileProgram::add_node(const Program& program, const NodeView& node) {

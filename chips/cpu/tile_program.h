@@ -2,8 +2,9 @@
 //
 // Evaluating a tile loads each source (a strided run of memory, an index, a constant), runs the steps on tiles that
 // stay in the first-level cache and stores the sinks. Sources that need no conversion and lie contiguous are read in
-// place; results that can be are written in place. 16-bit floats are held as f32 between steps and rounded when stored,
-// and where an op asks for the rounding (convert, is_finite).
+// place; results that can be are written in place. 16-bit floats are held as f32 between steps; they are rounded when
+// stored, for all who read them, and where an op asks for the rounding (convert, is_finite). So a value is the same
+// number everywhere, which decompositions that make up for the rounding of one (log1p) rely on.
 #pragma once
 
 #include <cstddef>
@@ -96,6 +97,7 @@ class TileProgram {
   int add_step(TileFunction function, std::initializer_list<int> inputs, const TileParameters& parameters = {});
   void add_source(const Program& program, uint32_t value);
   void add_node(const Program& program, const NodeView& node);
+  void round_if_stored(const Program& program, uint32_t value);
   int register_of(const Program& program, uint32_t value);
   void load(const Source& source, const Frame& frame, const Position& start, int low, int high, int64_t count,
             void* tile) const;

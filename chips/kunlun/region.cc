@@ -491,7 +491,12 @@ class Compiler {
         last_use_[value] = static_cast<int>(n);
       }
     }
-    for (uint32_t i = 0; i < program_.output_count(); ++i) last_use_[program_.output(i)] = kToTheEnd;
+    stored_and_read_.assign(program_.value_count(), false);
+    for (uint32_t i = 0; i < program_.output_count(); ++i) {
+      int& last = last_use_[program_.output(i)];
+      stored_and_read_[program_.output(i)] = last >= 0;
+      last = kToTheEnd;
+    }
     if (fold_ != Fold::kNone) last_use_[folded_] = kToTheEnd;
   }
 
@@ -636,7 +641,8 @@ class Compiler {
       want(kind(0) == Kind::kTruth, TRM_REASON_REGION, "not of integers");
       add(Code::kNot, to, in[0]);
     } else if (op == "is_finite") {
-      add(Code::kIsFinite, to, in[0]);
+      convert(kind(0), program_.value(node.inputs()[0]).dtype, to, in[0]);  // what is finite in f32 may not be in f16
+      add(Code::kIsFinite, to, to);
     } else if (op == "compare") {
       const std::string_view relation = node.string("kind");
       const bool floats = kind(0) == Kind::kFloat;
@@ -652,6 +658,8 @@ class Compiler {
       want(kind(0) != Kind::kUnsigned || !order, TRM_REASON_REGION, "the order of unsigned integers");
       add(floats ? find(kFloatOps, op) : find(kIntegerOps, op), to, in[0], in.size() > 1 ? in[1] : in[0]);
     }
+    // Who reads it here must see what others read from memory.
+    if (stored_and_read_[value]) round_to(result.dtype, to);
   }
 
   void round_to(uint32_t dtype, int reg) {
@@ -789,6 +797,7 @@ class Compiler {
   int total_ = 0;        // register
   std::array<bool, TRM_MAX_RANK> reduced_{};
   std::vector<int> register_of_, last_use_;
+  std::vector<bool> stored_and_read_;
   std::array<bool, kRegisters> used_{};
   std::vector<int64_t> dims_;
   std::vector<Source> sources_;

@@ -161,11 +161,11 @@ class Reports(unittest.TestCase):
 
 class Workloads(unittest.TestCase):
     def test_names_differ_and_peers_and_tolerances_exist(self):
-        names = [each.name for each in workloads.WORKLOADS]
+        names = [(each.name, each.precision) for each in workloads.WORKLOADS]
         self.assertEqual(len(names), len(set(names)))
         for each in workloads.WORKLOADS:
             self.assertGreater(each.tolerance, 0)
-            self.assertLessEqual(set(each.peers), set(compare.SCRIPTS))
+            self.assertLessEqual(set(each.peers), set(compare.COMMANDS))
 
 
 if __name__ == "__main__":
