@@ -40,7 +40,7 @@ for peer in "${chosen[@]}"; do
 done
 torch=$("$environment/bin/python" -c 'import torch, os; print(os.path.dirname(torch.__file__))' 2>/dev/null || true)
 if [ -n "$torch" ]; then
-  "${CXX:-g++}" -O2 -std=c++20 -I "$torch/include" bench/peers/libtorch_peer.cc -o "$environment/bin/libtorch_peer" \
+  "${CXX:-g++}" -O2 -std=c++20 -I "$torch/include" -I "$torch/include/torch/csrc/api/include" bench/peers/libtorch_peer.cc -o "$environment/bin/libtorch_peer" \
     -L "$torch/lib" -Wl,-rpath,"$torch/lib" -Wl,--no-as-needed -ltorch_cpu -lc10 || missing+=(libtorch)
 fi
 [ ${#missing[@]} -eq 0 ] || echo "install.sh: could not install: ${missing[*]}" >&2
