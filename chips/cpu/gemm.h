@@ -1,4 +1,4 @@
-// Matrix products for f32 and f64: C = A B in blocks that fit the caches.
+// Matrix products of floats: C = A B in blocks that fit the caches.
 //
 // Both operands are packed into panels first: A into [panel of R rows][k][R], B into [panel of W columns][k][W], in
 // slices of kInner along k. A micro kernel keeps an R x W block of C in registers and walks along k. Panels are zero
@@ -73,13 +73,15 @@ struct MicroKernel {
 // The best one this machine runs.
 template <class T>
 const MicroKernel<T>& micro_kernel();
-// The one for bf16 on matrix tiles, where the machine has them; else null.
+// The ones for bf16 on matrix tiles and by AVX512-BF16, where the machine has them; else null.
 const MicroKernel<float>* tile_kernel();
+const MicroKernel<float>* pair_kernel();
 // The best one for products of that type.
 template <class T>
 const MicroKernel<T>& micro_kernel(DType type) {
   if constexpr (std::is_same_v<T, float>) {
     if (type == bf16 && tile_kernel()) return *tile_kernel();
+    if (type == bf16 && pair_kernel()) return *pair_kernel();
   }
   return micro_kernel<T>();
 }
