@@ -140,6 +140,9 @@ struct Chain {
 
   bool absorb(const Program& program, const NodeView& node) {
     const std::string_view op = node.op();
+    if (op == "convert") {  // sums are f32 already
+      return dtype_of(program.value(node.inputs()[0])) != f32 && dtype_of(program.value(node.outputs()[0])) == f32;
+    }
     if (node.inputs().size() != 2) return false;
     const bool first = node.inputs()[0] == result;
     const uint32_t other = node.inputs()[first ? 1 : 0];
@@ -290,10 +293,13 @@ class ChannelsLast {
       : g_(layer.g),
         chain_(program, node, layer),
         rest_(program, chain_, layer.order),
+        pairs_(are_pairs(g_)),
         depthwise_(g_.group_channels() == 1 && g_.group_outputs() == 1 && g_.groups > 1),
-        winograd_(is_winograd(g_, layer.weights.known ? kLeastTiles : kLeastTilesPacked)),
+        winograd_(!pairs_ && is_winograd(g_, layer.weights.known ? kLeastTiles : kLeastTilesPacked)),
+        kernel_(pairs_ ? *pair_indirect_kernel() : indirect_kernel()),
         w_(layer.weights),
-        runs_(g_) {
+        slots_(slots_of(g_, pairs_)),
+        runs_(slots_) {
     choose_target(program);
     list_panels();
   }
@@ -328,11 +334,24 @@ class ChannelsLast {
                  [&](int64_t begin, int64_t end) { finish(values, sums, begin, end - begin); });
   }
 
+  // Whether neighbouring channels are multiplied two at a time as they lie in memory.
+  static bool are_pairs(const Geometry& g) {
+    return g.type == bf16 && pair_indirect_kernel() != nullptr && g.group_channels() % 2 == 0 &&
+           !PixelRuns::is_framed(slots_of(g, true));
+  }
   static bool is_winograd(const Geometry& g, int64_t least_tiles) {
     return WinogradTiles::suit(g, kNarrow) && WinogradTiles(g).count() >= least_tiles;
   }
 
  private:
+  // The image and the weights in units of what the kernel takes for a float.
+  static Geometry slots_of(Geometry g, bool pairs) {
+    if (!pairs) return g;
+    g.type = f32;
+    g.channels /= 2;
+    return g;
+  }
+
   // What a run does for one phase.
   struct Task {
     const Phase& phase;
@@ -371,9 +390,8 @@ class ChannelsLast {
   static constexpr float kRaise = 0x1p64f, kFaint = 0x1p-100f;
 
   void pack(const void* memory, Packed& packed) const {
-    const IndirectKernel& kernel = indirect_kernel();
     // Panels read whole vectors of scale and bias.
-    const auto padded = static_cast<size_t>(g_.outputs + kernel.columns);
+    const auto padded = static_cast<size_t>(g_.outputs + kernel_.columns);
     packed.scale = chain_.scale;
     packed.scale.resize(padded, 1.0f);
     packed.bias = chain_.bias;
@@ -385,7 +403,7 @@ class ChannelsLast {
       if (packed.phases[i].size() < size) packed.phases[i].resize(size);
     }
     const WeightRows source(w_, g_, memory);
-    parallel_for(static_cast<int64_t>(panels_.size()), grain_for(g_.inner() * kernel.columns),
+    parallel_for(static_cast<int64_t>(panels_.size()), grain_for(g_.inner() * kernel_.columns),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t p = begin; p < end; ++p) pack(panels_[static_cast<size_t>(p)], source, packed);
                  });
@@ -402,7 +420,7 @@ class ChannelsLast {
     float* rows = reinterpret_cast<float*>(
         thread_scratch(kPackScratchA, static_cast<size_t>(panel.columns * inner) * sizeof(float)));
     source.load(first, panel.columns, rows);
-    for (int64_t s = 0; s < panel.columns; ++s) {
+    for (int64_t s = 0; !pairs_ && s < panel.columns; ++s) {  // bf16 stay the numbers they are
       settle_scale(rows + s * inner, packed.scale[static_cast<size_t>(first + s)]);
     }
     for (size_t i = 0; i < runs_.phases().size(); ++i) {
@@ -432,7 +450,7 @@ class ChannelsLast {
 
   // Floats of one output's column of a panel.
   int64_t column_length(const Phase& phase) const {
-    return (winograd_ ? kWinogradPositions : static_cast<int64_t>(phase.taps.size())) * g_.group_channels();
+    return (winograd_ ? kWinogradPositions : static_cast<int64_t>(phase.taps.size())) * slots_.group_channels();
   }
 
   void list_panels() {
@@ -441,28 +459,33 @@ class ChannelsLast {
       columns_ = g_.outputs;
       return;
     }
-    const IndirectKernel& kernel = indirect_kernel();
     for (int64_t group = 0; group < g_.groups; ++group) {
-      for (int64_t column = 0; column < g_.group_outputs(); column += kernel.columns) {
-        panels_.push_back({group, column, std::min(kernel.columns, g_.group_outputs() - column), columns_});
-        columns_ += round_up(panels_.back().columns, kernel.lanes);
+      for (int64_t column = 0; column < g_.group_outputs(); column += kernel_.columns) {
+        panels_.push_back({group, column, std::min(kernel_.columns, g_.group_outputs() - column), columns_});
+        columns_ += round_up(panels_.back().columns, kernel_.lanes);
       }
     }
   }
   int64_t width_of(const Panel& panel) const {
-    return depthwise_ ? panel.columns : round_up(panel.columns, indirect_kernel().lanes);
+    return depthwise_ ? panel.columns : round_up(panel.columns, kernel_.lanes);
   }
 
   // `rows`: the weights of each output of the panel, channels and kernel positions.
   void pack_taps(const Panel& panel, const Phase& phase, const float* rows, float* to) const {
     const int64_t inner = g_.inner(), width = width_of(panel);
     for (const Phase::Tap& tap : phase.taps) {
-      for (int64_t c = 0; c < g_.group_channels(); ++c, to += width) {
-        const float* from = rows + c * g_.positions() + tap.position;
-        for (int64_t s = 0; s < panel.columns; ++s) to[s] = from[s * inner];
+      for (int64_t c = 0; c < slots_.group_channels(); ++c, to += width) {
+        const float* from = rows + (pairs_ ? 2 : 1) * c * g_.positions() + tap.position;
+        for (int64_t s = 0; s < panel.columns; ++s) {
+          to[s] = pairs_ ? pair(from[s * inner], from[s * inner + g_.positions()]) : from[s * inner];
+        }
         std::fill(to + panel.columns, to + width, 0.0f);
       }
     }
+  }
+  // Two bf16 that were widened, the first in the low half.
+  static float pair(float low, float high) {
+    return std::bit_cast<float>((std::bit_cast<uint32_t>(high) & 0xFFFF0000U) | std::bit_cast<uint32_t>(low) >> 16);
   }
   void pack_winograd(const Panel& panel, const float* rows, float* to) const {
     const int64_t inner = g_.inner(), width = width_of(panel), step = g_.channels * width;
@@ -489,14 +512,14 @@ class ChannelsLast {
     int64_t begin(int64_t chunk) const { return pixels * chunk / chunks; }
   };
   Cut cut(const Phase& phase) const {
-    const int64_t rows = indirect_kernel().rows, threads = host->threads();
+    const int64_t rows = kernel_.rows, threads = host->threads();
     const int64_t pixels = g_.images * phase.pixels();
     const auto panels = static_cast<int64_t>(panels_.size());
     // Threads that share the columns read only their part of the weights.
     const bool by_columns = threads > 1 && panels >= threads &&
-                            (pixels < 4 * rows * threads || g_.outputs * g_.inner() > pixels * g_.channels);
+                            (pixels < 4 * rows * threads || g_.outputs * slots_.inner() > pixels * slots_.channels);
     const int64_t bytes = by_columns ? 2 * kChunkBytes : kChunkBytes;
-    const int64_t fitting = std::clamp(bytes / (g_.channels * 4), 4 * rows, 40 * rows);
+    const int64_t fitting = std::clamp(bytes / (slots_.channels * 4), 4 * rows, 40 * rows);
     Cut c{pixels, (pixels + fitting - 1) / fitting, 1};
     if (by_columns) {
       c.pieces = threads;
@@ -515,9 +538,8 @@ class ChannelsLast {
 
   void multiply(const Task& work) const {
     const auto& [phase, weights, finished, values, image, added, sums, at_once] = work;
-    const IndirectKernel& kernel = indirect_kernel();
     const int64_t run_count = runs_.runs(phase), run = runs_.run_length();
-    const int64_t inner = static_cast<int64_t>(phase.taps.size()) * g_.group_channels();
+    const int64_t inner = static_cast<int64_t>(phase.taps.size()) * slots_.group_channels();
     const Cut c = cut(phase);
     const auto panels = static_cast<int64_t>(panels_.size());
     parallel_for(c.chunks * c.pieces, grain(phase, c), [&](int64_t begin, int64_t end) {
@@ -525,14 +547,14 @@ class ChannelsLast {
       thread_local std::vector<int64_t> pixels;
       for (int64_t task = begin; task < end; ++task) {
         const int64_t first = c.begin(task / c.pieces), count = c.begin(task / c.pieces + 1) - first;
-        const int64_t blocks = (count + kernel.rows - 1) / kernel.rows, block_size = run_count * kernel.rows;
+        const int64_t blocks = (count + kernel_.rows - 1) / kernel_.rows, block_size = run_count * kernel_.rows;
         left.resize(static_cast<size_t>(blocks * block_size));
         shifted.resize(static_cast<size_t>(block_size));
         pixels.resize(static_cast<size_t>(count));
         for (int64_t b = 0; b < blocks; ++b) {
           for (int64_t i = count * b / blocks, r = 0; i < count * (b + 1) / blocks; ++i, ++r) {
             pixels[static_cast<size_t>(i)] =
-                runs_.locate(phase, image, first + i, left.data() + b * block_size + r, kernel.rows);
+                runs_.locate(phase, image, first + i, left.data() + b * block_size + r, kernel_.rows);
           }
         }
         const int64_t piece = task % c.pieces;
@@ -556,12 +578,12 @@ class ChannelsLast {
               for (int64_t i = 0; i < block_size; ++i) {
                 const float* from = sources[i];
                 shifted[static_cast<size_t>(i)] =
-                    from == runs_.zeros() || i % kernel.rows >= rows ? from : from + panel.group * run;
+                    from == runs_.zeros() || i % kernel_.rows >= rows ? from : from + panel.group * run;
               }
               sources = shifted.data();
             }
-            kernel.block(rows, panel.columns, run_count, run, sources, weights + panel.offset * inner, to,
-                         added ? others : nullptr, finish);
+            kernel_.block(rows, panel.columns, run_count, run, sources, weights + panel.offset * inner, to,
+                          added ? others : nullptr, finish);
           }
         }
         if (!at_once || !needs_finish()) continue;
@@ -709,8 +731,10 @@ class ChannelsLast {
   Geometry g_;
   Chain chain_;
   Rest rest_;
-  bool depthwise_, winograd_;
+  bool pairs_, depthwise_, winograd_;
+  const IndirectKernel& kernel_;
   TrmValue w_;
+  Geometry slots_;
   PixelRuns runs_;
   std::optional<Packed> packed_;  // weights that are known
   bool direct_ = false;           // the sums are computed in the memory of `out_`
@@ -723,8 +747,8 @@ class ChannelsLast {
 
 bool runs_channels_last(const Program& program, const NodeView& node) {
   const TrmValue x = program.value(node.inputs()[0]), w = program.value(node.inputs()[1]);
-  const bool pairs = dtype_of(x) == bf16 && bf16_kernel() != nullptr;  // twice as fast
-  if (!is_float(dtype_of(x)) || register_type(dtype_of(x)) != f32 || pairs) return false;
+  const bool tiles = dtype_of(x) == bf16 && tile_kernel() != nullptr;  // matrix tiles are faster yet
+  if (!is_float(dtype_of(x)) || register_type(dtype_of(x)) != f32 || tiles) return false;
   const Geometry g = layer_of(program, node).g;
   if (g.inner() == 0 || g.outputs == 0) return false;
   if (node.op() == "dot_general")

@@ -58,7 +58,8 @@ void run(int64_t used_rows, int64_t inner, const float* a, const float* b, float
   using Block = void (*)(int64_t, const float*, const float*, float*, int64_t, bool);
   static constexpr auto kBlocks = []<int64_t... r>(std::integer_sequence<int64_t, r...>) {
     return std::array<Block, kRows>{block<r + 1>...};
-  }(std::make_integer_sequence<int64_t, kRows>());
+  }
+  (std::make_integer_sequence<int64_t, kRows>());
   kBlocks[static_cast<size_t>(used_rows - 1)]((inner + 1) / 2, a, b, c, c_stride, add);
 }
 

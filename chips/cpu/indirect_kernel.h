@@ -24,11 +24,14 @@ struct IndirectKernel {
   void (*block)(int64_t used_rows, int64_t used_columns, int64_t taps, int64_t run, const float* const* left,
                 const float* right, float* const* to, const float* const* added, const Finish& finish);
   // Channel by channel: to[c] = sum over t of left[t][c] weights[t channels + c], for each of the `pixels` rows
-  // left[r taps + t], to[r].
+  // left[r taps + t], to[r]. Null where floats are pairs.
   void (*depthwise)(int64_t pixels, int64_t taps, int64_t channels, const float* const* left, const float* weights,
                     float* const* to, const float* const* added, const Finish& finish);
 };
 // The best one this machine runs.
 const IndirectKernel& indirect_kernel();
+// The one for bf16, where the machine has instructions for it; else null. What is a float in `left` and `right` is a
+// pair of bf16 to it, neighbours along k.
+const IndirectKernel* pair_indirect_kernel();
 
 }  // namespace trireme::cpu
