@@ -331,11 +331,14 @@ bool Command::move(const Launch& launch, Flow& flow) {
   const Segment& segment = *communicator_->segment;
   const int from = flow.out ? rank() : flow.peer, to = flow.out ? flow.peer : rank();
   Channel& channel = segment.channel(from, to);
+  // Pointers, because g++ 12 with -fsanitize=undefined writes to a copy of the array in (out ? asks : answers)[i] = ask.
+  Ask* mine = flow.out ? channel.asks : channel.answers;
+  const Ask* theirs = flow.out ? channel.answers : channel.asks;
   bool moved = false;
   if (flow.state == Flow::kNew) {
     auto& begun = flow.out ? channel.asked : channel.answered;
     flow.number = begun.load(std::memory_order_relaxed);
-    (flow.out ? channel.asks : channel.answers)[flow.number % 2] = flow.ask;
+    mine[flow.number % 2] = flow.ask;
     begun.store(flow.number + 1, std::memory_order_release);
     flow.state = Flow::kAsked;
     moved = true;
@@ -343,7 +346,7 @@ bool Command::move(const Launch& launch, Flow& flow) {
   if (flow.state == Flow::kAsked) {
     const auto& begun = flow.out ? channel.answered : channel.asked;
     if (begun.load(std::memory_order_acquire) <= flow.number) return moved;
-    flow.heard = (flow.out ? channel.answers : channel.asks)[flow.number % 2];
+    flow.heard = theirs[flow.number % 2];
     flow.state = Flow::kAnswered;
     if (calls_[call_].kind == Kind::kMessage) compare_messages(flow);
     moved = true;
