@@ -1,5 +1,6 @@
 #include "trireme/passes/simplify.h"
 
+#include <limits>
 #include <optional>
 #include <unordered_map>
 
@@ -79,12 +80,15 @@ Value neutral_operand(const Node& node) {
 Value folded_constant(const Node& node) {
   const Kind kind = node.op().kind.value;
   if (node.outputs().size() != 1 || node.inputs().empty() || kind == Kind::kControl || is_view(node)) return {};
-  if (node.op().meaning.truth == nullptr || node.outputs()[0].shape.elements() > kFoldedElements) return {};
-  if (node.is("optimization_barrier")) return {};
+  if (node.op().meaning.truth == nullptr || node.is("optimization_barrier")) return {};
+  // Weights in a narrower type take less memory and need not be converted again in each run.
+  const bool narrower = node.is("convert") && size_of(node.outputs()[0].dtype) < size_of(node.inputs()[0].dtype());
+  const int64_t most = narrower ? std::numeric_limits<int64_t>::max() : kFoldedElements;
+  if (node.outputs()[0].shape.elements() > most) return {};
   for (const Value& v : node.inputs()) {
     const Node* base = v ? &v.node() : nullptr;
     while (base != nullptr && is_view(*base)) base = &base->inputs()[0].node();
-    if (base == nullptr || !base->is("constant") || v.shape().elements() > kFoldedElements) return {};
+    if (base == nullptr || !base->is("constant") || v.shape().elements() > most) return {};
   }
   return ops::constant(reference::evaluate(Graph({}, {Value(node)}), {})[0]);
 }
