@@ -1,4 +1,6 @@
 // Attention and its gradient on the cpu chip, whole, against the meaning of their parts.
+//
+// ctest: each-isa
 #include <algorithm>
 #include <limits>
 

@@ -1,6 +1,6 @@
 // Convolutions of the cpu chip, their gradients, pooling, and what runs in one kernel with sums.
 //
-// ctest: timeout=600
+// ctest: each-isa timeout=600
 #include "cpu_chip.h"
 
 namespace trireme::testing {
@@ -31,6 +31,7 @@ const ConvolutionForm kConvolutionForms[] = {
     {{1, 12, 13, 17}, {9, 12, 3, 3}, {1, 1}, {0, 2}, {2, 1}, {1, 1}, {1, 1}, 1},
     {{3, 11, 20, 21}, {19, 11, 3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}, 1},
     {{2, 24, 8, 9}, {40, 24, 3, 3}, {1, 1}, {1, 1}, {2, 1}, {1, 1}, {2, 2}, 1},
+    {{1, 600, 7, 9}, {50, 300, 1, 1}, {1, 1}, {0, 0}, {0, 0}, {1, 1}, {1, 1}, 2},  // long sums
 };
 
 TEST(CpuConvolution, ManyForms) {

@@ -1,7 +1,7 @@
 // The cpu chip against the meaning of every primitive: all types, strides, fused regions, shapes at the edges, accuracy
 // of its functions, bits that do not depend on the threads.
 //
-// ctest: timeout=600
+// ctest: each-isa timeout=600
 #include <memory>
 
 #include "cpu_chip.h"

@@ -29,7 +29,7 @@ constexpr int64_t kPairs = kDepth / 2;
 
 // The processor has the tiles, the kernel saves them, and this process may use them.
 bool usable() {
-  if (std::getenv("TRIREME_CPU_ISA") || (hwy::SupportedTargets() & HWY_AVX3) == 0) return false;
+  if (std::getenv("TRIREME_CPU_ISA") || (supported_targets() & HWY_AVX3) == 0) return false;
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kBrainFloat = 1U << 22, kTile = 1U << 24;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kBrainFloat) == 0 || (d & kTile) == 0) return false;

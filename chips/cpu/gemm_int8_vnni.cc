@@ -19,7 +19,7 @@ namespace {
 constexpr int64_t kRows = 12, kLanes = 16, kColumns = 2 * kLanes;
 
 bool usable() {
-  if (std::getenv("TRIREME_CPU_ISA") || (hwy::SupportedTargets() & HWY_AVX3) == 0) return false;
+  if (std::getenv("TRIREME_CPU_ISA") || (supported_targets() & HWY_AVX3) == 0) return false;
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kVnni = 1U << 11;
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & kVnni) != 0;

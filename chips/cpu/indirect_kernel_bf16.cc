@@ -23,7 +23,7 @@ constexpr int64_t kRows = 12, kLanes = 16;
 constexpr int64_t kSlice = 128;  // so many pairs are summed before they join the total: long sums keep their digits
 
 bool usable() {
-  if (std::getenv("TRIREME_CPU_ISA") || (hwy::SupportedTargets() & HWY_AVX3) == 0) return false;
+  if (std::getenv("TRIREME_CPU_ISA") || (supported_targets() & HWY_AVX3) == 0) return false;
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned kBrainFloat = 1U << 5;
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBrainFloat) != 0;

@@ -9,7 +9,7 @@ namespace trireme::cpu {
 
 const Rates& machine_rates() {
   static const Rates rates = [] {
-    const int64_t targets = hwy::SupportedTargets();
+    const int64_t targets = supported_targets();
     const bool wide = (targets & HWY_AVX3) != 0, medium = (targets & HWY_AVX2) != 0;
     // Two fused multiply-adds per cycle on vectors of 16, 8 or 4 lanes at about 2.5 GHz.
     const double lanes = wide ? 16 : medium ? 8 : 4;
