@@ -197,9 +197,9 @@ class Int8Convolution {
       stride = columns;
     }
     const auto done = [&](int64_t first, int64_t row_count, int64_t s, int64_t count) {
-      for (int64_t r = first; epilogue_ && r < first + row_count; ++r) {
-        epilogue_->run(session, first_line + r, column + s, count, y ? nullptr : target + r * stride + s);
-      }
+      if (!epilogue_) return;
+      epilogue_->run_rows(session, first_line + first, row_count, column + s, count,
+                          y ? nullptr : target + first * stride + s, stride);
     };
     multiply_int8(kernel_, Int8Left::kWeights, rows, columns, g_.inner(), a_source, b_source,
                   weights.start[static_cast<size_t>(group)].data() + row, target, stride, done);

@@ -1,0 +1,118 @@
+// The steps of a chain on a few vectors that stay in registers from the sums to the results.
+#include "chips/cpu/targets.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "chips/cpu/sum_chain_kernel.cc"
+#include <hwy/foreach_target.h>
+// After foreach_target:
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "chips/cpu/sum_chain.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace trireme::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+namespace {
+
+using Tag = hn::ScalableTag<float>;
+using Vector = hn::Vec<Tag>;
+constexpr Tag kTag;
+constexpr int64_t kLanes = hn::MaxLanes(kTag);
+
+// Elements [column, column + used) of row `row`; used is kVectors * kLanes unless kPartly.
+template <int64_t kVectors, bool kPartly>
+HWY_INLINE void piece(std::span<const ChainLink> links, const ChainEnd& end, int64_t row, int64_t column, int64_t used,
+                      const int32_t* HWY_RESTRICT sums) {
+  const hn::Rebind<int32_t, Tag> integers;
+  const auto mask = [&](int64_t i) {
+    return hn::FirstN(kTag, static_cast<size_t>(std::clamp<int64_t>(used - i * kLanes, 0, kLanes)));
+  };
+  Vector v[kVectors];
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < kVectors; ++i) {
+    const int32_t* from = sums + i * kLanes;
+    if constexpr (kPartly)
+      v[i] = hn::ConvertTo(kTag, hn::MaskedLoad(hn::RebindMask(integers, mask(i)), integers, from));
+    else v[i] = hn::ConvertTo(kTag, hn::LoadU(integers, from));
+  }
+  for (const ChainLink& link : links) {
+    float* at = link.at + row * link.row_step + (link.everywhere ? 0 : column);
+    const auto each = [&](const auto& step) HWY_ATTR {
+      if (link.everywhere) {
+        const Vector operand = hn::Set(kTag, *at);
+#pragma GCC unroll 4
+        for (int64_t i = 0; i < kVectors; ++i) v[i] = step(v[i], operand);
+        return;
+      }
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < kVectors; ++i) {
+        if constexpr (kPartly) v[i] = step(v[i], hn::MaskedLoad(mask(i), kTag, at + i * kLanes));
+        else v[i] = step(v[i], hn::LoadU(kTag, at + i * kLanes));
+      }
+    };
+    switch (link.op) {
+      case LinkOp::kMultiply: each([](Vector a, Vector b) HWY_ATTR { return hn::Mul(a, b); }); break;
+      case LinkOp::kAdd: each([](Vector a, Vector b) HWY_ATTR { return hn::Add(a, b); }); break;
+      case LinkOp::kLow: each([](Vector a, Vector b) HWY_ATTR { return hn::IfThenElse(hn::Lt(a, b), b, a); }); break;
+      case LinkOp::kHigh: each([](Vector a, Vector b) HWY_ATTR { return hn::IfThenElse(hn::Gt(a, b), b, a); }); break;
+      case LinkOp::kStore:
+#pragma GCC unroll 4
+        for (int64_t i = 0; i < kVectors; ++i) {
+          if constexpr (kPartly) hn::BlendedStore(v[i], mask(i), kTag, at + i * kLanes);
+          else hn::StoreU(v[i], kTag, at + i * kLanes);
+        }
+        break;
+    }
+  }
+  if (!end.narrows) return;
+  uint8_t* to = end.at + row * end.row_step + column;
+  const Vector low = hn::Set(kTag, end.is_signed ? -128.0F : 0.0F),
+               high = hn::Set(kTag, end.is_signed ? 127.0F : 255.0F);
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < kVectors; ++i) {
+    // Cut before it is rounded: the ends are whole numbers.
+    const Vector cut = hn::Min(hn::Max(hn::IfThenElseZero(hn::Eq(v[i], v[i]), v[i]), low), high);
+    const auto whole = end.rounds ? hn::NearestInt(cut) : hn::ConvertTo(integers, cut);
+    const hn::Rebind<uint8_t, Tag> bytes;
+    const auto narrow =
+        end.is_signed ? hn::BitCast(bytes, hn::DemoteTo(hn::Rebind<int8_t, Tag>(), whole)) : hn::DemoteTo(bytes, whole);
+    if constexpr (kPartly) {
+      HWY_ALIGN uint8_t stored[kLanes];
+      hn::StoreU(narrow, bytes, stored);
+      if (used > i * kLanes)
+        std::memcpy(to + i * kLanes, stored, static_cast<size_t>(std::min(kLanes, used - i * kLanes)));
+    } else {
+      hn::StoreU(narrow, bytes, to + i * kLanes);
+    }
+  }
+}
+
+void run(std::span<const ChainLink> links, const ChainEnd& end, int64_t rows, int64_t count,
+         const int32_t* HWY_RESTRICT sums, int64_t sum_step) {
+  constexpr int64_t kStep = 4 * kLanes;
+  for (int64_t row = 0; row < rows; ++row, sums += sum_step) {
+    int64_t column = 0;
+    for (; column + kStep <= count; column += kStep) piece<4, false>(links, end, row, column, kStep, sums + column);
+    if (count - column > kLanes) piece<4, true>(links, end, row, column, count - column, sums + column);
+    else if (count > column) piece<1, true>(links, end, row, column, count - column, sums + column);
+  }
+}
+
+}  // namespace
+}  // namespace trireme::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace trireme::cpu {
+
+HWY_EXPORT(run);
+
+void run_sum_chain(std::span<const ChainLink> links, const ChainEnd& end, int64_t rows, int64_t count,
+                   const int32_t* sums, int64_t sum_step) {
+  HWY_DYNAMIC_DISPATCH(run)(links, end, rows, count, sums, sum_step);
+}
+
+}  // namespace trireme::cpu
+#endif
