@@ -76,7 +76,7 @@ class Int8Product {
                               c ? nullptr : target + r0 * stride + s0, stride);
         };
         multiply_int8(kernel_, Int8Left::kX, rows, columns, k_, left, right, weights.start.data() + column, target,
-                      stride, done);
+                      stride, false, done);
       }
     });
   }

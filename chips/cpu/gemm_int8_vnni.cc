@@ -25,52 +25,51 @@ bool usable() {
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & kVnni) != 0;
 }
 
-template <int64_t kUsed, Int8Left kLeft>
+template <int64_t kUsed, int64_t kVectors, Int8Left kLeft>
 TRIREME_VNNI void block(int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
                         const int32_t* start) {
-  __m512i left[kUsed], right[kUsed];
+  __m512i sums[kUsed][kVectors];
 #pragma GCC unroll 12
   for (int64_t r = 0; r < kUsed; ++r) {
-    if (start == nullptr) {
-      left[r] = _mm512_loadu_si512(c + r * c_stride);
-      right[r] = _mm512_loadu_si512(c + r * c_stride + kLanes);
-    } else if (kLeft == Int8Left::kX) {
-      left[r] = _mm512_loadu_si512(start);
-      right[r] = _mm512_loadu_si512(start + kLanes);
-    } else {
-      left[r] = right[r] = _mm512_set1_epi32(start[r]);
+#pragma GCC unroll 2
+    for (int64_t v = 0; v < kVectors; ++v) {
+      if (start == nullptr) sums[r][v] = _mm512_loadu_si512(c + r * c_stride + v * kLanes);
+      else if (kLeft == Int8Left::kX) sums[r][v] = _mm512_loadu_si512(start + v * kLanes);
+      else sums[r][v] = _mm512_set1_epi32(start[r]);
     }
   }
   for (int64_t k = 0; k < slots; ++k, a += kRows, b += kColumns) {
-    const __m512i b0 = _mm512_load_si512(b), b1 = _mm512_load_si512(b + kLanes);
+    __m512i right[kVectors];
+#pragma GCC unroll 2
+    for (int64_t v = 0; v < kVectors; ++v) right[v] = _mm512_load_si512(b + v * kLanes);
 #pragma GCC unroll 12
     for (int64_t r = 0; r < kUsed; ++r) {
-      const __m512i x = _mm512_set1_epi32(a[r]);
-      if (kLeft == Int8Left::kX) {  // unsigned, then signed
-        left[r] = _mm512_dpbusd_epi32(left[r], x, b0);
-        right[r] = _mm512_dpbusd_epi32(right[r], x, b1);
-      } else {
-        left[r] = _mm512_dpbusd_epi32(left[r], b0, x);
-        right[r] = _mm512_dpbusd_epi32(right[r], b1, x);
+      const __m512i left = _mm512_set1_epi32(a[r]);
+#pragma GCC unroll 2
+      for (int64_t v = 0; v < kVectors; ++v) {  // unsigned, then signed
+        if (kLeft == Int8Left::kX) sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], left, right[v]);
+        else sums[r][v] = _mm512_dpbusd_epi32(sums[r][v], right[v], left);
       }
     }
   }
 #pragma GCC unroll 12
   for (int64_t r = 0; r < kUsed; ++r) {
-    _mm512_storeu_si512(c + r * c_stride, left[r]);
-    _mm512_storeu_si512(c + r * c_stride + kLanes, right[r]);
+#pragma GCC unroll 2
+    for (int64_t v = 0; v < kVectors; ++v) _mm512_storeu_si512(c + r * c_stride + v * kLanes, sums[r][v]);
   }
 }
 
-template <Int8Left kLeft, int64_t... kUsed>
+template <int64_t kVectors, Int8Left kLeft, int64_t... kUsed>
 void pick(int64_t used, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
           const int32_t* start, std::integer_sequence<int64_t, kUsed...>) {
-  (void)((used == kUsed + 1 && (block<kUsed + 1, kLeft>(slots, a, b, c, c_stride, start), true)) || ...);
+  (void)((used == kUsed + 1 && (block<kUsed + 1, kVectors, kLeft>(slots, a, b, c, c_stride, start), true)) || ...);
 }
 template <Int8Left kLeft>
-void run(int64_t used_rows, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
-         const int32_t* start) {
-  pick<kLeft>(used_rows, slots, a, b, c, c_stride, start, std::make_integer_sequence<int64_t, kRows>());
+void run(int64_t used_rows, int64_t used_columns, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c,
+         int64_t c_stride, const int32_t* start) {
+  constexpr auto rows = std::make_integer_sequence<int64_t, kRows>();
+  if (used_columns <= kLanes) return pick<1, kLeft>(used_rows, slots, a, b, c, c_stride, start, rows);
+  pick<2, kLeft>(used_rows, slots, a, b, c, c_stride, start, rows);
 }
 
 }  // namespace
