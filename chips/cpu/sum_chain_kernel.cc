@@ -21,6 +21,25 @@ using Vector = hn::Vec<Tag>;
 constexpr Tag kTag;
 constexpr int64_t kLanes = hn::MaxLanes(kTag);
 
+#if HWY_TARGET == HWY_AVX3
+// Four vectors as u8. What is too large is cut first; what is too small, or no number, is the least integer or negative
+// behind the conversion, and packed as 0.
+HWY_INLINE void store_unsigned(const Vector* v, bool rounds, uint8_t* to) {
+  const __m512 high = _mm512_set1_ps(255.0F);
+  __m512i whole[4];
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < 4; ++i) {
+    const __m512 cut = _mm512_min_ps(high, v[i].raw);  // the second where either is no number
+    whole[i] = rounds ? _mm512_cvtps_epi32(cut) : _mm512_cvttps_epi32(cut);
+  }
+  // Packing goes by blocks of 128 bits: block b then holds four numbers of each vector.
+  const __m512i packed =
+      _mm512_packus_epi16(_mm512_packs_epi32(whole[0], whole[1]), _mm512_packs_epi32(whole[2], whole[3]));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, packed));
+}
+#endif
+
 // Elements [column, column + used) of row `row`; used is kVectors * kLanes unless kPartly.
 template <int64_t kVectors, bool kPartly>
 HWY_INLINE void piece(std::span<const ChainLink> links, const ChainEnd& end, int64_t row, int64_t column, int64_t used,
@@ -68,6 +87,11 @@ HWY_INLINE void piece(std::span<const ChainLink> links, const ChainEnd& end, int
   }
   if (!end.narrows) return;
   uint8_t* to = end.at + row * end.row_step + column;
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (kVectors == 4 && !kPartly) {
+    if (!end.is_signed) return store_unsigned(v, end.rounds, to);
+  }
+#endif
   const Vector low = hn::Set(kTag, end.is_signed ? -128.0F : 0.0F),
                high = hn::Set(kTag, end.is_signed ? 127.0F : 255.0F);
 #pragma GCC unroll 4
