@@ -33,6 +33,8 @@ struct Int8Kernel {
   using Run = void (*)(int64_t used_rows, int64_t used_columns, int64_t slots, const int32_t* a, const int32_t* b,
                        int32_t* c, int64_t c_stride, const int32_t* start);
   Run run_x_left = nullptr, run_weights_left = nullptr;
+  // What int8_slots does, with the highest bits flipped if `flips`; null: nothing faster than plain loops.
+  void (*slots_of_x)(const uint8_t* const* rows, bool flips, int64_t panels, int64_t step, int32_t* to) = nullptr;
 
   Run run(Int8Left left) const { return left == Int8Left::kX ? run_x_left : run_weights_left; }
   int64_t slots(int64_t k) const { return (k + per_slot - 1) / per_slot; }

@@ -161,6 +161,7 @@ const Int8Kernel& int8_kernel() {
 
 void int8_slots(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t panels, int64_t step,
                 int32_t* to) {
+  if (kernel.slots_of_x) return kernel.slots_of_x(rows, x.is_signed, panels, step, to);
   HWY_DYNAMIC_DISPATCH(slots_of_x)(kernel, x, rows, panels, step, to);
 }
 

@@ -72,10 +72,34 @@ void run(int64_t used_rows, int64_t used_columns, int64_t slots, const int32_t* 
   pick<2, kLeft>(used_rows, slots, a, b, c, c_stride, start, rows);
 }
 
+TRIREME_VNNI void slots_of_x(const uint8_t* const* rows, bool flips, int64_t panels, int64_t step, int32_t* to) {
+  constexpr __mmask16 kAll = 0xFFFF;  // the forms without a mask make GCC 12 warn
+  // 16 bytes of four lines are a square of 4 x 4 numbers of 32 bits, turned by the first shuffle; then squares of
+  // bytes.
+  const __m512i words = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i bytes =
+      _mm512_maskz_broadcast_i32x4(kAll, _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m512i flipped = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
+  const auto load = [&](int64_t t, int64_t at) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[t] + at));
+  };
+  for (int64_t panel = 0; panel < panels; ++panel, to += step) {
+#pragma GCC unroll 2
+    for (int64_t v = 0; v < kColumns; v += kLanes) {
+      const int64_t at = panel * kColumns + v;
+      const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(load(0, at)), load(1, at), 1);
+      const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(load(2, at)), load(3, at), 1);
+      const __m512i all = _mm512_maskz_inserti64x4(0xFF, _mm512_castsi256_si512(low), high, 1);
+      const __m512i slots = _mm512_shuffle_epi8(_mm512_maskz_permutexvar_epi32(kAll, words, all), bytes);
+      _mm512_storeu_si512(to + v, _mm512_xor_si512(slots, flipped));
+    }
+  }
+}
+
 }  // namespace
 
 const Int8Kernel* vnni_kernel() {
-  static const Int8Kernel kernel = {kRows, kColumns, 4, run<Int8Left::kX>, run<Int8Left::kWeights>};
+  static const Int8Kernel kernel = {kRows, kColumns, 4, run<Int8Left::kX>, run<Int8Left::kWeights>, slots_of_x};
   static const bool usable_here = usable();
   return usable_here ? &kernel : nullptr;
 }
