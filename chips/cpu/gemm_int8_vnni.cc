@@ -59,6 +59,44 @@ TRIREME_VNNI void block(int64_t slots, const int32_t* a, const int32_t* b, int32
   }
 }
 
+// The same for a few columns, with weights on the left: vectors run down the rows.
+template <int64_t kUsedColumns>
+TRIREME_VNNI void narrow_block(int64_t used_rows, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c,
+                               int64_t c_stride, const int32_t* start) {
+  constexpr int64_t kChains = 4 / kUsedColumns;  // of sums that do not wait for each other
+  const auto mask = static_cast<__mmask16>((1U << used_rows) - 1U);
+  __m512i sums[kChains][kUsedColumns];
+  alignas(64) int32_t column[kLanes] = {};
+#pragma GCC unroll 4
+  for (int64_t s = 0; s < kUsedColumns; ++s) {
+    if (start == nullptr) {
+      for (int64_t r = 0; r < used_rows; ++r) column[r] = c[r * c_stride + s];
+    }
+    sums[0][s] = _mm512_maskz_loadu_epi32(mask, start == nullptr ? column : start);
+#pragma GCC unroll 4
+    for (int64_t chain = 1; chain < kChains; ++chain) sums[chain][s] = _mm512_setzero_si512();
+  }
+  for (int64_t k = 0; k < slots; k += kChains) {
+#pragma GCC unroll 4
+    for (int64_t chain = 0; chain < kChains; ++chain) {
+      if (k + chain >= slots) break;
+      const __m512i left = _mm512_maskz_loadu_epi32(mask, a + (k + chain) * kRows);
+#pragma GCC unroll 4
+      for (int64_t s = 0; s < kUsedColumns; ++s) {
+        const __m512i right = _mm512_set1_epi32(b[(k + chain) * kColumns + s]);
+        sums[chain][s] = _mm512_dpbusd_epi32(sums[chain][s], right, left);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int64_t s = 0; s < kUsedColumns; ++s) {
+#pragma GCC unroll 4
+    for (int64_t chain = 1; chain < kChains; ++chain) sums[0][s] = _mm512_add_epi32(sums[0][s], sums[chain][s]);
+    _mm512_store_si512(column, sums[0][s]);
+    for (int64_t r = 0; r < used_rows; ++r) c[r * c_stride + s] = column[r];
+  }
+}
+
 template <int64_t kVectors, Int8Left kLeft, int64_t... kUsed>
 void pick(int64_t used, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
           const int32_t* start, std::integer_sequence<int64_t, kUsed...>) {
@@ -68,6 +106,16 @@ template <Int8Left kLeft>
 void run(int64_t used_rows, int64_t used_columns, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c,
          int64_t c_stride, const int32_t* start) {
   constexpr auto rows = std::make_integer_sequence<int64_t, kRows>();
+  if (kLeft == Int8Left::kWeights && (used_columns - 1) % kLanes < 4) {
+    const int64_t whole = (used_columns - 1) / kLanes * kLanes;
+    if (whole > 0) pick<1, kLeft>(used_rows, slots, a, b, c, c_stride, start, rows);
+    switch (used_columns - whole) {
+      case 1: return narrow_block<1>(used_rows, slots, a, b + whole, c + whole, c_stride, start);
+      case 2: return narrow_block<2>(used_rows, slots, a, b + whole, c + whole, c_stride, start);
+      case 3: return narrow_block<3>(used_rows, slots, a, b + whole, c + whole, c_stride, start);
+      default: return narrow_block<4>(used_rows, slots, a, b + whole, c + whole, c_stride, start);
+    }
+  }
   if (used_columns <= kLanes) return pick<1, kLeft>(used_rows, slots, a, b, c, c_stride, start, rows);
   pick<2, kLeft>(used_rows, slots, a, b, c, c_stride, start, rows);
 }
