@@ -26,6 +26,17 @@ class Int8Columns {
 
   // Rows are the planes of channels as they lie in memory.
   bool are_planes() const { return are_planes_; }
+  // Rows are these planes, shifted, with padding where another line would be read.
+  bool are_shifts() const { return by_shifts_; }
+
+  // By how many pixels the row of a kernel position is shifted: `down` lines and `right` elements.
+  struct Shift {
+    int64_t down, right, pixels;
+  };
+  Shift shift(int64_t h, int64_t w) const {
+    const int64_t down = h * g_.dilation[1] - g_.low[1], right = w * g_.dilation[2] - g_.low[2];
+    return {down, right, down * g_.size[2] + right};
+  }
 
   // Neighbouring pixels of one output line; positions are where kernel position 0 reads, before spreading.
   struct Run {
@@ -116,8 +127,7 @@ class Int8Columns {
 
   void shifted(const uint8_t* plane, int64_t h, int64_t w, int64_t column, int64_t columns, uint8_t* to) const {
     const int64_t width = g_.size[2], elements = g_.size[1] * width;
-    const int64_t down = h * g_.dilation[1] - g_.low[1], right = w * g_.dilation[2] - g_.low[2];
-    const int64_t shift = down * width + right;
+    const auto [down, right, shift] = this->shift(h, w);
     // Pixels whose line is inside, and whose element is inside the plane at all.
     const int64_t top = std::max<int64_t>(std::max<int64_t>(0, -down) * width, -shift);
     const int64_t bottom = std::min(std::min(g_.size[1], g_.size[1] - down) * width, elements - shift);
@@ -148,6 +158,7 @@ class Int8Convolution {
         columns_of_(g_, form_),
         epilogue_(Epilogue::of(program, node.number())) {
     if (epilogue_) g_.out = epilogue_->target();
+    by_channels_ = columns_of_.are_shifts() && g_.positions() > 1 && g_.group_channels() % kernel_.per_slot == 0;
     if (w_.known) packed_ = pack(w_.constant_data);
     cut(static_cast<int64_t>(host->threads()));
   }
@@ -191,6 +202,11 @@ class Int8Convolution {
   std::shared_ptr<const Weights> pack(const void* memory) const {
     const DenseInput dense(w_, memory);
     const auto* w = static_cast<const int8_t*>(dense.data());
+    std::vector<int8_t> moved;
+    if (by_channels_) {
+      moved = channels_together(w);
+      w = moved.data();
+    }
     auto weights = std::make_shared<Weights>();
     for (int64_t group = 0; group < g_.groups; ++group) {
       weights->groups.push_back(std::make_unique<Int8Weights>(kernel_, Int8Left::kWeights,
@@ -199,6 +215,22 @@ class Int8Convolution {
       weights->start.push_back(weights->groups.back()->start(form_.correction(kernel_)));
     }
     return weights;
+  }
+
+  // The weights in the order of the columns where a slot holds neighbouring channels.
+  std::vector<int8_t> channels_together(const int8_t* w) const {
+    const int64_t per_slot = kernel_.per_slot, positions = g_.positions();
+    std::vector<int8_t> moved(static_cast<size_t>(g_.outputs * g_.inner()));
+    auto to = moved.begin();
+    for (int64_t o = 0; o < g_.outputs; ++o) {
+      for (int64_t channel = 0; channel < g_.group_channels(); channel += per_slot) {
+        const int8_t* from = w + o * g_.inner() + channel * positions;
+        for (int64_t position = 0; position < positions; ++position) {
+          for (int64_t t = 0; t < per_slot; ++t) *to++ = from[t * positions + position];
+        }
+      }
+    }
+    return moved;
   }
 
   // The tasks: blocks of columns whose sums stay in the second-level cache, as many for each thread; where there are
@@ -241,17 +273,17 @@ class Int8Convolution {
 
   // The columns of all blocks, slice after slice.
   void gather_all(const uint8_t* x, int64_t blocks, int32_t* panels) const {
-    constexpr int64_t kRows = 64;  // of a piece; a slice is a multiple of it
-    const int64_t pieces = (g_.inner() + kRows - 1) / kRows;
-    const int64_t grain = grain_for(kRows * block(0).columns / 4);
+    const int64_t rows = by_channels_ ? 256 : 64;  // of a piece; a slice is a multiple of it
+    const int64_t pieces = (g_.inner() + rows - 1) / rows;
+    const int64_t grain = grain_for(rows * block(0).columns / 4);
     parallel_for(blocks * pieces, grain, [&](int64_t begin, int64_t end) {
       std::vector<Int8Columns::Run> runs;
       for (int64_t i = begin; i < end; ++i) {
         const Block here = block(i / pieces);
         columns_of_.list(here.column, here.columns, runs);
-        const int64_t k = i % pieces * kRows, p = k / kInt8Inner * kInt8Inner;
+        const int64_t k = i % pieces * rows, p = k / kInt8Inner * kInt8Inner;
         const int64_t inner = std::min(kInt8Inner, g_.inner() - p);
-        gather(channels(x, here), here, runs, p, inner, k - p, std::min(k - p + kRows, inner),
+        gather(channels(x, here), here, runs, p, inner, k - p, std::min(k - p + rows, inner),
                panels + i / pieces * block_size() + kernel_.slots(p) * padded(here.columns));
       }
     });
@@ -294,6 +326,7 @@ class Int8Convolution {
   // Rows [p + first, p + last) of the slice [p, p + inner), as lines of panels of columns.
   void gather(const uint8_t* x, const Block& block, const std::vector<Int8Columns::Run>& runs, int64_t p, int64_t inner,
               int64_t first, int64_t last, int32_t* panels) const {
+    if (by_channels_) return gather_shifts(x, block, p, inner, first, last, panels);
     const int64_t width = kernel_.columns, per_slot = kernel_.per_slot, step = width * kernel_.slots(inner);
     const int64_t wide = padded(block.columns);
     // Planes are read where they are, but for the last panel if it is not whole.
@@ -316,6 +349,70 @@ class Int8Convolution {
     }
   }
 
+  // The same where slots hold neighbouring channels. Their bytes are put side by side once for all kernel positions, in
+  // one line of slots for each of the kernel's columns: what that column must not read is padding there. The rows are
+  // then pieces of these lines.
+  void gather_shifts(const uint8_t* x, const Block& block, int64_t p, int64_t inner, int64_t first, int64_t last,
+                     int32_t* panels) const {
+    const int64_t width = kernel_.columns, per_slot = kernel_.per_slot, step = width * kernel_.slots(inner);
+    const int64_t across = g_.kernel[2], positions = g_.positions(), wide = padded(block.columns);
+    const int64_t lowest = columns_of_.shift(0, 0).pixels;
+    const int64_t highest = columns_of_.shift(g_.kernel[1] - 1, across - 1).pixels;
+    const int64_t length = padded(wide + highest - lowest) + width;
+    auto* lines = reinterpret_cast<int32_t*>(
+        thread_scratch(kPackScratchA, static_cast<size_t>(across * length) * sizeof(int32_t)));
+    int64_t ready = -1;
+    for (int64_t slot = first / per_slot; slot * per_slot < last; ++slot) {
+      const int64_t channels = (p / per_slot + slot) / positions, position = (p / per_slot + slot) % positions;
+      if (channels != ready) {
+        slot_lines(x + channels * per_slot * g_.x_strides[1], block.column + lowest, length, lines);
+        ready = channels;
+      }
+      const int64_t w = position % across;
+      const int32_t* from = lines + w * length + columns_of_.shift(position / across, w).pixels - lowest;
+      int32_t* to = panels + slot * width;
+      for (int64_t j = 0; j < wide; j += width, to += step) {
+        if (width == 32) std::memcpy(to, from + j, 32 * sizeof(int32_t));  // a size known ahead needs no call
+        else std::memcpy(to, from + j, static_cast<size_t>(width) * sizeof(int32_t));
+      }
+    }
+  }
+
+  // Slots of as many planes from `x` on as a slot holds: pixels [origin, origin + length), one line per kernel column.
+  void slot_lines(const uint8_t* x, int64_t origin, int64_t length, int32_t* lines) const {
+    const int64_t width = kernel_.columns, line_width = g_.size[2], across = g_.kernel[2];
+    const int64_t begin = std::clamp<int64_t>(origin, 0, g_.pixel_count());
+    const int64_t end = std::clamp<int64_t>(origin + length, begin, g_.pixel_count());
+    const int64_t whole = (end - begin) / width, rest = end - begin - whole * width;
+    uint8_t bytes[4][64];  // the last panel, then nothing but padding
+    const uint8_t* rows[4] = {};
+    const uint8_t* const rest_rows[4] = {bytes[0], bytes[1], bytes[2], bytes[3]};
+    for (auto& each : bytes) std::memset(each, form_.padding(), sizeof(each));
+    alignas(64) int32_t padding[64];
+    int8_slots(kernel_, form_, rest_rows, 1, width, padding);
+    for (int64_t t = 0; t < kernel_.per_slot; ++t) {
+      rows[t] = x + t * g_.x_strides[1] + begin;
+      std::memcpy(bytes[t], rows[t] + whole * width, static_cast<size_t>(rest));
+    }
+    std::fill_n(lines, begin - origin, padding[0]);
+    int32_t* inside = lines + (begin - origin);
+    int8_slots(kernel_, form_, rows, whole, width, inside);
+    if (rest > 0) int8_slots(kernel_, form_, rest_rows, 1, width, padding);
+    std::copy_n(padding, rest, inside + whole * width);
+    std::fill_n(inside + (end - begin), origin + length - end, padding[width - 1]);
+    for (int64_t w = 1; w < across; ++w) std::copy_n(lines, length, lines + w * length);
+    // Moved right, the first elements of a line are read by the line before; moved left, the last ones by the next.
+    for (int64_t w = 0; w < across; ++w) {
+      const int64_t right = columns_of_.shift(0, w).right;
+      const int64_t from = right > 0 ? 0 : std::max<int64_t>(0, line_width + right),
+                    to = std::min(line_width, right > 0 ? right : line_width);
+      for (int64_t line = begin / line_width * line_width; line < end; line += line_width) {
+        const int64_t low = std::max(begin, line + from), high = std::min(end, line + to);
+        for (int64_t i = low; i < high; ++i) lines[w * length + i - origin] = padding[width - 1];
+      }
+    }
+  }
+
   Geometry g_;
   TrmValue w_;
   XForm form_;
@@ -323,6 +420,7 @@ class Int8Convolution {
   const Int8Kernel& kernel_ = int8_kernel();
   std::shared_ptr<const Epilogue> epilogue_;
   std::shared_ptr<const Weights> packed_;
+  bool by_channels_ = false;  // slots hold neighbouring channels, else neighbours of the kernel
   int64_t column_panels_ = 0, row_panels_ = 0, blocks_ = 1, row_pieces_ = 1;
 };
 
