@@ -40,20 +40,29 @@ HWY_INLINE void store_unsigned(const Vector* v, bool rounds, uint8_t* to) {
 }
 #endif
 
+// The first `count` elements; Highway's portable masked load reads all of them.
+template <class D, class T>
+HWY_INLINE hn::Vec<D> load_part(D d, const T* from, int64_t count) {
+  count = std::clamp<int64_t>(count, 0, kLanes);
+#if TRIREME_PORTABLE_TARGET
+  HWY_ALIGN T part[kLanes] = {};
+  std::copy_n(from, count, part);
+  return hn::Load(d, part);
+#else
+  return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(count)), d, from);
+#endif
+}
+
 // Elements [column, column + used) of row `row`; used is kVectors * kLanes unless kPartly.
 template <int64_t kVectors, bool kPartly>
 HWY_INLINE void piece(std::span<const ChainLink> links, const ChainEnd& end, int64_t row, int64_t column, int64_t used,
                       const int32_t* HWY_RESTRICT sums) {
   const hn::Rebind<int32_t, Tag> integers;
-  const auto mask = [&](int64_t i) {
-    return hn::FirstN(kTag, static_cast<size_t>(std::clamp<int64_t>(used - i * kLanes, 0, kLanes)));
-  };
   Vector v[kVectors];
 #pragma GCC unroll 4
   for (int64_t i = 0; i < kVectors; ++i) {
     const int32_t* from = sums + i * kLanes;
-    if constexpr (kPartly)
-      v[i] = hn::ConvertTo(kTag, hn::MaskedLoad(hn::RebindMask(integers, mask(i)), integers, from));
+    if constexpr (kPartly) v[i] = hn::ConvertTo(kTag, load_part(integers, from, used - i * kLanes));
     else v[i] = hn::ConvertTo(kTag, hn::LoadU(integers, from));
   }
   for (const ChainLink& link : links) {
@@ -67,7 +76,7 @@ HWY_INLINE void piece(std::span<const ChainLink> links, const ChainEnd& end, int
       }
 #pragma GCC unroll 4
       for (int64_t i = 0; i < kVectors; ++i) {
-        if constexpr (kPartly) v[i] = step(v[i], hn::MaskedLoad(mask(i), kTag, at + i * kLanes));
+        if constexpr (kPartly) v[i] = step(v[i], load_part(kTag, at + i * kLanes, used - i * kLanes));
         else v[i] = step(v[i], hn::LoadU(kTag, at + i * kLanes));
       }
     };
@@ -79,7 +88,8 @@ HWY_INLINE void piece(std::span<const ChainLink> links, const ChainEnd& end, int
       case LinkOp::kStore:
 #pragma GCC unroll 4
         for (int64_t i = 0; i < kVectors; ++i) {
-          if constexpr (kPartly) hn::BlendedStore(v[i], mask(i), kTag, at + i * kLanes);
+          const auto count = static_cast<size_t>(std::clamp<int64_t>(used - i * kLanes, 0, kLanes));
+          if constexpr (kPartly) hn::BlendedStore(v[i], hn::FirstN(kTag, count), kTag, at + i * kLanes);
           else hn::StoreU(v[i], kTag, at + i * kLanes);
         }
         break;
