@@ -1,7 +1,7 @@
 // integer_convolution: quantised convolutions as products of 8-bit matrices, y[o, pixel] = sum over (c, kernel
 // position) of w[o, c, position] x[c, pixel moved], with the elementwise nodes around them. The columns of the
-// right-hand matrix are gathered from the image block by block; what lies outside of the image is the number that
-// stands for 0.
+// right-hand matrix are gathered from the image block by block, or ahead for several tasks that need them; what lies
+// outside of the image is the number that stands for 0.
 #include <algorithm>
 #include <memory>
 
@@ -381,8 +381,8 @@ class Int8Convolution {
   // Slots of as many planes from `x` on as a slot holds: pixels [origin, origin + length), one line per kernel column.
   void slot_lines(const uint8_t* x, int64_t origin, int64_t length, int32_t* lines) const {
     const int64_t width = kernel_.columns, line_width = g_.size[2], across = g_.kernel[2];
-    const int64_t begin = std::clamp<int64_t>(origin, 0, g_.pixel_count());
-    const int64_t end = std::clamp<int64_t>(origin + length, begin, g_.pixel_count());
+    const int64_t begin = std::clamp<int64_t>(0, origin, origin + length);  // of what lies in the plane
+    const int64_t end = std::clamp(g_.pixel_count(), begin, origin + length);
     const int64_t whole = (end - begin) / width, rest = end - begin - whole * width;
     uint8_t bytes[4][64];  // the last panel, then nothing but padding
     const uint8_t* rows[4] = {};
@@ -406,7 +406,7 @@ class Int8Convolution {
       const int64_t right = columns_of_.shift(0, w).right;
       const int64_t from = right > 0 ? 0 : std::max<int64_t>(0, line_width + right),
                     to = std::min(line_width, right > 0 ? right : line_width);
-      for (int64_t line = begin / line_width * line_width; line < end; line += line_width) {
+      for (int64_t line = begin - begin % line_width; line < end; line += line_width) {
         const int64_t low = std::max(begin, line + from), high = std::min(end, line + to);
         for (int64_t i = low; i < high; ++i) lines[w * length + i - origin] = padding[width - 1];
       }
