@@ -21,6 +21,8 @@ class Int8Columns {
     by_shifts_ = g.stride == ones && g.spread == ones && g.kernel[0] == 1 && g.size[0] == 1 && g.pixels[0] == 1 &&
                  g.pixels[1] == g.size[1] && g.pixels[2] == g.size[2] && g.x_strides[4] == 1 &&
                  g.x_strides[3] == g.size[2];
+    are_lines_ = g.spread == ones && g.kernel[0] == 1 && g.size[0] == 1 && g.pixels[0] == 1 && g.low[0] == 0 &&
+                 g.x_strides[4] == 1 && g.x_strides[3] == g.size[2];
     are_planes_ = by_shifts_ && g.positions() == 1 && g.low[1] == 0 && g.low[2] == 0;
   }
 
@@ -28,6 +30,9 @@ class Int8Columns {
   bool are_planes() const { return are_planes_; }
   // Rows are these planes, shifted, with padding where another line would be read.
   bool are_shifts() const { return by_shifts_; }
+
+  // Rows are pieces of the lines of one image, without gaps in memory.
+  bool are_lines() const { return are_lines_; }
 
   // By how many pixels the row of a kernel position is shifted: `down` lines and `right` elements.
   struct Shift {
@@ -78,14 +83,26 @@ class Int8Columns {
   // Pixels [column, column + columns) of a row; `runs` as listed.
   void row(const Tap& tap, int64_t column, int64_t columns, const std::vector<Run>& runs, uint8_t* to) const {
     if (by_shifts_) return shifted(tap.plane, tap.h, tap.w, column, columns, to);
+    row(tap.plane, 0, tap.d, tap.h, tap.w, runs, padding_, to);
+  }
+  // The same of a plane of another type, which starts at element `origin`.
+  template <class T>
+  void row(const T* plane, int64_t origin, int64_t d, int64_t h, int64_t w, const std::vector<Run>& runs, T padding,
+           T* to) const {
     for (const Run& run : runs) {
-      const int64_t depth = index(0, run.depth + tap.d * g_.dilation[0]),
-                    height = index(1, run.height + tap.h * g_.dilation[1]);
-      if (depth < 0 || height < 0) std::memset(to + run.column, padding_, static_cast<size_t>(run.count));
+      const int64_t depth = index(0, run.depth + d * g_.dilation[0]),
+                    height = index(1, run.height + h * g_.dilation[1]);
+      if (depth < 0 || height < 0) std::fill_n(to + run.column, run.count, padding);
       else
-        line(tap.plane + depth * g_.x_strides[2] + height * g_.x_strides[3], run.width + tap.w * g_.dilation[2],
-             run.count, to + run.column);
+        line(plane + (depth * g_.x_strides[2] + height * g_.x_strides[3] - origin), run.width + w * g_.dilation[2],
+             run.count, padding, to + run.column);
     }
+  }
+  // Lines [first, last) are all that the rows of these pixels read.
+  std::pair<int64_t, int64_t> lines_of(const std::vector<Run>& runs) const {
+    const int64_t first = std::clamp<int64_t>(runs.front().height, 0, g_.size[1]);
+    const int64_t last = runs.back().height + (g_.kernel[1] - 1) * g_.dilation[1] + 1;
+    return {first, std::clamp(last, first, g_.size[1])};
   }
 
  private:
@@ -98,12 +115,13 @@ class Int8Columns {
     return at < g_.size[axis] ? at : -1;  // negative stays negative
   }
 
-  void line(const uint8_t* from, int64_t start, int64_t count, uint8_t* to) const {
+  template <class T>
+  void line(const T* from, int64_t start, int64_t count, T padding, T* to) const {
     const int64_t step = g_.x_strides[4], stride = g_.stride[2];
     if (g_.spread[2] != 1) {
       for (int64_t i = 0; i < count; ++i) {
         const int64_t at = index(2, start + i * stride);
-        to[i] = at < 0 ? padding_ : from[at * step];
+        to[i] = at < 0 ? padding : from[at * step];
       }
       return;
     }
@@ -113,16 +131,16 @@ class Int8Columns {
     if (start + (count - 1) * stride >= g_.size[2]) {
       last = start >= g_.size[2] ? first : std::max(first, (g_.size[2] - start + stride - 1) / stride);
     }
-    std::fill_n(to, first, padding_);
-    const uint8_t* at = from + (start + first * stride) * step;
+    std::fill_n(to, first, padding);
+    const T* at = from + (start + first * stride) * step;
     if (stride * step == 1) {
-      if (last > first) std::memcpy(to + first, at, static_cast<size_t>(last - first));
+      if (last > first) std::memcpy(to + first, at, static_cast<size_t>(last - first) * sizeof(T));
     } else if (stride * step == 2) {  // in a loop that the compiler turns into vectors
       for (int64_t i = 0; i < last - first; ++i) to[first + i] = at[2 * i];
     } else {
       for (int64_t i = first; i < last; ++i, at += stride * step) to[i] = *at;
     }
-    std::fill_n(to + last, count - last, padding_);
+    std::fill_n(to + last, count - last, padding);
   }
 
   void shifted(const uint8_t* plane, int64_t h, int64_t w, int64_t column, int64_t columns, uint8_t* to) const {
@@ -146,7 +164,7 @@ class Int8Columns {
 
   Geometry g_;
   uint8_t padding_;
-  bool by_shifts_, are_planes_;
+  bool by_shifts_, are_lines_, are_planes_;
 };
 
 class Int8Convolution {
@@ -158,7 +176,7 @@ class Int8Convolution {
         columns_of_(g_, form_),
         epilogue_(Epilogue::of(program, node.number())) {
     if (epilogue_) g_.out = epilogue_->target();
-    by_channels_ = columns_of_.are_shifts() && g_.positions() > 1 && g_.group_channels() % kernel_.per_slot == 0;
+    by_channels_ = columns_of_.are_lines() && !columns_of_.are_planes() && g_.group_channels() % kernel_.per_slot == 0;
     if (w_.known) packed_ = pack(w_.constant_data);
     cut(static_cast<int64_t>(host->threads()));
   }
@@ -326,7 +344,8 @@ class Int8Convolution {
   // Rows [p + first, p + last) of the slice [p, p + inner), as lines of panels of columns.
   void gather(const uint8_t* x, const Block& block, const std::vector<Int8Columns::Run>& runs, int64_t p, int64_t inner,
               int64_t first, int64_t last, int32_t* panels) const {
-    if (by_channels_) return gather_shifts(x, block, p, inner, first, last, panels);
+    if (by_channels_ && columns_of_.are_shifts()) return gather_shifts(x, block, p, inner, first, last, panels);
+    if (by_channels_) return gather_lines(x, block, runs, p, inner, first, last, panels);
     const int64_t width = kernel_.columns, per_slot = kernel_.per_slot, step = width * kernel_.slots(inner);
     const int64_t wide = padded(block.columns);
     // Planes are read where they are, but for the last panel if it is not whole.
@@ -370,36 +389,68 @@ class Int8Convolution {
       }
       const int64_t w = position % across;
       const int32_t* from = lines + w * length + columns_of_.shift(position / across, w).pixels - lowest;
-      int32_t* to = panels + slot * width;
-      for (int64_t j = 0; j < wide; j += width, to += step) {
-        if (width == 32) std::memcpy(to, from + j, 32 * sizeof(int32_t));  // a size known ahead needs no call
-        else std::memcpy(to, from + j, static_cast<size_t>(width) * sizeof(int32_t));
-      }
+      deal(from, wide, step, panels + slot * width);
     }
   }
 
-  // Slots of as many planes from `x` on as a slot holds: pixels [origin, origin + length), one line per kernel column.
-  void slot_lines(const uint8_t* x, int64_t origin, int64_t length, int32_t* lines) const {
-    const int64_t width = kernel_.columns, line_width = g_.size[2], across = g_.kernel[2];
-    const int64_t begin = std::clamp<int64_t>(0, origin, origin + length);  // of what lies in the plane
-    const int64_t end = std::clamp(g_.pixel_count(), begin, origin + length);
-    const int64_t whole = (end - begin) / width, rest = end - begin - whole * width;
-    uint8_t bytes[4][64];  // the last panel, then nothing but padding
+  // A line of slots to panels, `step` apart.
+  void deal(const int32_t* from, int64_t wide, int64_t step, int32_t* to) const {
+    const int64_t width = kernel_.columns;
+    for (int64_t j = 0; j < wide; j += width, to += step) {
+      if (width == 32) std::memcpy(to, from + j, 32 * sizeof(int32_t));  // a size known ahead needs no call
+      else std::memcpy(to, from + j, static_cast<size_t>(width) * sizeof(int32_t));
+    }
+  }
+
+  // The same for pixels that are not neighbours in memory.
+  void gather_lines(const uint8_t* x, const Block& block, const std::vector<Int8Columns::Run>& runs, int64_t p,
+                    int64_t inner, int64_t first, int64_t last, int32_t* panels) const {
+    const int64_t width = kernel_.columns, per_slot = kernel_.per_slot, step = width * kernel_.slots(inner);
+    const int64_t across = g_.kernel[2], positions = g_.positions();
+    const auto [top, bottom] = columns_of_.lines_of(runs);
+    const int64_t begin = top * g_.size[2], end = bottom * g_.size[2];
+    auto* plane =
+        reinterpret_cast<int32_t*>(thread_scratch(kPackScratchA, static_cast<size_t>(end - begin) * sizeof(int32_t)));
+    alignas(64) int32_t row[kInt8BlockColumns] = {};
+    int32_t padding = 0;
+    int64_t ready = -1;
+    for (int64_t slot = first / per_slot; slot * per_slot < last; ++slot) {
+      const int64_t channels = (p / per_slot + slot) / positions, position = (p / per_slot + slot) % positions;
+      if (channels != ready) {
+        padding = put_together(x + channels * per_slot * g_.x_strides[1], begin, end, plane);
+        ready = channels;
+      }
+      columns_of_.row(plane, begin, 0, position / across, position % across, runs, padding, row);
+      deal(row, padded(block.columns), step, panels + slot * width);
+    }
+  }
+
+  // Slots of pixels [begin, end) of as many planes from `x` on as a slot holds; returns the slot of padding.
+  int32_t put_together(const uint8_t* x, int64_t begin, int64_t end, int32_t* to) const {
+    const int64_t width = kernel_.columns, whole = (end - begin) / width, rest = end - begin - whole * width;
+    uint8_t bytes[4][64];  // the last panel, if it is not whole, then padding
     const uint8_t* rows[4] = {};
     const uint8_t* const rest_rows[4] = {bytes[0], bytes[1], bytes[2], bytes[3]};
     for (auto& each : bytes) std::memset(each, form_.padding(), sizeof(each));
-    alignas(64) int32_t padding[64];
-    int8_slots(kernel_, form_, rest_rows, 1, width, padding);
     for (int64_t t = 0; t < kernel_.per_slot; ++t) {
       rows[t] = x + t * g_.x_strides[1] + begin;
       std::memcpy(bytes[t], rows[t] + whole * width, static_cast<size_t>(rest));
     }
-    std::fill_n(lines, begin - origin, padding[0]);
-    int32_t* inside = lines + (begin - origin);
-    int8_slots(kernel_, form_, rows, whole, width, inside);
-    if (rest > 0) int8_slots(kernel_, form_, rest_rows, 1, width, padding);
-    std::copy_n(padding, rest, inside + whole * width);
-    std::fill_n(inside + (end - begin), origin + length - end, padding[width - 1]);
+    alignas(64) int32_t slots[64];
+    int8_slots(kernel_, form_, rest_rows, 1, width, slots);
+    int8_slots(kernel_, form_, rows, whole, width, to);
+    std::copy_n(slots, rest, to + whole * width);
+    return slots[width - 1];
+  }
+
+  // Slots of as many planes from `x` on as a slot holds: pixels [origin, origin + length), one line per kernel column.
+  void slot_lines(const uint8_t* x, int64_t origin, int64_t length, int32_t* lines) const {
+    const int64_t line_width = g_.size[2], across = g_.kernel[2];
+    const int64_t begin = std::clamp<int64_t>(0, origin, origin + length);  // of what lies in the plane
+    const int64_t end = std::clamp(g_.pixel_count(), begin, origin + length);
+    const int32_t padding = put_together(x, begin, end, lines + (begin - origin));
+    std::fill_n(lines, begin - origin, padding);
+    std::fill_n(lines + (end - origin), origin + length - end, padding);
     for (int64_t w = 1; w < across; ++w) std::copy_n(lines, length, lines + w * length);
     // Moved right, the first elements of a line are read by the line before; moved left, the last ones by the next.
     for (int64_t w = 0; w < across; ++w) {
@@ -408,7 +459,7 @@ class Int8Convolution {
                     to = std::min(line_width, right > 0 ? right : line_width);
       for (int64_t line = begin - begin % line_width; line < end; line += line_width) {
         const int64_t low = std::max(begin, line + from), high = std::min(end, line + to);
-        for (int64_t i = low; i < high; ++i) lines[w * length + i - origin] = padding[width - 1];
+        for (int64_t i = low; i < high; ++i) lines[w * length + i - origin] = padding;
       }
     }
   }
