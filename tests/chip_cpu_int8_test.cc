@@ -209,12 +209,20 @@ void check_convolution(const Image& s, DType type, int64_t zero, bool known) {
 }
 
 TEST(Int8Kernels, ConvolutionsOfEveryFormAreExact) {
-  const Image images[] = {{1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1},    {1, 3, 9, 7, 5, 3, 3, 1, 1, 1, 1, 1, 1},
-                          {2, 5, 11, 13, 14, 3, 3, 2, 1, 0, 1, 1, 1}, {1, 64, 14, 14, 40, 1, 1, 1, 0, 0, 1, 1, 1},
-                          {1, 8, 10, 10, 6, 5, 5, 1, 2, 2, 1, 1, 2},  {1, 4, 9, 9, 4, 3, 3, 1, 2, 2, 2, 1, 1},
-                          {1, 4, 5, 6, 7, 3, 2, 1, 2, 1, 1, 2, 1},    {2, 6, 8, 8, 6, 3, 3, 1, 1, 1, 1, 1, 6},
-                          {1, 2, 3, 3, 3, 7, 7, 1, 5, 5, 1, 1, 1},    {1, 70, 23, 27, 150, 3, 3, 1, 1, 1, 1, 1, 1},
-                          {3, 2, 4, 60, 2, 1, 9, 1, 0, 8, 1, 1, 1},   {1, 3, 40, 40, 16, 3, 3, 2, 1, 1, 1, 1, 1}};
+  const Image images[] = {{1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 1},     {1, 3, 9, 7, 5, 3, 3, 1, 1, 1, 1, 1, 1},
+                          {2, 5, 11, 13, 14, 3, 3, 2, 1, 0, 1, 1, 1},  {1, 64, 14, 14, 40, 1, 1, 1, 0, 0, 1, 1, 1},
+                          {1, 8, 10, 10, 6, 5, 5, 1, 2, 2, 1, 1, 2},   {1, 4, 9, 9, 4, 3, 3, 1, 2, 2, 2, 1, 1},
+                          {1, 4, 5, 6, 7, 3, 2, 1, 2, 1, 1, 2, 1},     {2, 6, 8, 8, 6, 3, 3, 1, 1, 1, 1, 1, 6},
+                          {1, 2, 3, 3, 3, 7, 7, 1, 5, 5, 1, 1, 1},     {1, 70, 23, 27, 150, 3, 3, 1, 1, 1, 1, 1, 1},
+                          {3, 2, 4, 60, 2, 1, 9, 1, 0, 8, 1, 1, 1},    {1, 3, 40, 40, 16, 3, 3, 2, 1, 1, 1, 1, 1},
+                          {1, 130, 7, 7, 30, 3, 3, 1, 1, 1, 1, 1, 1},  {1, 600, 5, 7, 13, 1, 1, 1, 0, 0, 1, 1, 1},
+                          {1, 600, 2, 17, 13, 1, 1, 1, 0, 0, 1, 1, 1}, {1, 520, 4, 5, 40, 1, 1, 1, 0, 0, 1, 1, 1},
+                          {1, 8, 6, 5, 13, 3, 3, 1, 2, 2, 2, 1, 1},    {1, 4, 4, 4, 5, 3, 3, 1, 0, 2, 1, 1, 1},
+                          {1, 4, 4, 4, 5, 3, 3, 1, 4, 0, 2, 1, 1},     {1, 12, 19, 18, 9, 3, 3, 2, 1, 1, 1, 1, 1},
+                          {2, 8, 21, 23, 8, 5, 5, 3, 2, 1, 1, 1, 2},   {1, 64, 29, 28, 9, 1, 1, 2, 0, 0, 1, 1, 1},
+                          {1, 12, 21, 30, 6, 5, 5, 1, 2, 2, 1, 1, 3},  {2, 16, 33, 17, 8, 3, 3, 1, 1, 1, 1, 1, 2},
+                          {1, 8, 3, 2, 30, 5, 5, 1, 4, 4, 2, 1, 1},    {2, 530, 1, 1, 100, 1, 1, 1, 0, 0, 1, 1, 1},
+                          {1, 530, 6, 8, 100, 1, 1, 1, 0, 0, 1, 1, 1}};
   for (const Image& s : images) {
     check_convolution(s, u8, 0, true);
     check_convolution(s, u8, 200, false);
@@ -246,6 +254,78 @@ TEST(Int8Kernels, RequantisedInTheEpilogue) {
     volatile float product = static_cast<float>(sum) * static_cast<float>(scale[c]);  // two roundings
     const float shifted = product + static_cast<float>(shift[c]);
     ASSERT_EQ(number(y, i, u8), static_cast<int64_t>(std::clamp(std::nearbyint(shifted), 0.0F, 255.0F)));
+  }
+}
+
+// A block of a quantised network: the sums of a convolution scaled and shifted per channel, another image added,
+// rectified, kept in f32 and in 8 bits.
+void check_residual(int64_t channels, int64_t outputs, int64_t side, int64_t images, DType type, bool keeps) {
+  SCOPED_TRACE(cat(images, "x", channels, "x", side, "x", side, " to ", outputs, " ", type, keeps ? " kept" : ""));
+  const auto pixels = static_cast<size_t>(side * side);
+  const auto x_count = static_cast<size_t>(images * channels) * pixels,
+             count = static_cast<size_t>(images * outputs) * pixels;
+  Bytes x(x_count), w(static_cast<size_t>(outputs * channels)), y(count);
+  fill(x, x_count, false, 9);
+  fill(w, static_cast<size_t>(outputs * channels), false, 10);
+  std::vector<float> other(count), kept(count);
+  for (size_t i = 0; i < count; ++i) other[i] = static_cast<float>(static_cast<int>(i * 7 % 301) - 150) * 0.37F;
+  other[count / 2] = NAN;
+  std::vector<double> scale, shift;
+  for (int64_t i = 0; i < outputs; ++i) {
+    scale.push_back(1e-3 * static_cast<double>(i % 50 + 1));
+    shift.push_back(static_cast<double>(i) * 0.3 - 3.1);
+  }
+  const Shape shape{images, outputs, side, side};
+  const auto along = [&](const std::vector<double>& v) {
+    return ops::broadcast_to(ops::constant(Literal::from_doubles(f32, {1, outputs, 1, 1}, v)), shape.vector());
+  };
+  const Value a = parameter(u8, {images, channels, side, side}), b = parameter(f32, shape);
+  const Value sums = node("integer_convolution", {a, constant_of(w, {outputs, channels, 1, 1})},
+                          {{"strides", Ints{1, 1}},
+                           {"low", Ints{0, 0}},
+                           {"high", Ints{0, 0}},
+                           {"dilation", Ints{1, 1}},
+                           {"input_dilation", Ints{1, 1}},
+                           {"groups", int64_t{1}},
+                           {"x_zero_point", int64_t{128}}});
+  const Value real = ops::max(b + (ops::convert(sums, f32) * along(scale) + along(shift)), 0.0);
+  const Value narrow = ops::convert(ops::round_even(real * 3.7 + 9.0), type);
+  std::vector<void*> memory = {x.data(), other.data()};
+  if (keeps) memory.push_back(kept.data());
+  memory.push_back(y.data());
+  run(Graph({a, b}, keeps ? Values{real, narrow} : Values{narrow}), {}, memory);
+  const float low = type == u8 ? 0.0F : -128.0F, high = type == u8 ? 255.0F : 127.0F;
+  for (size_t i = 0; i < count; ++i) {
+    const auto o = i / pixels % static_cast<size_t>(outputs), n = i / pixels / static_cast<size_t>(outputs);
+    int64_t sum = 0;
+    for (int64_t k = 0; k < channels; ++k) {
+      const auto from =
+          static_cast<int64_t>((n * static_cast<size_t>(channels) + static_cast<size_t>(k)) * pixels + i % pixels);
+      sum += (number(x, from, u8) - 128) * number(w, static_cast<int64_t>(o) * channels + k, i8);
+    }
+    volatile float scaled = static_cast<float>(sum) * static_cast<float>(scale[o]);  // each step is rounded
+    volatile float shifted = scaled + static_cast<float>(shift[o]);
+    volatile float added = other[i] + shifted;
+    volatile float rectified = added < 0.0F ? 0.0F : added;
+    volatile float again = rectified * 3.7F;
+    const float last = again + 9.0F;
+    const auto expected = std::isnan(last) ? 0 : static_cast<int64_t>(std::clamp(std::nearbyint(last), low, high));
+    ASSERT_EQ(number(y, static_cast<int64_t>(i), type), expected) << "element " << i;
+    if (!keeps) continue;
+    ASSERT_EQ(std::isnan(kept[i]), std::isnan(last)) << "element " << i;
+    ASSERT_TRUE(std::isnan(last) || kept[i] == rectified) << "element " << i;
+  }
+}
+
+TEST(Int8Kernels, ResidualsInTheEpilogue) {
+  for (const DType type : {u8, i8}) {
+    for (const bool keeps : {false, true}) {
+      check_residual(16, 24, 14, 1, type, keeps);
+      check_residual(7, 3, 5, 3, type, keeps);
+      check_residual(9, 290, 7, 2, type, keeps);
+      check_residual(5, 13, 29, 1, type, keeps);
+      check_residual(4, 1, 3, 1, type, keeps);
+    }
   }
 }
 

@@ -71,12 +71,12 @@ class Int8Product {
         };
         const auto right = [&](int64_t s, int64_t, int64_t p, int64_t) { return weights.panels.slice(p, column + s); };
         const auto done = [&](int64_t r0, int64_t row_count, int64_t s0, int64_t count) {
-          for (int64_t r = r0; epilogue_ && r < r0 + row_count; ++r) {
-            epilogue_->run(session, batch * m_ + row + r, column + s0, count, c ? nullptr : target + r * stride + s0);
-          }
+          if (!epilogue_) return;
+          epilogue_->run_rows(session, batch * m_ + row + r0, row_count, column + s0, count,
+                              c ? nullptr : target + r0 * stride + s0, stride);
         };
         multiply_int8(kernel_, Int8Left::kX, rows, columns, k_, left, right, weights.start.data() + column, target,
-                      stride, done);
+                      stride, false, done);
       }
     });
   }

@@ -19,6 +19,7 @@ Epilogue::Epilogue(const Program& program, uint32_t head)
   item_ = static_cast<int64_t>(size_of(register_type(dtype_of(result))));
   tiles_ = std::make_shared<TileProgram>(program, program.node_count(), chip::dims(result), std::span(&head, 1));
   result_slot_ = tiles_->add_slot(chip::strides(result));
+  chain_ = SumChain::of(program, head, tiles_->loops);
   fence_ = tiles_->loops.normalize(true, 2);
   if (fence_ == tiles_->loops.rank || chip::elements(result) <= 1)
     throw Failure(TRM_UNSUPPORTED, "a result without long rows has no epilogue");
@@ -34,14 +35,21 @@ Epilogue::Epilogue(const Program& program, uint32_t head)
     target_ = result_;
   }
   if (target_ == TRM_ABSENT && program.output_count() == 1 && fits(program.output(0))) target_ = program.output(0);
+  if (chain_ && (target_ != TRM_ABSENT || !chain_->fits(tiles_->loops, fence_))) chain_.reset();
 }
 
 Epilogue::Session Epilogue::begin(void* const* values) const {
   Session session;
   session.values.assign(values, values + values_);
   if (target_ != TRM_ABSENT) session.values[result_] = values[target_];
-  session.frame = tiles_->frame(session.values.data());
+  if (!chain_) session.frame = tiles_->frame(session.values.data());
   return session;
+}
+
+void Epilogue::run_rows(Session& session, int64_t row, int64_t rows, int64_t column, int64_t count,
+                        const int32_t* memory, int64_t step) const {
+  if (chain_) return chain_->run(session.values.data(), tiles_->loops, row, rows, column, count, memory, step);
+  for (int64_t r = 0; r < rows; ++r) run(session, row + r, column, count, memory ? memory + r * step : nullptr);
 }
 
 void Epilogue::run(Session& session, int64_t row, int64_t column, int64_t count, const void* memory) const {

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "chips/cpu/sum_chain.h"
 #include "chips/cpu/tile_program.h"
 
 namespace trireme::cpu {
@@ -25,11 +26,15 @@ class Epilogue {
   // Elements [column, column + count) of a row are finished. `memory`: where they are, in the register type; null when
   // they are in the target's memory.
   void run(Session& session, int64_t row, int64_t column, int64_t count, const void* memory) const;
+  // The same for sums in i32 of several rows, `step` apart in `memory`.
+  void run_rows(Session& session, int64_t row, int64_t rows, int64_t column, int64_t count, const int32_t* memory,
+                int64_t step) const;
 
  private:
   Epilogue(const Program& program, uint32_t head);
 
   std::shared_ptr<TileProgram> tiles_;
+  std::unique_ptr<SumChain> chain_;  // in its place, where the nodes have that form
   size_t values_, result_slot_;
   uint32_t result_, target_ = TRM_ABSENT;
   int64_t item_;  // bytes of the register type

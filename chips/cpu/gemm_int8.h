@@ -28,10 +28,13 @@ struct Int8Kernel {
   int64_t rows = 0, columns = 0;  // R, W
   int64_t per_slot = 1;           // neighbours along k in one slot
   // c[0..used_rows) x [0..W) = start + a b, or += a b where `start` is null; c has row stride `c_stride`. a is a panel
-  // [slots][R], b [slots][W]. `start` has one number per column where x is on the left, else one per row.
-  using Run = void (*)(int64_t used_rows, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c,
-                       int64_t c_stride, const int32_t* start);
+  // [slots][R], b [slots][W]. `start` has one number per column where x is on the left, else one per row. Columns from
+  // `used_columns` on may be left out.
+  using Run = void (*)(int64_t used_rows, int64_t used_columns, int64_t slots, const int32_t* a, const int32_t* b,
+                       int32_t* c, int64_t c_stride, const int32_t* start);
   Run run_x_left = nullptr, run_weights_left = nullptr;
+  // What int8_slots does, with the highest bits flipped if `flips`; null: nothing faster than plain loops.
+  void (*slots_of_x)(const uint8_t* const* rows, bool flips, int64_t panels, int64_t step, int32_t* to) = nullptr;
 
   Run run(Int8Left left) const { return left == Int8Left::kX ? run_x_left : run_weights_left; }
   int64_t slots(int64_t k) const { return (k + per_slot - 1) / per_slot; }
@@ -50,9 +53,11 @@ struct XForm {
   int32_t correction(const Int8Kernel& kernel) const { return kernel.per_slot == 4 ? zero + (is_signed ? 128 : 0) : 0; }
 };
 
-// Slots of one panel line: to[j] holds rows[0][j], rows[1][j], ... (`per_slot` of them; null: the padding of x, or 0).
-void int8_slots(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t count, int32_t* to);
-// The same for weights.
+// One line of slots in each of `panels` panels, `step` apart: to[j] holds rows[0][j], rows[1][j], ... (`per_slot` of
+// them).
+void int8_slots(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t panels, int64_t step,
+                int32_t* to);
+// `count` slots of weights.
 void int8_weight_slots(const Int8Kernel& kernel, const int8_t* const* rows, int64_t count, int32_t* to);
 
 // A panel [slots(k)][width] of x from `used` lines of k contiguous bytes, `stride` apart.
@@ -84,10 +89,11 @@ class Int8Weights {
 // One thread's product into c (m x n, row stride c_stride), all of k. Sources give packed panels:
 //   a(row, rows, p, inner)       rows [row, row + rows) of the slice of the left matrix at p
 //   b(column, columns, p, inner) the same for the right one
-// `start` belongs to row or column 0 of this product. done(row, rows, column, columns) tells of each finished block.
+// `start` belongs to row or column 0 of this product. `roomy`: the rows of c have room for whole panels. done(row,
+// rows, column, columns) tells of each finished block.
 template <class SourceA, class SourceB, class Done>
 void multiply_int8(const Int8Kernel& kernel, Int8Left left, int64_t m, int64_t n, int64_t k, const SourceA& a,
-                   const SourceB& b, const int32_t* start, int32_t* c, int64_t c_stride, const Done& done) {
+                   const SourceB& b, const int32_t* start, int32_t* c, int64_t c_stride, bool roomy, const Done& done) {
   const Int8Kernel::Run run = kernel.run(left);
   const int64_t block_rows = (kInt8BlockRows + kernel.rows - 1) / kernel.rows * kernel.rows;
   alignas(64) int32_t edge[16 * 64];
@@ -106,14 +112,14 @@ void multiply_int8(const Int8Kernel& kernel, Int8Left left, int64_t m, int64_t n
             const int32_t* begin = p > 0 ? nullptr : start + (left == Int8Left::kX ? column + j : row + i);
             int32_t* target = c + (row + i) * c_stride + column + j;
             const int32_t *a_panel = a_panels + i * slots, *b_panel = b_panels + j * slots;
-            if (used_columns == kernel.columns) {
-              run(used_rows, slots, a_panel, b_panel, target, c_stride, begin);
+            if (roomy || used_columns == kernel.columns) {
+              run(used_rows, used_columns, slots, a_panel, b_panel, target, c_stride, begin);
               continue;
             }
             for (int64_t r = 0; p > 0 && r < used_rows; ++r) {
               std::copy_n(target + r * c_stride, used_columns, edge + r * kernel.columns);
             }
-            run(used_rows, slots, a_panel, b_panel, edge, kernel.columns, begin);
+            run(used_rows, used_columns, slots, a_panel, b_panel, edge, kernel.columns, begin);
             for (int64_t r = 0; r < used_rows; ++r) {
               std::copy_n(edge + r * kernel.columns, used_columns, target + r * c_stride);
             }

@@ -93,7 +93,7 @@ void pick(int64_t used, int64_t slots, const int32_t* a, const int32_t* b, int32
   (void)((used == kUsed + 1 && (block<kUsed + 1, kLeft>(slots, a, b, c, c_stride, start), true)) || ...);
 }
 template <Int8Left kLeft>
-void run(int64_t used_rows, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
+void run(int64_t used_rows, int64_t, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
          const int32_t* start) {
   pick<kLeft>(used_rows, slots, a, b, c, c_stride, start, std::make_integer_sequence<int64_t, kRows>());
 }
@@ -124,6 +124,24 @@ void two_signed(const int8_t* r0, const int8_t* r1, int64_t count, int32_t zero,
   two_halves(r0, r1, count, zero, to);
 }
 
+// Lines of x in panels.
+void slots_of_x(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t panels, int64_t step,
+                int32_t* to) {
+  const int64_t width = kernel.columns;
+  for (int64_t panel = 0; panel < panels; ++panel, to += step) {
+    const int64_t at = panel * width;
+    if (kernel.per_slot == 4) {
+      const uint8_t* const here[] = {rows[0] + at, rows[1] + at, rows[2] + at, rows[3] + at};
+      four_bytes(here, width, x.is_signed ? 0x80808080U : 0U, to);
+    } else if (x.is_signed) {
+      two_signed(reinterpret_cast<const int8_t*>(rows[0] + at), reinterpret_cast<const int8_t*>(rows[1] + at), width,
+                 x.zero, to);
+    } else {
+      two_unsigned(rows[0] + at, rows[1] + at, width, x.zero, to);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace trireme::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -133,19 +151,18 @@ namespace trireme::cpu {
 
 HWY_EXPORT(kernel);
 HWY_EXPORT(four_bytes);
-HWY_EXPORT(two_unsigned);
 HWY_EXPORT(two_signed);
+HWY_EXPORT(slots_of_x);
 
 const Int8Kernel& int8_kernel() {
   static const Int8Kernel kernel = vnni_kernel() ? *vnni_kernel() : HWY_DYNAMIC_DISPATCH(kernel)();
   return kernel;
 }
 
-void int8_slots(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t count, int32_t* to) {
-  if (kernel.per_slot == 4) return HWY_DYNAMIC_DISPATCH(four_bytes)(rows, count, x.is_signed ? 0x80808080U : 0U, to);
-  if (!x.is_signed) return HWY_DYNAMIC_DISPATCH(two_unsigned)(rows[0], rows[1], count, x.zero, to);
-  HWY_DYNAMIC_DISPATCH(two_signed)
-  (reinterpret_cast<const int8_t*>(rows[0]), reinterpret_cast<const int8_t*>(rows[1]), count, x.zero, to);
+void int8_slots(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t panels, int64_t step,
+                int32_t* to) {
+  if (kernel.slots_of_x) return kernel.slots_of_x(rows, x.is_signed, panels, step, to);
+  HWY_DYNAMIC_DISPATCH(slots_of_x)(kernel, x, rows, panels, step, to);
 }
 
 void int8_weight_slots(const Int8Kernel& kernel, const int8_t* const* rows, int64_t count, int32_t* to) {

@@ -72,6 +72,12 @@ void fold(int64_t count, const T* from, int64_t stride, T* to) {
     if (stride == 1) return kernel.fold(count, from, to);
     if (stride == 2) return kernel.fold_every_other(count, from, to);
     for (int64_t i = 0; i < count; ++i) kernel.fold(1, from + i * stride, to + i);
+  } else if (stride == 1 || stride == 2) {  // loops that the compiler turns into vectors
+    if (stride == 1) {
+      for (int64_t i = 0; i < count; ++i) to[i] = pooled<T, kPool>(to[i], from[i]);
+      return;
+    }
+    for (int64_t i = 0; i < count; ++i) to[i] = pooled<T, kPool>(to[i], from[2 * i]);
   } else {
     for (int64_t i = 0; i < count; ++i) to[i] = pooled<T, kPool>(to[i], from[i * stride]);
   }

@@ -301,7 +301,7 @@ class Rewriting {
     const Node& node = v.node();
     if (affine_.contains(v) || node.inputs().empty()) return {};
     const bool shrinks = is_view(node) && node.inputs()[0].shape().elements() > v.shape().elements();
-    const bool views = node.is("reshape") || node.is("transpose") || node.is("broadcast_to");
+    const bool views = node.is("reshape") || node.is("transpose") || node.is("broadcast_to") || node.is("slice");
     const bool window = node.is("reduce_window") && OpView(node).string("kind") == "max";
     const bool zeros = node.is("pad") && OpView(node).number("value") == 0.0;
     if (shrinks || !(views || window || zeros || node.is("concat"))) return {};
