@@ -162,7 +162,8 @@ TEST(Calibration, WrongSamplesAreRefused) {
 
 // ---- the pass -------------------------------------------------------------------------------------------------------
 
-// Convolution, bias, normalisation with known statistics, rectifier, pooling, convolution, reshape, linear.
+// Convolution, bias, normalisation with known statistics, rectifier, pooling (with a slice that takes all, as imported
+// pooling has), convolution, reshape, linear.
 struct Network {
   Graph graph;
   Literal input;
@@ -174,6 +175,7 @@ struct Network {
                                   known({8}, {1, -1, 2, 0.5, 1, 1, -0.3, 1}), known({8}, normal(8, 4)), 1e-5);
     y = ops::relu(y);
     y = ops::reduce_window(y, "max", {1, 1, 2, 2}, {1, 1, 2, 2}, {0, 0, 0, 0}, {0, 0, 0, 0}, {1, 1, 1, 1});
+    y = ops::slice(y, {0, 0, 0, 0}, y.shape().vector(), {1, 1, 1, 1});
     y = convolution(y, known({5, 8, 3, 3}, normal(360, 5, 0.2)), 1);
     y = ops::relu(y + channels(normal(5, 6), y.shape()));
     y = ops::linear(ops::reshape(y, {2, 180}), known({7, 180}, normal(1260, 7, 0.1)), known({7}, normal(7, 8)));
