@@ -331,7 +331,7 @@ bool Command::move(const Launch& launch, Flow& flow) {
   const Segment& segment = *communicator_->segment;
   const int from = flow.out ? rank() : flow.peer, to = flow.out ? flow.peer : rank();
   Channel& channel = segment.channel(from, to);
-  // Pointers, because g++ 12 with -fsanitize=undefined writes to a copy of the array in (out ? asks : answers)[i] = ask.
+  // Pointers: with -fsanitize=undefined, g++ 12 takes (out ? asks : answers)[i] = ask for a write to a copy.
   Ask* mine = flow.out ? channel.asks : channel.answers;
   const Ask* theirs = flow.out ? channel.answers : channel.asks;
   bool moved = false;
