@@ -165,8 +165,8 @@ const TrmDeviceBank kDeviceBank = [] {
   return bank;
 }();
 
-// TRIREME_CPU_ISA=portable, avx2 or avx512 (without matrix tiles and VNNI, see gemm_amx.cc, gemm_int8_vnni.cc) keeps
-// the chip from using more than that: to test every path on one machine.
+// TRIREME_CPU_ISA=portable, avx2 or avx512 (without matrix tiles, VNNI and bf16: gemm_amx.cc, gemm_int8_vnni.cc,
+// gemm_bf16.cc) keeps the chip from using more than that: to test every path on one machine.
 bool choose_instruction_set() {
   const char* wanted = std::getenv("TRIREME_CPU_ISA");
   if (!wanted) return true;
