@@ -22,8 +22,8 @@ constexpr int64_t kChunk = 32;
 }  // namespace
 
 bool WinogradGradient::suits(const Geometry& g) {
-  // The portable baseline (one lane) has no fused multiply-add: it rounds products, too, and terms this large would then
-  // be off by more than those of the sums that they stand for.
+  // The portable baseline (one lane) has no fused multiply-add: it rounds products, too, and terms this large would
+  // then be off by more than those of the sums that they stand for.
   if (outer_kernel().lanes == 1) return false;
   return WinogradTiles::suit(g, kNarrow) && WinogradTiles(g).count() >= kLeastTiles;
 }
