@@ -477,15 +477,11 @@ class ChannelsLast {
       for (int64_t c = 0; c < slots_.group_channels(); ++c, to += width) {
         const float* from = rows + (pairs_ ? 2 : 1) * c * g_.positions() + tap.position;
         for (int64_t s = 0; s < panel.columns; ++s) {
-          to[s] = pairs_ ? pair(from[s * inner], from[s * inner + g_.positions()]) : from[s * inner];
+          to[s] = pairs_ ? pair_of(from[s * inner], from[s * inner + g_.positions()]) : from[s * inner];
         }
         std::fill(to + panel.columns, to + width, 0.0f);
       }
     }
-  }
-  // Two bf16 that were widened, the first in the low half.
-  static float pair(float low, float high) {
-    return std::bit_cast<float>((std::bit_cast<uint32_t>(high) & 0xFFFF0000U) | std::bit_cast<uint32_t>(low) >> 16);
   }
   void pack_winograd(const Panel& panel, const float* rows, float* to) const {
     const int64_t inner = g_.inner(), width = width_of(panel), step = g_.channels * width;

@@ -30,6 +30,11 @@ struct Geometry {
 
 Geometry geometry_of(const Program& program, const NodeView& node);
 
+// Two bf16 that were widened side by side in the place of one float, `low` first.
+inline float pair_of(float low, float high) {
+  return std::bit_cast<float>((std::bit_cast<uint32_t>(high) & 0xFFFF0000U) | std::bit_cast<uint32_t>(low) >> 16);
+}
+
 // Widens `count` elements of a row of the image.
 template <class T>
 inline void load_row(T* to, const std::byte* from, DType type, int64_t stride, int64_t count) {

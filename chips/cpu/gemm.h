@@ -76,12 +76,12 @@ const MicroKernel<T>& micro_kernel();
 // The ones for bf16 on matrix tiles and by AVX512-BF16, where the machine has them; else null.
 const MicroKernel<float>* tile_kernel();
 const MicroKernel<float>* pair_kernel();
-inline const MicroKernel<float>* bf16_kernel() { return tile_kernel() ? tile_kernel() : pair_kernel(); }
 // The best one for products of that type.
 template <class T>
 const MicroKernel<T>& micro_kernel(DType type) {
   if constexpr (std::is_same_v<T, float>) {
-    if (type == bf16 && bf16_kernel()) return *bf16_kernel();
+    if (type == bf16 && tile_kernel()) return *tile_kernel();
+    if (type == bf16 && pair_kernel()) return *pair_kernel();
   }
   return micro_kernel<T>();
 }

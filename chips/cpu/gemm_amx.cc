@@ -5,19 +5,16 @@
 // denormals for zero.
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <cstring>
 
+#include "chips/cpu/features.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/targets.h"
 
 #include <hwy/highway.h>
 
 #if HWY_ARCH_X86_64 && defined(__linux__)
-#include <cpuid.h>
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #define TRIREME_AMX __attribute__((target("avx512f,amx-tile,amx-bf16")))
 
 namespace trireme::cpu {
@@ -26,16 +23,6 @@ namespace {
 constexpr int64_t kSide = 32;   // rows and columns of a block
 constexpr int64_t kDepth = 32;  // elements along k of one tile product
 constexpr int64_t kPairs = kDepth / 2;
-
-// The processor has the tiles, the kernel saves them, and this process may use them.
-bool usable() {
-  if (std::getenv("TRIREME_CPU_ISA") || (supported_targets() & HWY_AVX3) == 0) return false;
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kBrainFloat = 1U << 22, kTile = 1U << 24;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kBrainFloat) == 0 || (d & kTile) == 0) return false;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // of arch_prctl
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
 
 // Tiles 0 to 3 are C, 4 and 5 rows of A, 6 and 7 columns of B; all 16 rows of 64 bytes.
 TRIREME_AMX void begin() {
@@ -150,7 +137,7 @@ const MicroKernel<float>* tile_kernel() {
     k.pack_b = pack_b;
     return k;
   }();
-  static const bool usable_here = usable();
+  static const bool usable_here = has_bf16_tiles();
   return usable_here ? &kernel : nullptr;
 }
 

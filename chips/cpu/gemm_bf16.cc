@@ -4,16 +4,15 @@
 // [k / 2][32 columns][2 of k]. The instruction takes denormals for zero.
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <utility>
 
+#include "chips/cpu/features.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/targets.h"
 
 #include <hwy/highway.h>
 
 #if HWY_ARCH_X86_64
-#include <cpuid.h>
 #include <immintrin.h>
 #define TRIREME_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 
@@ -21,13 +20,6 @@ namespace trireme::cpu {
 namespace {
 
 constexpr int64_t kRows = 12, kLanes = 16, kColumns = 2 * kLanes;
-
-bool usable() {
-  if (std::getenv("TRIREME_CPU_ISA") || (supported_targets() & HWY_AVX3) == 0) return false;
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kBrainFloat = 1U << 5;
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBrainFloat) != 0;
-}
 
 template <int64_t kUsed>
 TRIREME_BF16 void block(int64_t slots, const float* a, const float* b, float* c, int64_t c_stride, bool add) {
@@ -113,7 +105,7 @@ const MicroKernel<float>* pair_kernel() {
     k.pack_b = pack_b;
     return k;
   }();
-  static const bool usable_here = usable();
+  static const bool usable_here = has_bf16_dot();
   return usable_here ? &kernel : nullptr;
 }
 

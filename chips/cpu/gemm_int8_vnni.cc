@@ -1,15 +1,14 @@
 // The micro kernel of 8-bit products by AVX512-VNNI (x86-64): 12 x 32 blocks of C, four neighbours along k per slot.
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
+#include "chips/cpu/features.h"
 #include "chips/cpu/gemm_int8.h"
 #include "chips/cpu/targets.h"
 
 #include <hwy/highway.h>
 
 #if HWY_ARCH_X86_64
-#include <cpuid.h>
 #include <immintrin.h>
 #define TRIREME_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 
@@ -17,13 +16,6 @@ namespace trireme::cpu {
 namespace {
 
 constexpr int64_t kRows = 12, kLanes = 16, kColumns = 2 * kLanes;
-
-bool usable() {
-  if (std::getenv("TRIREME_CPU_ISA") || (supported_targets() & HWY_AVX3) == 0) return false;
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kVnni = 1U << 11;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (c & kVnni) != 0;
-}
 
 template <int64_t kUsed, int64_t kVectors, Int8Left kLeft>
 TRIREME_VNNI void block(int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
@@ -148,7 +140,7 @@ TRIREME_VNNI void slots_of_x(const uint8_t* const* rows, bool flips, int64_t pan
 
 const Int8Kernel* vnni_kernel() {
   static const Int8Kernel kernel = {kRows, kColumns, 4, run<Int8Left::kX>, run<Int8Left::kWeights>, slots_of_x};
-  static const bool usable_here = usable();
+  static const bool usable_here = has_vnni();
   return usable_here ? &kernel : nullptr;
 }
 

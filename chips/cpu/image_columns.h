@@ -97,10 +97,7 @@ class ImageColumns {
   // Two rows of widened bf16 become one row of pairs, the first in the low half; null: zeros.
   static void pair(T* even, const T* odd, int64_t columns) {
     if constexpr (std::is_same_v<T, float>) {
-      for (int64_t i = 0; i < columns; ++i) {
-        const uint32_t high = odd ? std::bit_cast<uint32_t>(odd[i]) & 0xFFFF0000U : 0U;
-        even[i] = std::bit_cast<float>(high | std::bit_cast<uint32_t>(even[i]) >> 16);
-      }
+      for (int64_t i = 0; i < columns; ++i) even[i] = pair_of(even[i], odd ? odd[i] : 0.0F);
     }
   }
 

@@ -3,16 +3,15 @@
 // The instruction takes denormals for zero.
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <utility>
 
+#include "chips/cpu/features.h"
 #include "chips/cpu/indirect_kernel.h"
 #include "chips/cpu/targets.h"
 
 #include <hwy/highway.h>
 
 #if HWY_ARCH_X86_64
-#include <cpuid.h>
 #include <immintrin.h>
 #define TRIREME_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 
@@ -21,13 +20,6 @@ namespace {
 
 constexpr int64_t kRows = 12, kLanes = 16;
 constexpr int64_t kSlice = 128;  // so many pairs are summed before they join the total: long sums keep their digits
-
-bool usable() {
-  if (std::getenv("TRIREME_CPU_ISA") || (supported_targets() & HWY_AVX3) == 0) return false;
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kBrainFloat = 1U << 5;
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & kBrainFloat) != 0;
-}
 
 // As store_finished in finish-inl.h.
 TRIREME_BF16 inline void store(__m512 sum, int64_t v, int64_t used, float* to, const float* added,
@@ -128,7 +120,7 @@ void block(int64_t used_rows, int64_t used_columns, int64_t taps, int64_t run, c
 
 const IndirectKernel* pair_indirect_kernel() {
   static const IndirectKernel kernel = {kRows, 2 * kLanes, kLanes, block, nullptr};
-  static const bool usable_here = usable();
+  static const bool usable_here = has_bf16_dot();
   return usable_here ? &kernel : nullptr;
 }
 

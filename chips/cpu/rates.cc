@@ -1,5 +1,6 @@
 #include "chips/cpu/rates.h"
 
+#include "chips/cpu/features.h"
 #include "chips/cpu/kernel.h"
 #include "chips/cpu/targets.h"
 

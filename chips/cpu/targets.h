@@ -21,18 +21,6 @@
   (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL | TRIREME_ZEN4_TARGET | TRIREME_SPR_TARGET | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | \
    HWY_SVE2_128 | HWY_RVV)
 
-#include <hwy/targets.h>
-
-namespace trireme::cpu {
-// What this machine has, less what TRIREME_CPU_ISA switched off. (Asking Highway alone makes its dispatch forget the
-// latter until it is told again.)
-inline int64_t supported_targets() {
-  const int64_t targets = hwy::SupportedTargets();
-  hwy::GetChosenTarget().Update(targets);
-  return targets;
-}
-}  // namespace trireme::cpu
-
 // Inside a file compiled per instruction set: true for the baseline, which has no fused multiply-add and no conversion
 // of 16-bit floats, and whose rounding goes through integers.
 #define TRIREME_PORTABLE_TARGET (HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_EMU128)

@@ -1,0 +1,17 @@
+// Instructions beyond the targets of Highway that kernels of their own use (x86-64). Under TRIREME_CPU_ISA there are
+// none.
+#pragma once
+
+#include <cstdint>
+
+namespace trireme::cpu {
+
+// Highway's targets of this machine, less what TRIREME_CPU_ISA switched off. (Asking Highway alone makes its dispatch
+// forget the latter until it is told again.)
+int64_t supported_targets();
+
+bool has_vnni();        // AVX512-VNNI: products of 8-bit integers
+bool has_bf16_dot();    // AVX512-BF16
+bool has_bf16_tiles();  // AMX-BF16; asks the system whether this process may use the tiles
+
+}  // namespace trireme::cpu
