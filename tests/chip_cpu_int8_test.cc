@@ -1,12 +1,9 @@
 // The 8-bit products of the cpu chip against plain loops over the definition, bit for bit: odd and empty sizes,
-// operands that lie at odd addresses or have gaps, weights known ahead and not, extreme numbers, epilogues; on every
-// instruction set this machine has (TRIREME_CPU_ISA), each in a process of its own.
-#include <sys/wait.h>
-
+// operands that lie at odd addresses or have gaps, weights known ahead and not, extreme numbers, epilogues.
+//
+// ctest: each-isa
 #include <array>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <random>
 
 #include "tests/chip_compute.h"
@@ -353,17 +350,6 @@ TEST(Int8Kernels, ConversionsRoundAndClip) {
     for (int64_t i = 0; i < count; ++i) {
       ASSERT_EQ(back[static_cast<size_t>(i)], static_cast<float>(number(y, i, type)));
     }
-  }
-}
-
-// The tests above once more, kept to what smaller machines have.
-TEST(Int8Sets, EveryInstructionSetGivesTheSame) {
-  for (const char* isa : {"portable", "avx2", "avx512"}) {
-    const std::string command =
-        cat("TRIREME_CPU_ISA=", isa, " ", std::filesystem::read_symlink("/proc/self/exe").string(),
-            " --gtest_brief=1 --gtest_filter='Int8Kernels.*'");
-    const int status = std::system(command.c_str());
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << isa;
   }
 }
 

@@ -165,15 +165,16 @@ const TrmDeviceBank kDeviceBank = [] {
   return bank;
 }();
 
-// TRIREME_CPU_ISA=portable, avx2 or avx512 (without matrix tiles, VNNI and bf16: gemm_amx.cc, gemm_int8_vnni.cc,
-// gemm_bf16.cc) keeps the chip from using more than that: to test every path on one machine.
+// TRIREME_CPU_ISA=portable, avx2, avx512 (without matrix tiles, VNNI and bf16: gemm_amx.cc, gemm_int8_vnni.cc,
+// gemm_bf16.cc) or amx (with them) keeps the chip from using more than that: to test every path on one machine. What
+// the machine lacks is not used either way.
 bool choose_instruction_set() {
   const char* wanted = std::getenv("TRIREME_CPU_ISA");
   if (!wanted) return true;
   const std::string_view isa = wanted;
   if (isa == "portable") hwy::DisableTargets(HWY_AVX3 | HWY_AVX2);
   else if (isa == "avx2") hwy::DisableTargets(HWY_AVX3);
-  else if (isa != "avx512") return false;
+  else if (isa != "avx512" && isa != "amx") return false;
   return true;
 }
 
@@ -183,7 +184,7 @@ bool choose_instruction_set() {
 extern "C" TRM_EXPORT int32_t TRIREME_CHIP_ENTRY(const TrmHost* host, TrmChip* chip) {
   trireme::cpu::host = host;
   if (!trireme::cpu::choose_instruction_set()) {
-    host->log(TRM_LOG_ERROR, "TRIREME_CPU_ISA is avx512, avx2 or portable");
+    host->log(TRM_LOG_ERROR, "TRIREME_CPU_ISA is amx, avx512, avx2 or portable");
     return TRM_INVALID;
   }
   TrmChip filled = trireme::chip::sized<TrmChip>();

@@ -1,6 +1,7 @@
 #include "chips/cpu/features.h"
 
 #include <cstdlib>
+#include <string_view>
 
 #include "chips/cpu/targets.h"
 
@@ -28,34 +29,40 @@ namespace {
 struct Registers {
   unsigned a = 0, b = 0, c = 0, d = 0;
 };
-// Leaf 7 of CPUID; zeros on machines without AVX-512 and under TRIREME_CPU_ISA.
+// Leaf 7 of CPUID; zeros on machines without AVX-512 and where TRIREME_CPU_ISA wants less than all.
 Registers leaf_7(unsigned subleaf) {
   Registers r;
-  if (std::getenv("TRIREME_CPU_ISA") || (supported_targets() & HWY_AVX3) == 0) return r;
+  const char* isa = std::getenv("TRIREME_CPU_ISA");
+  if ((isa && std::string_view(isa) != "amx") || (supported_targets() & HWY_AVX3) == 0) return r;
   if (__get_cpuid_count(7, subleaf, &r.a, &r.b, &r.c, &r.d) == 0) return {};
   return r;
+}
+
+// AMX with products of that kind, a bit of register D.
+bool has_tiles(unsigned kind) {
+#if defined(__linux__)
+  constexpr unsigned kTile = 1U << 24;
+  const unsigned d = leaf_7(0).d;
+  if ((d & kind) == 0 || (d & kTile) == 0) return false;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // of arch_prctl
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  (void)kind;
+  return false;
+#endif
 }
 
 }  // namespace
 
 bool has_vnni() { return (leaf_7(0).c & 1U << 11) != 0; }
 bool has_bf16_dot() { return (leaf_7(1).a & 1U << 5) != 0; }
-
-bool has_bf16_tiles() {
-#if defined(__linux__)
-  constexpr unsigned kBrainFloat = 1U << 22, kTile = 1U << 24;
-  const unsigned d = leaf_7(0).d;
-  if ((d & kBrainFloat) == 0 || (d & kTile) == 0) return false;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // of arch_prctl
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  return false;
-#endif
-}
+bool has_bf16_tiles() { return has_tiles(1U << 22); }
+bool has_int8_tiles() { return has_tiles(1U << 25); }
 #else
 bool has_vnni() { return false; }
 bool has_bf16_dot() { return false; }
 bool has_bf16_tiles() { return false; }
+bool has_int8_tiles() { return false; }
 #endif
 
 }  // namespace trireme::cpu

@@ -1,5 +1,5 @@
 // Instructions beyond the targets of Highway that kernels of their own use (x86-64). Under TRIREME_CPU_ISA there are
-// none.
+// none, but for `amx`.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@ int64_t supported_targets();
 
 bool has_vnni();        // AVX512-VNNI: products of 8-bit integers
 bool has_bf16_dot();    // AVX512-BF16
-bool has_bf16_tiles();  // AMX-BF16; asks the system whether this process may use the tiles
+bool has_bf16_tiles();  // AMX-BF16; this and the next ask the system whether the process may use the tiles
+bool has_int8_tiles();  // AMX-INT8
 
 }  // namespace trireme::cpu

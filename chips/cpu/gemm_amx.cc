@@ -1,143 +1,116 @@
-// The micro kernel of bf16 products on the tiles of AMX (x86-64): 32 x 32 blocks of C in four tiles, f32 sums.
-//
-// A slot of a panel holds two neighbours along k, and slices along k are padded to 32. A panel of A is
-// [k / 32][32 rows][32 of k], a panel of B [k / 2][32 columns][2 of k]: what the tile product reads. The tiles take
-// denormals for zero.
-#include <algorithm>
-#include <array>
-#include <cstring>
+// The matrix tiles of the machine (AMX, x86-64), for the micro kernels of gemm_amx.h.
+#include "chips/cpu/gemm_amx.h"
+
+#include <chrono>
 
 #include "chips/cpu/features.h"
-#include "chips/cpu/gemm.h"
 #include "chips/cpu/targets.h"
 
 #include <hwy/highway.h>
 
 #if HWY_ARCH_X86_64 && defined(__linux__)
-#include <immintrin.h>
-#define TRIREME_AMX __attribute__((target("avx512f,amx-tile,amx-bf16")))
 
 namespace trireme::cpu {
 namespace {
 
-constexpr int64_t kSide = 32;   // rows and columns of a block
-constexpr int64_t kDepth = 32;  // elements along k of one tile product
-constexpr int64_t kPairs = kDepth / 2;
+// Which way of multiplying a block this thread takes. On an Emerald Rapids shared with other machines a core's tiles
+// were seen in two states that last from milliseconds to minutes: with eight tiles 2350 or 630 GFLOP/s from the
+// first-level cache and 1770 or 560 from the second, with five tiles 2350 or 1100 and 1330 or 860. So both are timed
+// now and then.
+struct Pace {
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds kHolds{50};
+  bool two_across = true;
+  Clock::time_point stale;
 
-// Tiles 0 to 3 are C, 4 and 5 rows of A, 6 and 7 columns of B; all 16 rows of 64 bytes.
-TRIREME_AMX void begin() {
-  struct alignas(64) Shape {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } const shape;
-  // The intrinsic tells the compiler of 8 bytes only.
-  asm volatile("ldtilecfg %0" : : "m"(shape));
-}
-TRIREME_AMX void end() { _tile_release(); }
+  // In about 20 us.
+  template <TileProduct kProduct>
+  void measure();
+};
+thread_local Pace pace;
 
-TRIREME_AMX void run(int64_t used_rows, int64_t inner, const float* a, const float* b, float* c, int64_t c_stride,
-                     bool add) {
-  alignas(64) float edge[kSide * kSide];
-  const bool whole = used_rows == kSide;
-  float* to = whole ? c : edge;
-  const int64_t step = whole ? c_stride : kSide, stride = step * 4;
-  if (!whole && add) {
-    std::fill_n(edge, kSide * kSide, 0.0F);
-    for (int64_t r = 0; r < used_rows; ++r) std::copy_n(c + r * c_stride, kSide, edge + r * kSide);
-    asm volatile("" : : : "memory");  // the compiler does not know that loading a tile reads memory
+// Inline assembly: the intrinsics want the numbers of tiles as literals, and tell GCC 12 neither of the memory that a
+// load reads nor of more than 8 bytes of the shapes.
+struct MachineTiles {
+  template <TileProduct kProduct>
+  static void begin() {
+    static constexpr TileShapes kShapes;
+    asm volatile("ldtilecfg %0" : : "m"(kShapes));
+    const auto now = Pace::Clock::now();
+    if (now < pace.stale) return;
+    pace.measure<kProduct>();
+    pace.stale = now + Pace::kHolds;
   }
-  if (add) {
-    _tile_loadd(0, to, stride);
-    _tile_loadd(1, to + 16, stride);
-    _tile_loadd(2, to + 16 * step, stride);
-    _tile_loadd(3, to + 16 * step + 16, stride);
-  } else {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-  }
-  for (int64_t k = 0; k < inner; k += kDepth, a += kSide * kPairs, b += kSide * kPairs) {
-    _tile_loadd(4, a, kPairs * 4);
-    _tile_loadd(6, b, kSide * 4);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, b + 16, kSide * 4);
-    _tile_dpbf16ps(1, 4, 7);
-    if (used_rows <= 16) continue;
-    _tile_loadd(5, a + 16 * kPairs, kPairs * 4);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  }
-  _tile_stored(0, to, stride);
-  _tile_stored(1, to + 16, stride);
-  _tile_stored(2, to + 16 * step, stride);
-  _tile_stored(3, to + 16 * step + 16, stride);
-  for (int64_t r = 0; !whole && r < used_rows; ++r) std::copy_n(edge + r * kSide, kSide, c + r * c_stride);
-}
+  static void end() { asm volatile("tilerelease"); }
+  static bool two_across() { return pace.two_across; }
 
-const uint16_t* items(const MatrixView& v) { return static_cast<const uint16_t*>(v.data); }
-
-// `a` is seen transposed, k x n.
-void pack_a(const MatrixView& a, int64_t k, int64_t n, float* panels) {
-  for (int64_t row = 0; row < n; row += kSide) {
-    for (int64_t p = 0; p < k; p += kDepth, panels += kSide * kPairs) {
-      const int64_t rows = std::min(kSide, n - row), depth = std::min(kDepth, k - p);
-      std::array<uint16_t, kSide * kDepth> block{};
-      for (int64_t r = 0; r < rows; ++r) {
-        const uint16_t* from = items(a) + p * a.row_stride + (row + r) * a.column_stride;
-        uint16_t* to = block.data() + r * kDepth;
-        if (a.row_stride == 1) std::copy_n(from, depth, to);
-        else
-          for (int64_t i = 0; i < depth; ++i) to[i] = from[i * a.row_stride];
-      }
-      std::memcpy(panels, block.data(), sizeof(block));
-    }
+  template <int kTile>
+  [[gnu::always_inline]] static void load(const void* from, int64_t stride) {
+    asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(stride), "i"(kTile) : "memory");
   }
+  template <int kTile>
+  [[gnu::always_inline]] static void store(void* to, int64_t stride) {
+    asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(stride), "i"(kTile) : "memory");
+  }
+  template <int kTile>
+  [[gnu::always_inline]] static void clear() {
+    asm volatile("tilezero %%tmm%c0" : : "i"(kTile));
+  }
+  template <TileProduct kProduct, int kSums, int kLeft, int kRight>
+  [[gnu::always_inline]] static void multiply() {
+    if constexpr (kProduct == TileProduct::kBf16)
+      asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kLeft), "i"(kRight));
+    else if constexpr (kProduct == TileProduct::kUnsignedSigned)
+      asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kLeft), "i"(kRight));
+    else asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSums), "i"(kLeft), "i"(kRight));
+  }
+};
+
+template <TileProduct kProduct>
+void Pace::measure() {
+  constexpr int64_t kSteps = 8;
+  alignas(64) static int32_t panel[kSteps * kPanelStep];  // 16 KB of zeros
+  alignas(64) int32_t sums[kBlockSide * kBlockSide];
+  const TileBlock<MachineTiles, int32_t> block = {false, kSteps, panel, panel, nullptr, 0, sums, kBlockSide};
+  const auto time = [&](bool across) {
+    const auto start = Clock::now();
+    for (int i = 0; i < 4; ++i) block.template multiply<kProduct>(across);
+    return Clock::now() - start;
+  };
+  auto eight_tiles = Clock::duration::max(), five_tiles = eight_tiles;
+  for (int round = 0; round < 4; ++round) {  // the best of each: interruptions are in the others
+    eight_tiles = std::min(eight_tiles, time(true));
+    five_tiles = std::min(five_tiles, time(false));
+  }
+  // In the better state both come out alike here, where all is in the first-level cache.
+  two_across = 4 * eight_tiles < 5 * five_tiles;
 }
 
-TRIREME_AMX void pack_b(const MatrixView& b, int64_t k, int64_t n, float* panels) {
-  for (int64_t column = 0; column < n; column += kSide) {
-    for (int64_t p = 0; p < k; p += kDepth, panels += kSide * kPairs) {
-      const int64_t columns = std::min(kSide, n - column), depth = std::min(kDepth, k - p);
-      const uint16_t* from = items(b) + p * b.row_stride + column * b.column_stride;
-      std::array<uint32_t, kSide * kPairs> block{};
-      if (b.column_stride == 1 && columns == kSide) {
-        for (int64_t i = 0; i < depth; ++i, from += b.row_stride) {
-          uint32_t* to = block.data() + i / 2 * kSide;
-          if (i % 2 == 0) std::copy_n(from, kSide, to);
-          else
-            for (int64_t s = 0; s < kSide; ++s) to[s] |= static_cast<uint32_t>(from[s]) << 16;
-        }
-      } else {
-        for (int64_t s = 0; s < columns; ++s) {
-          for (int64_t i = 0; i < depth; ++i) {
-            const uint32_t item = from[i * b.row_stride + s * b.column_stride];
-            block[static_cast<size_t>(i / 2 * kSide + s)] |= item << (16 * (i % 2));
-          }
-        }
-      }
-      std::memcpy(panels, block.data(), sizeof(block));
-    }
-  }
+// pack_bf16_columns with the vectors of a machine with tiles.
+__attribute__((target("avx512f"))) void pack_columns(const MatrixView& b, int64_t k, int64_t n, float* panels) {
+  pack_bf16_columns(b, k, n, panels);
 }
 
 }  // namespace
 
 const MicroKernel<float>* tile_kernel() {
   static const MicroKernel<float> kernel = [] {
-    MicroKernel<float> k = micro_kernel<float>();
-    k.rows = k.columns = kSide;
-    k.run = run;
-    k.unit = kDepth;
-    k.per_slot = 2;
-    k.begin = begin;
-    k.end = end;
-    k.pack_a = pack_a;
-    k.pack_b = pack_b;
+    MicroKernel<float> k = bf16_tile_kernel<MachineTiles>();
+    k.pack_b = pack_columns;
     return k;
   }();
   static const bool usable_here = has_bf16_tiles();
+  return usable_here ? &kernel : nullptr;
+}
+
+const Int8Kernel* int8_tile_kernel() {
+  static const Int8Kernel kernel = [] {
+    Int8Kernel k = int8_tile_kernel_on<MachineTiles>();
+    // Panels of x on the right are the same.
+    if (const Int8Kernel* vectors = vnni_kernel()) k.slots_of_x = vectors->slots_of_x;
+    return k;
+  }();
+  static const bool usable_here = has_int8_tiles();
   return usable_here ? &kernel : nullptr;
 }
 
@@ -147,6 +120,7 @@ const MicroKernel<float>* tile_kernel() {
 
 namespace trireme::cpu {
 const MicroKernel<float>* tile_kernel() { return nullptr; }
+const Int8Kernel* int8_tile_kernel() { return nullptr; }
 }  // namespace trireme::cpu
 
 #endif

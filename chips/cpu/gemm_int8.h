@@ -28,20 +28,29 @@ struct Int8Kernel {
   int64_t rows = 0, columns = 0;  // R, W
   int64_t per_slot = 1;           // neighbours along k in one slot
   // c[0..used_rows) x [0..W) = start + a b, or += a b where `start` is null; c has row stride `c_stride`. a is a panel
-  // [slots][R], b [slots][W]. `start` has one number per column where x is on the left, else one per row. Columns from
-  // `used_columns` on may be left out.
+  // [slots / depth][R][depth], b [slots][W]. `start` has one number per column where x is on the left, else one per
+  // row. Columns from `used_columns` on may be left out.
   using Run = void (*)(int64_t used_rows, int64_t used_columns, int64_t slots, const int32_t* a, const int32_t* b,
                        int32_t* c, int64_t c_stride, const int32_t* start);
   Run run_x_left = nullptr, run_weights_left = nullptr;
   // What int8_slots does, with the highest bits flipped if `flips`; null: nothing faster than plain loops.
   void (*slots_of_x)(const uint8_t* const* rows, bool flips, int64_t panels, int64_t step, int32_t* to) = nullptr;
+  // Slots along k that lie side by side in panels on the left. Of slots there are multiples of it: the weights of those
+  // behind k are 0, whatever stands for x.
+  int64_t depth = 1;
+  void (*begin)() = nullptr;  // around all the calls of `run` in one thread
+  void (*end)() = nullptr;
 
   Run run(Int8Left left) const { return left == Int8Left::kX ? run_x_left : run_weights_left; }
-  int64_t slots(int64_t k) const { return (k + per_slot - 1) / per_slot; }
+  int64_t slots(int64_t k) const {
+    const int64_t step = per_slot * depth;
+    return (k + step - 1) / step * depth;
+  }
 };
 // The best one this machine runs.
 const Int8Kernel& int8_kernel();
-// The one of AVX512-VNNI where the machine has it; else null.
+// The ones on matrix tiles and of AVX512-VNNI, where the machine has them; else null.
+const Int8Kernel* int8_tile_kernel();
 const Int8Kernel* vnni_kernel();
 
 // How numbers of x become parts of a slot.
@@ -60,7 +69,7 @@ void int8_slots(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* 
 // `count` slots of weights.
 void int8_weight_slots(const Int8Kernel& kernel, const int8_t* const* rows, int64_t count, int32_t* to);
 
-// A panel [slots(k)][width] of x from `used` lines of k contiguous bytes, `stride` apart.
+// A panel of x on the left, `width` = R, from `used` lines of k contiguous bytes, `stride` apart.
 void pack_int8_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* from, int64_t stride, int64_t k,
                      int64_t used, int64_t width, int32_t* to);
 
@@ -96,6 +105,7 @@ void multiply_int8(const Int8Kernel& kernel, Int8Left left, int64_t m, int64_t n
                    const SourceB& b, const int32_t* start, int32_t* c, int64_t c_stride, bool roomy, const Done& done) {
   const Int8Kernel::Run run = kernel.run(left);
   const int64_t block_rows = (kInt8BlockRows + kernel.rows - 1) / kernel.rows * kernel.rows;
+  if (kernel.begin) kernel.begin();
   alignas(64) int32_t edge[16 * 64];
   for (int64_t column = 0; column < n; column += kInt8BlockColumns) {
     const int64_t columns = std::min(kInt8BlockColumns, n - column);
@@ -129,6 +139,7 @@ void multiply_int8(const Int8Kernel& kernel, Int8Left left, int64_t m, int64_t n
       }
     }
   }
+  if (kernel.end) kernel.end();
 }
 
 }  // namespace trireme::cpu

@@ -154,8 +154,29 @@ HWY_EXPORT(four_bytes);
 HWY_EXPORT(two_signed);
 HWY_EXPORT(slots_of_x);
 
+namespace {
+
+// pack_int8_lines where several slots of a line lie side by side, and so the bytes of the line.
+void pack_deep_lines(const Int8Kernel& kernel, uint8_t flip, const uint8_t* from, int64_t stride, int64_t k,
+                     int64_t used, int64_t width, int32_t* to) {
+  const int64_t step = kernel.depth * kernel.per_slot;  // bytes
+  auto* bytes = reinterpret_cast<uint8_t*>(to);
+  for (int64_t p = 0; p < k; p += step) {
+    const int64_t count = std::min(step, k - p);
+    for (int64_t s = 0; s < width; ++s, bytes += step) {
+      const int64_t here = s < used ? count : 0;
+      for (int64_t i = 0; i < here; ++i) bytes[i] = from[s * stride + p + i] ^ flip;
+      std::memset(bytes + here, 0, static_cast<size_t>(step - here));
+    }
+  }
+}
+
+}  // namespace
+
 const Int8Kernel& int8_kernel() {
-  static const Int8Kernel kernel = vnni_kernel() ? *vnni_kernel() : HWY_DYNAMIC_DISPATCH(kernel)();
+  static const Int8Kernel kernel = int8_tile_kernel() ? *int8_tile_kernel()
+                                   : vnni_kernel()    ? *vnni_kernel()
+                                                      : HWY_DYNAMIC_DISPATCH(kernel)();
   return kernel;
 }
 
@@ -173,6 +194,9 @@ void int8_weight_slots(const Int8Kernel& kernel, const int8_t* const* rows, int6
 void pack_int8_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* from, int64_t stride, int64_t k,
                      int64_t used, int64_t width, int32_t* to) {
   const uint32_t flip = x.is_signed ? 0x80808080U : 0U;
+  if (kernel.depth > 1) {
+    return pack_deep_lines(kernel, static_cast<uint8_t>(flip & 0xFF), from, stride, k, used, width, to);
+  }
   const int64_t whole = k / kernel.per_slot, slots = kernel.slots(k);
   for (int64_t s = 0; s < width; ++s) {
     if (s >= used) {
@@ -214,6 +238,8 @@ Int8Weights::Int8Weights(const Int8Kernel& kernel, Int8Left left, const int8_t* 
   sums_.assign(static_cast<size_t>(padded_), 0);
   parallel_for(padded_ / width, grain_for(k * width), [&](int64_t begin, int64_t end) {
     std::vector<int8_t> lines(static_cast<size_t>(kernel.per_slot * width));
+    std::vector<int32_t> line(static_cast<size_t>(width));
+    const int64_t depth = left == Int8Left::kWeights ? kernel.depth : 1;
     const int8_t* rows[4];
     for (int64_t t = 0; t < kernel.per_slot; ++t) rows[t] = lines.data() + t * width;
     for (int64_t panel = begin; panel < end; ++panel) {
@@ -231,7 +257,13 @@ Int8Weights::Int8Weights(const Int8Kernel& kernel, Int8Left left, const int8_t* 
               sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(item));
             }
           }
-          int8_weight_slots(kernel, rows, width, to + slot * width);
+          if (depth == 1) {
+            int8_weight_slots(kernel, rows, width, to + slot * width);
+            continue;
+          }
+          int8_weight_slots(kernel, rows, width, line.data());
+          int32_t* first_row = to + slot / depth * depth * width + slot % depth;
+          for (int64_t s = 0; s < width; ++s) first_row[s * depth] = line[static_cast<size_t>(s)];
         }
       }
     }
