@@ -1,7 +1,10 @@
 // The micro kernels on matrix tiles (AMX): whole products, with their packing, against plain loops. Kernels run on
 // emulated tiles everywhere, and on the machine's own where it has them.
+#include <array>
+#include <bit>
 #include <cmath>
 #include <random>
+#include <vector>
 
 #include "chips/cpu/gemm_amx.h"
 #include "tests/emulated_tiles.h"
@@ -264,7 +267,8 @@ void check_bf16(const MicroKernel<float>& kernel, const Bf16Case& s, double deno
   SCOPED_TRACE(cat(s.m, " x ", s.k, " x ", s.n, s.a_turned ? " a turned" : "", s.b_turned ? " b turned" : ""));
   const std::vector<uint16_t> x = random_bf16(s.m * s.k, denormals, 3), y = random_bf16(s.k * s.n, denormals, 4);
   const std::vector<float> c = product_of(kernel, s, x, y);
-  const auto roundings = static_cast<double>(s.k + 2 * (s.k / 32 + 1) + s.k / cpu::kInner);
+  const int64_t steps = s.k / 32 + 1, slices = s.k / cpu::kInner + 1;
+  const auto roundings = static_cast<double>(s.k + 2 * steps + slices);
   const double bound = roundings * 0x1p-24 / (1 - roundings * 0x1p-24);
   const auto number = [](uint16_t bits) { return (bits & 0x7F80) == 0 ? 0.0 : static_cast<double>(widened(bits)); };
   for (int64_t i = 0; i < s.m && s.k > 0; ++i) {

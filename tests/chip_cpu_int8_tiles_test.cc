@@ -1,5 +1,5 @@
 // The tests of 8-bit products once more, with every product on emulated matrix tiles (AMX).
-#include "tests/chip_cpu_int8_test.cc"
+#include "tests/chip_cpu_int8_test.cc"  // NOLINT(bugprone-suspicious-include): on purpose
 #include "tests/emulated_tiles.h"
 
 // In the place of those of chips/cpu/gemm_amx.cc, which stays in its archive.
