@@ -52,7 +52,7 @@ int64_t float_steps(float a, float b) {
   return std::llabs(ordered(a) - ordered(b));
 }
 
-TEST(CpuFunctions, WithinFourUnitsAndRightAtTheEdges) {
+TEST(CpuFunctions, WithinTheirUnitsAndRightAtTheEdges) {
   const std::pair<const char*, double (*)(double)> functions[] = {
       {"exp", [](double x) { return std::exp(x); }},
       {"log", [](double x) { return std::log(x); }},
@@ -83,6 +83,7 @@ TEST(CpuFunctions, WithinFourUnitsAndRightAtTheEdges) {
     points.push_back(near(random));
     points.push_back(middle(random));
     points.push_back(near(random) * 1e-3f);
+    points.push_back(near(random) * 0.35f);
   }
   const Cpu cpu;
   const TensorType type{f32, {static_cast<int64_t>(points.size())}};
@@ -103,8 +104,10 @@ TEST(CpuFunctions, WithinFourUnitsAndRightAtTheEdges) {
       const int64_t steps = std::isnan(got) ? INT64_MAX : float_steps(expected, got);
       if (steps > worst) worst = steps, where = i;
     }
-    EXPECT_LE(worst, 4) << name << "(" << points[where] << ") = " << ran.outputs[0].values<float>()[where]
-                        << ", expected " << truth(points[where]);
+    const bool quotient = std::string_view(name) == "erf" || std::string_view(name) == "tanh";
+    EXPECT_LE(worst, quotient ? 6 : 4) << name << "(" << points[where]
+                                       << ") = " << ran.outputs[0].values<float>()[where] << ", expected "
+                                       << truth(points[where]);
   }
 }
 
@@ -147,6 +150,31 @@ TEST(CpuComposites, NormalisationsAgreeWithTheirDecomposition) {
                                        random_literal(weight.type(), random)};
   check(cpu, Graph({x}, {op("softmax", {x}, {{"axis", int64_t{-1}}})}), {inputs[0]}, Lie::kDense, Lie::kDense, 16);
   check(cpu, Graph({x, weight}, {op("layer_norm", {x, weight, Value()})}), inputs, Lie::kDense, Lie::kDense, 16);
+}
+
+TEST(CpuComposites, NormalisationsTakeElementwiseNodesBeforeThem) {
+  const Cpu cpu;
+  std::mt19937 random(47);
+  for (const Shape& shape : {Shape{3, 4, 7}, Shape{2, 5, 128}, Shape{3, 1500}, Shape{4, 1}, Shape{0, 6}}) {
+    SCOPED_TRACE(shape.text());
+    for (DType type : {f32, bf16, f64}) {
+      const int64_t length = shape[shape.rank() - 1];
+      const Value x = parameter(type, shape), y = parameter(type, shape), row = parameter(type, {length});
+      const Value scale = op("fill", {}, {{"shape", shape.vector()}, {"dtype", type}, {"value", 0.125}});
+      const Value sum = op("add", {x, y}), scaled = op("mul", {sum, scale});
+      const Graph graphs[] = {
+          Graph({x, y}, {op("softmax", {scaled}, {{"axis", int64_t{-1}}})}),
+          Graph({x, y}, {op("log_softmax", {scaled}, {{"axis", int64_t{-1}}}), sum}),
+          Graph({x, y, row}, {op("layer_norm", {sum, row, row}), sum}),
+          Graph({x, y, row}, {op("rms_norm", {scaled, row})}),
+      };
+      for (const Graph& graph : graphs) {
+        std::vector<Literal> inputs;
+        for (const Value& each : graph.inputs()) inputs.push_back(random_literal(each.type(), random, -4, 4));
+        for (Lie lie : {Lie::kDense, Lie::kTurned}) check(cpu, graph, inputs, lie, Lie::kDense, 16);
+      }
+    }
+  }
 }
 
 // ---- fused regions --------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 
 #include "make_op.h"
@@ -76,6 +77,60 @@ TEST(Region, RunsThatMeetAreOne) {
   const Value next = op("sub", {op("sub", {w, op("mul", {w, rate})}), op("mul", {direction, rate})});
   const auto plan = plan_on("cpu", Graph({w, g, m, v, rate}, {next, first, second}));
   EXPECT_EQ(plan->ledger().launches, 1) << plan->ledger().launches;
+}
+
+// A plan on the cpu in which the result `donated[i]` may overwrite input i.
+std::vector<Literal> run_overwriting(const Graph& graph, std::vector<int> donated, const std::vector<Literal>& inputs,
+                                     uint64_t launches) {
+  Device& device = Device::get("cpu");
+  const auto plan = Plan::make(graph, {.target = &device, .donated = std::move(donated)});
+  EXPECT_EQ(static_cast<uint64_t>(plan->ledger().launches), launches);
+  std::vector<runtime::BufferRef> buffers;
+  for (const Literal& literal : inputs) buffers.push_back(Buffer::from(device, literal));
+  std::vector<Literal> out;
+  for (const auto& result : plan->run(std::move(buffers))) out.push_back(result->read());
+  return out;
+}
+Literal ramp(const Shape& shape, double from, double by) {
+  std::vector<double> values(static_cast<size_t>(shape.elements()));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = from + by * static_cast<double>(i);
+  return Literal::from_doubles(f32, shape, values);
+}
+
+TEST(Region, AnInputThatIsAlsoReadTurnedIsNotOverwritten) {
+  const Shape shape{64, 64};
+  const Value x = parameter(f32, shape), turned = op("transpose", {x}, {{"order", Ints{1, 0}}});
+  const auto y = run_overwriting(Graph({x}, {op("add", {x, turned})}), {0}, {ramp(shape, 0, 1)}, 1);
+  for (int64_t i = 0; i < 64; ++i) {
+    for (int64_t j = 0; j < 64; ++j) ASSERT_EQ(y[0].at(i * 64 + j), static_cast<double>(i * 64 + j + j * 64 + i));
+  }
+}
+
+// Parameters of unlike shapes step in one launch; the second's gradient is the first, as it was before its step.
+TEST(Region, StepsOfAnOptimizerAreOneLaunch) {
+  const Shape a{5, 3000}, b{5, 3000}, c{7};
+  const Value p = parameter(f32, a), g = parameter(f32, a), v = parameter(f32, a), q = parameter(f32, b),
+              w = parameter(f32, b), r = parameter(f32, c), h = parameter(f32, c), u = parameter(f32, c),
+              rate = parameter(f32, {});
+  const auto step = [&](const Value& x, const Value& gradient, const Value& velocity) {
+    return all_outputs(op("momentum_step", {x, gradient, velocity, rate}));
+  };
+  const Values first = step(p, g, v), second = step(q, p, w), third = step(r, h, u);
+  const Graph graph({p, g, v, q, w, r, h, u, rate}, {first[0], first[1], second[0], second[1], third[0], third[1]});
+  const std::vector<Literal> inputs = {ramp(a, 0, 1e-3),  ramp(a, 1, 1e-4), ramp(a, 2, 0),
+                                       ramp(b, -3, 1e-3), ramp(b, 1, 0),    ramp(c, 1, 1),
+                                       ramp(c, 0, 1),     ramp(c, 2, 1),    ramp({}, 0.5, 0)};
+  const auto out = run_overwriting(graph, {0, -1, 1, 2, 3, 4, -1, 5, -1}, inputs, 1);
+  const auto expect = [&](size_t at, size_t x, size_t gradient, size_t velocity) {
+    for (int64_t i = 0; i < out[at].elements(); ++i) {
+      const double moved = 0.9 * inputs[velocity].at(i) + inputs[gradient].at(i);
+      ASSERT_NEAR(out[at + 1].at(i), moved, 1e-6 * (1 + std::abs(moved))) << i;
+      ASSERT_NEAR(out[at].at(i), inputs[x].at(i) - 0.5 * moved, 1e-6 * (10 + std::abs(moved))) << i;
+    }
+  };
+  expect(0, 0, 1, 2);
+  expect(2, 3, 0, 4);
+  expect(4, 5, 6, 7);
 }
 
 // The right run waits for the sum over the left one: merged, each would wait for the other.

@@ -74,7 +74,6 @@ void ask_order_of_inputs(const Program& program, TrmAnswer& answer) {
 
 namespace {
 
-using chip::fail;
 using chip::guarded;
 using chip::sized;
 using chip::store;
@@ -83,7 +82,7 @@ std::vector<KernelEntry> all_entries() {
   std::vector<KernelEntry> all;
   for (const auto family : {movement_kernels(), indexing_kernels(), contraction_kernels(), convolution_kernels(),
                             int8_contraction_kernels(), int8_convolution_kernels(), window_kernels(), order_kernels(),
-                            random_kernels(), normalization_kernels(), attention_kernels()}) {
+                            random_kernels(), normalization_kernels(), attention_kernels(), optimizer_kernels()}) {
     all.insert(all.end(), family.begin(), family.end());
   }
   return all;
@@ -124,16 +123,20 @@ Way way_of(const Program& program) {
   const NodeView first = program.node(0);
   if (nodes == 1 && find_entry(first.op())) return Way::kEntry;
   if (elementwise == nodes) return Way::kRegion;
+  const KernelEntry* several = find_entry(first.op());
+  bool alike = several != nullptr && several->takes_several;
+  for (uint32_t n = 1; n < nodes && alike; ++n) alike = program.node(n).op() == first.op();
+  if (alike) return Way::kEntry;
   if (nodes > 1 && elementwise == nodes - 1) {
     const NodeView head = program.node(head_of(program));
     const KernelEntry* entry = find_entry(head.op());
-    if (entry && entry->check_epilogue) {
-      entry->check_epilogue(program, head);
+    if (entry && entry->check_fused) {
+      entry->check_fused(program, head);
       return Way::kEntry;
     }
   }
   if (nodes > 1)
-    throw Refusal{TRM_REASON_REGION, "several nodes that are neither elementwise nor around a contraction"};
+    throw Refusal{TRM_REASON_REGION, "several nodes that are neither elementwise nor around one that takes such"};
   if (evaluator() && evaluator()->can_run(program.get())) return Way::kEvaluator;
   throw Refusal{TRM_REASON_OP, "no kernel for " + std::string(first.op())};
 }
@@ -154,11 +157,15 @@ double flops_of(const Program& program, const KernelEntry* entry) {
   const auto elements = [&](const NodeView& node) {
     return static_cast<double>(chip::elements(program.value(node.outputs()[0])));
   };
+  double flops = 0.0;
+  if (entry && entry->takes_several) {
+    for (uint32_t n = 0; n < program.node_count(); ++n) flops += entry->flops_per_element * elements(program.node(n));
+    return flops;
+  }
   if (entry) {
     const NodeView node = program.node(head_of(program));
     return entry->flops ? entry->flops(program, node) : entry->flops_per_element * elements(node);
   }
-  double flops = 0.0;
   for (uint32_t n = 0; n < program.node_count(); ++n) {
     const NodeView node = program.node(n);
     const uint32_t counted = is_reduction(node.op()) ? node.inputs()[0] : node.outputs()[0];
@@ -225,7 +232,9 @@ TrmAnswer answer_for(const Program& program) {
   }
   ask_layouts(program, node, entry, answer);
   answer.estimated_ns = estimate(flops_of(program, &entry), bytes_of(program), entry.flops != nullptr);
-  if (program.node_count() > 1) chip::put_text(answer.text, "with its epilogue");
+  if (program.node_count() > 1) {
+    chip::put_text(answer.text, entry.takes_several ? "several in one pass" : "with the elementwise nodes around it");
+  }
   return answer;
 }
 

@@ -52,12 +52,13 @@ struct KernelEntry {
   // Floating operations of the node; null: `flops_per_element` times the elements of the first output.
   double (*flops)(const Program&, const NodeView&) = nullptr;
   double flops_per_element = 1.0;
-  // For contractions: throws Failure (TRM_UNSUPPORTED) when `prepare` does not take elementwise nodes around this node.
-  // Null: never takes any.
-  void (*check_epilogue)(const Program&, const NodeView&) = nullptr;
+  // Throws Failure (TRM_UNSUPPORTED) when `prepare` does not take the elementwise nodes around this node: after and
+  // beside a contraction (its epilogue), before a normalisation. Null: never takes any.
+  void (*check_fused)(const Program&, const NodeView&) = nullptr;
   // Puts what the kernel wants laid out otherwise into the answer (ask_order). Null: dense outputs, unless
   // `strided_outputs`.
   void (*ask_layouts)(const Program&, const NodeView&, TrmAnswer&) = nullptr;
+  bool takes_several = false;  // `prepare` takes programs of several such nodes
 };
 
 // Orders of axes, from the outermost in memory to the innermost: 0, 1, 2, ..., or with axis 1, the channels, last.
@@ -86,6 +87,7 @@ std::span<const KernelEntry> order_kernels();
 std::span<const KernelEntry> random_kernels();
 std::span<const KernelEntry> normalization_kernels();
 std::span<const KernelEntry> attention_kernels();
+std::span<const KernelEntry> optimizer_kernels();
 
 // An input as row-major memory: the memory itself, or a copy when it has other strides.
 class DenseInput {

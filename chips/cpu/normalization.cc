@@ -1,139 +1,130 @@
-// softmax, log_softmax, layer_norm and rms_norm whole: each line is loaded once, widened to the register type, worked
-// on tile by tile while it sits in the cache, and stored.
+// softmax, log_softmax, layer_norm and rms_norm whole: each line is worked on while it sits in the cache. Elementwise
+// nodes before it may be part of the program: their tiles then are the line.
 #include <algorithm>
-#include <cmath>
+#include <memory>
+#include <optional>
 
 #include "chips/cpu/kernel.h"
+#include "chips/cpu/normalization_kernel.h"
 #include "chips/cpu/tile_ops.h"
 #include "chips/cpu/tile_program.h"
 
 namespace trireme::cpu {
 namespace {
 
-// Operations on a line of T (float or double) with another line or one number.
-template <class T>
-class LineOps {
+// The nodes before the last one; its input is what they are compiled for.
+std::shared_ptr<TileProgram> nodes_before(const Program& program, const NodeView& node) {
+  if (program.node_count() == 1) return nullptr;
+  if (node.number() != program.node_count() - 1)
+    throw Failure(TRM_UNSUPPORTED, "elementwise nodes after a normalisation");
+  for (uint32_t n = 0; n + 1 < program.node_count(); ++n) {
+    const uint32_t made = program.node(n).outputs()[0];
+    for (size_t i = 1; i < node.inputs().size(); ++i) {
+      if (node.inputs()[i] == made) throw Failure(TRM_UNSUPPORTED, "a factor is made in the same program");
+    }
+  }
+  return std::make_shared<TileProgram>(program, program.node_count() - 1, chip::dims(program.value(node.inputs()[0])));
+}
+
+// Makes work(x, y, length, values) of every line of x along the view's axis, in the register type; y may be x.
+template <class T, class Work>
+class Lines {
  public:
-  static constexpr DType kType = sizeof(T) == 4 ? f32 : f64;
-
-  void unary(TileFunction f, T* line, int64_t count) const {
-    for_tiles(line, count, [&](T* tile, int64_t, size_t n) {
-      const void* in[] = {tile};
-      f(tile, in, n, {});
-    });
-  }
-  void with_number(TileFunction f, T* line, int64_t count, double number) const {
-    alignas(64) T splat[kTile];
-    std::fill_n(splat, std::min(kTile, count), static_cast<T>(number));
-    for_tiles(line, count, [&](T* tile, int64_t, size_t n) {
-      const void* in[] = {tile, splat};
-      f(tile, in, n, {});
-    });
-  }
-  // `other`: dense memory of any floating type.
-  void with_line(TileFunction f, T* line, int64_t count, const void* other, DType type) const {
-    alignas(64) std::byte held[kTile * 8];
-    const TileLoad load = find_tile_load(type);
-    const TileFunction widen = find_tile_conversion(type, kType);
-    for_tiles(line, count, [&](T* tile, int64_t at, size_t n) {
-      alignas(64) T right[kTile];
-      load(held, static_cast<const std::byte*>(other) + at * static_cast<int64_t>(size_of(type)), 1, n);
-      const void* loaded[] = {held};
-      widen(right, loaded, n, {});
-      const void* in[] = {tile, right};
-      f(tile, in, n, {});
-    });
-  }
-  double max_of(const T* line, int64_t count) const {
-    T best = -std::numeric_limits<T>::infinity();
-    for_tiles(line, count, [&](const T* tile, int64_t, size_t n) { max_fold.row(&best, tile, n); });
-    return static_cast<double>(best);
-  }
-  double sum_of(const T* line, int64_t count) const {
-    double sum = 0.0;
-    for_tiles(line, count, [&](const T* tile, int64_t, size_t n) { sum_fold.row(&sum, tile, n); });
-    return sum;
-  }
-  double squares_of(const T* line, int64_t count) const {
-    double sum = 0.0;
-    for_tiles(line, count, [&](const T* tile, int64_t, size_t n) {
-      alignas(64) T squares[kTile];
-      const void* in[] = {tile, tile};
-      mul(squares, in, n, {});
-      sum_fold.row(&sum, squares, n);
-    });
-    return sum;
+  Lines(const Program& program, const NodeView& node, const AxisView& view, const Work& work)
+      : view_(view),
+        work_(work),
+        x_(program.value(node.inputs()[0])),
+        in_(node.inputs()[0]),
+        out_(node.outputs()[0]),
+        load_(find_tile_load(dtype_of(x_))),
+        store_(find_tile_store(dtype_of(x_))),
+        before_(nodes_before(program, node)) {
+    if (!before_) return;
+    if (view.inner != 1) throw Failure(TRM_UNSUPPORTED, "elementwise nodes before lines that do not lie in one piece");
+    source_ = before_->keep(program, in_);
+    before_->loops.normalize(true);
+    before_->finish();
   }
 
-  TileFunction add = find_tile_function("add", {}, kType), sub = find_tile_function("sub", {}, kType),
-               mul = find_tile_function("mul", {}, kType), div = find_tile_function("div", {}, kType),
-               exp = find_tile_function("exp", {}, kType);
-  FoldFunctions max_fold = find_fold(Fold::kMax, kType), sum_fold = find_fold(Fold::kSum, kType);
+  void run(void* const* values) const {
+    std::optional<DenseInput> dense;
+    if (!before_) dense.emplace(x_, values[in_]);
+    const auto* from = dense ? static_cast<const std::byte*>(dense->data()) : nullptr;
+    auto* to = static_cast<std::byte*>(values[out_]);
+    const auto item = static_cast<int64_t>(size_of(dtype_of(x_)));
+    const bool in_place = view_.inner == 1 && sizeof(T) == item;
+    parallel_for(view_.outer * view_.inner, grain_for(view_.size * 8), [&](int64_t begin, int64_t end) {
+      TileProgram::Frame frame;
+      if (before_) frame = before_->frame(values);
+      T* line = nullptr;
+      if (!in_place) {
+        line = reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(view_.size) * sizeof(T)));
+      }
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t base = i / view_.inner * view_.size * view_.inner + i % view_.inner;
+        const auto each_tile = [&](auto f) {
+          for (int64_t at = 0; at < view_.size; at += kTile) {
+            f(at, (base + at * view_.inner) * item, std::min(kTile, view_.size - at));
+          }
+        };
+        T* y = in_place ? reinterpret_cast<T*>(to) + base : line;
+        const T* x = y;
+        if (before_) {
+          each_tile([&](int64_t at, int64_t, int64_t n) {
+            before_->evaluate(frame, Position(before_->loops, base + at), 0, before_->loops.rank, n);
+            std::copy_n(static_cast<const T*>(frame.at[static_cast<size_t>(source_)]), n, y + at);
+          });
+        } else if (in_place) {
+          x = reinterpret_cast<const T*>(from) + base;
+        } else {
+          each_tile([&](int64_t at, int64_t offset, int64_t n) {
+            load_(line + at, from + offset, view_.inner, static_cast<size_t>(n));
+          });
+        }
+        work_(x, y, view_.size, values);
+        if (in_place) continue;
+        each_tile([&](int64_t at, int64_t offset, int64_t n) {
+          store_(to + offset, view_.inner, line + at, static_cast<size_t>(n));
+        });
+      }
+    });
+  }
 
  private:
-  template <class P, class F>
-  static void for_tiles(P* line, int64_t count, F f) {
-    for (int64_t at = 0; at < count; at += kTile) f(line + at, at, static_cast<size_t>(std::min(kTile, count - at)));
-  }
+  AxisView view_;
+  Work work_;
+  TrmValue x_;
+  uint32_t in_, out_;
+  TileLoad load_;
+  TileStore store_;
+  std::shared_ptr<TileProgram> before_;
+  int source_ = -1;  // register of x
 };
 
-// Runs work(ops, line, length) on every line of x along the view's axis and stores what it leaves there.
 template <class Work>
 Run run_lines(const Program& program, const NodeView& node, const AxisView& view, const Work& work) {
-  const uint32_t in = node.inputs()[0], out = node.outputs()[0];
-  const TrmValue x = program.value(in);
-  const DType type = dtype_of(x);
   const auto with = [&]<class T>() -> Run {
-    return [=, ops = LineOps<T>(), load = find_tile_load(type), store = find_tile_store(type)](void* const* values) {
-      const DenseInput dense(x, values[in]);
-      const auto* from = static_cast<const std::byte*>(dense.data());
-      auto* to = static_cast<std::byte*>(values[out]);
-      const auto item = static_cast<int64_t>(size_of(type));
-      parallel_for(view.outer * view.inner, grain_for(view.size * 8), [&](int64_t begin, int64_t end) {
-        auto* line = reinterpret_cast<T*>(thread_scratch(kBlockScratch, static_cast<size_t>(view.size) * sizeof(T)));
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t base = i / view.inner * view.size * view.inner + i % view.inner;
-          const auto each_tile = [&](auto f) {
-            for (int64_t at = 0; at < view.size; at += kTile) {
-              f(line + at, (base + at * view.inner) * item, static_cast<size_t>(std::min(kTile, view.size - at)));
-            }
-          };
-          each_tile([&](T* tile, int64_t offset, size_t n) { load(tile, from + offset, view.inner, n); });
-          work(ops, line, view.size, values);
-          each_tile([&](const T* tile, int64_t offset, size_t n) { store(to + offset, view.inner, tile, n); });
-        }
-      });
-    };
+    const auto lines = std::make_shared<const Lines<T, Work>>(program, node, view, work);
+    if (view.size == 0) return [](void* const*) {};
+    return [lines](void* const* values) { lines->run(values); };
   };
-  return type == f64 ? with.template operator()<double>() : with.template operator()<float>();
+  return dtype_of(program.value(node.inputs()[0])) == f64 ? with.template operator()<double>()
+                                                          : with.template operator()<float>();
 }
 
+AxisView along_axis(const Program& program, const NodeView& node) {
+  const TrmValue x = program.value(node.inputs()[0]);
+  return AxisView(x, axis_of(node, "axis", x.rank));
+}
 Run prepare_softmax(const Program& program, const NodeView& node) {
-  const TrmValue x = program.value(node.inputs()[0]);
-  return run_lines(program, node, AxisView(x, axis_of(node, "axis", x.rank)),
-                   [](const auto& ops, auto* line, int64_t count, void* const*) {
-                     ops.with_number(ops.sub, line, count, ops.max_of(line, count));
-                     ops.unary(ops.exp, line, count);
-                     ops.with_number(ops.div, line, count, ops.sum_of(line, count));
-                   });
+  return run_lines(
+      program, node, along_axis(program, node),
+      []<class T>(const T* x, T* y, int64_t count, void* const*) { line_kernels<T>().softmax(x, y, count); });
 }
-
 Run prepare_log_softmax(const Program& program, const NodeView& node) {
-  const TrmValue x = program.value(node.inputs()[0]);
-  return run_lines(program, node, AxisView(x, axis_of(node, "axis", x.rank)),
-                   [](const auto& ops, auto* line, int64_t count, void* const*) {
-                     using T = std::remove_pointer_t<decltype(line)>;
-                     ops.with_number(ops.sub, line, count, ops.max_of(line, count));
-                     double sum = 0.0;
-                     for (int64_t at = 0; at < count; at += kTile) {
-                       alignas(64) T powers[kTile];
-                       const int64_t here = std::min(kTile, count - at);
-                       std::copy_n(line + at, here, powers);
-                       ops.unary(ops.exp, powers, here);
-                       sum += ops.sum_of(powers, here);
-                     }
-                     ops.with_number(ops.sub, line, count, std::log(sum));
-                   });
+  return run_lines(
+      program, node, along_axis(program, node),
+      []<class T>(const T* x, T* y, int64_t count, void* const*) { line_kernels<T>().log_softmax(x, y, count); });
 }
 
 // The last `axes` axes as one line.
@@ -144,42 +135,57 @@ AxisView trailing(const TrmValue& x, int64_t axes) {
   return view;
 }
 
+// The weight or the bias of a norm: one line.
+struct Factor {
+  uint32_t value = TRM_ABSENT;
+  TrmValue v{};
+  Factor() = default;
+  Factor(const Program& program, const NodeView& node, uint32_t input) {
+    if (!node.has(input)) return;
+    value = node.inputs()[input];
+    v = program.value(value);
+  }
+  template <class T>
+  const T* line(void* const* values, ScratchSlot slot) const {
+    if (value == TRM_ABSENT) return nullptr;
+    const DType wanted = sizeof(T) == 4 ? f32 : f64;
+    if (dtype_of(v) == wanted && chip::is_dense(v)) return static_cast<const T*>(values[value]);
+    const DenseInput dense(v, values[value]);
+    const auto* from = static_cast<const std::byte*>(dense.data());
+    auto* to = reinterpret_cast<T*>(thread_scratch(slot, static_cast<size_t>(chip::elements(v)) * sizeof(T)));
+    for (int64_t at = 0; at < chip::elements(v); at += kTile) {
+      alignas(64) std::byte held[kTile * 8];
+      const auto count = static_cast<size_t>(std::min(kTile, chip::elements(v) - at));
+      find_tile_load(dtype_of(v))(held, from + at * static_cast<int64_t>(size_of(dtype_of(v))), 1, count);
+      const void* in[] = {held};
+      find_tile_conversion(dtype_of(v), wanted)(to + at, in, count, {});
+    }
+    return to;
+  }
+};
+
 Run prepare_norm(const Program& program, const NodeView& node, bool centred) {
   const double epsilon = node.number("epsilon");
-  struct Factor {  // weight or bias
-    bool given = false;
-    uint32_t value = 0;
-    TrmValue v{};
-  };
-  const auto factor = [&](uint32_t input) {
-    Factor f;
-    if (node.has(input)) f = {true, node.inputs()[input], program.value(node.inputs()[input])};
-    return f;
-  };
-  const Factor weight = factor(1), bias = centred ? factor(2) : Factor{};
-  const TrmValue x = program.value(node.inputs()[0]);
-  return run_lines(program, node, trailing(x, node.integer("axes")),
-                   [=](const auto& ops, auto* line, int64_t count, void* const* values) {
-                     const double n = static_cast<double>(count);
-                     if (centred) ops.with_number(ops.sub, line, count, ops.sum_of(line, count) / n);
-                     ops.with_number(ops.mul, line, count, 1.0 / std::sqrt(ops.squares_of(line, count) / n + epsilon));
-                     const auto apply = [&](TileFunction f, const Factor& factor) {
-                       if (!factor.given) return;
-                       const DenseInput dense(factor.v, values[factor.value]);
-                       ops.with_line(f, line, count, dense.data(), dtype_of(factor.v));
-                     };
-                     apply(ops.mul, weight);
-                     apply(ops.add, bias);
-                   });
+  const Factor weight(program, node, 1), bias = centred ? Factor(program, node, 2) : Factor();
+  const AxisView view = trailing(program.value(node.inputs()[0]), node.integer("axes"));
+  return run_lines(program, node, view, [=]<class T>(const T* x, T* y, int64_t count, void* const* values) {
+    line_kernels<T>().normalize(x, y, count, centred, epsilon, weight.line<T>(values, kPackScratchA),
+                                bias.line<T>(values, kPackScratchB));
+  });
 }
 Run prepare_layer_norm(const Program& program, const NodeView& node) { return prepare_norm(program, node, true); }
 Run prepare_rms_norm(const Program& program, const NodeView& node) { return prepare_norm(program, node, false); }
 
+template <Run (*kPrepare)(const Program&, const NodeView&)>
+void check_fused(const Program& program, const NodeView& node) {
+  kPrepare(program, node);
+}
+
 constexpr KernelEntry kTable[] = {
-    {"softmax", floats, false, prepare_softmax, nullptr, 24.0},
-    {"log_softmax", floats, false, prepare_log_softmax, nullptr, 24.0},
-    {"layer_norm", floats, false, prepare_layer_norm, nullptr, 16.0},
-    {"rms_norm", floats, false, prepare_rms_norm, nullptr, 12.0},
+    {"softmax", floats, false, prepare_softmax, nullptr, 24.0, check_fused<prepare_softmax>},
+    {"log_softmax", floats, false, prepare_log_softmax, nullptr, 24.0, check_fused<prepare_log_softmax>},
+    {"layer_norm", floats, false, prepare_layer_norm, nullptr, 16.0, check_fused<prepare_layer_norm>},
+    {"rms_norm", floats, false, prepare_rms_norm, nullptr, 12.0, check_fused<prepare_rms_norm>},
 };
 
 }  // namespace

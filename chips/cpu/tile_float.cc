@@ -42,21 +42,29 @@ void unary(void* out, Inputs in, size_t count, const TileParameters&) {
   }
 }
 template <class T, class Op>
-void binary(void* out, Inputs in, size_t count, const TileParameters&) {
+void binary(void* out, Inputs in, size_t count, const TileParameters& parameters) {
   const hn::ScalableTag<T> d;
   const T* a = static_cast<const T*>(in[0]);
   const T* b = static_cast<const T*>(in[1]);
   T* y = static_cast<T*>(out);
-  const size_t lanes = hn::Lanes(d);
-  size_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    hn::StoreU(Op::run(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
+  const size_t lanes = hn::Lanes(d), whole = count / lanes * lanes;
+  // A number repeated stays in a register.
+  if (whole > 0 && parameters.repeats[0]) {
+    const auto left = hn::Set(d, a[0]);
+    for (size_t i = 0; i < whole; i += lanes) hn::StoreU(Op::run(d, left, hn::LoadU(d, b + i)), d, y + i);
+  } else if (whole > 0 && parameters.repeats[1]) {
+    const auto right = hn::Set(d, b[0]);
+    for (size_t i = 0; i < whole; i += lanes) hn::StoreU(Op::run(d, hn::LoadU(d, a + i), right), d, y + i);
+  } else {
+    for (size_t i = 0; i < whole; i += lanes) {
+      hn::StoreU(Op::run(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, y + i);
+    }
   }
-  if (i < count) {
+  if (whole < count) {
     HWY_ALIGN T left[hn::MaxLanes(d)] = {}, right[hn::MaxLanes(d)] = {};
-    for (size_t k = i; k < count; ++k) left[k - i] = a[k], right[k - i] = b[k];
+    for (size_t k = whole; k < count; ++k) left[k - whole] = a[k], right[k - whole] = b[k];
     hn::Store(Op::run(d, hn::Load(d, left), hn::Load(d, right)), d, left);
-    for (size_t k = i; k < count; ++k) y[k] = left[k - i];
+    for (size_t k = whole; k < count; ++k) y[k] = left[k - whole];
   }
 }
 // Element by element: Op::scalar for one or two values, the result of any type.

@@ -19,6 +19,7 @@ constexpr DType register_type(DType t) { return t == f16 || t == bf16 ? f32 : t;
 
 struct TileParameters {
   int64_t integers[2] = {0, 0};
+  bool repeats[2] = {false, false};  // the tile of this input is one number over and over; of two at most one
 };
 // out and in may be the same address, but must not overlap otherwise.
 using TileFunction = void (*)(void* out, const void* const* in, size_t count, const TileParameters& parameters);

@@ -91,7 +91,8 @@ void TileProgram::lay_given(std::span<const int64_t> strides) {
   }
 }
 
-int TileProgram::new_register() {
+int TileProgram::new_register(DType type) {
+  tile_bytes_ = std::max(tile_bytes_, kTile * static_cast<int64_t>(size_of(register_type(type))));
   registers_.emplace_back();
   return static_cast<int>(registers_.size()) - 1;
 }
@@ -109,8 +110,9 @@ int TileProgram::register_of(const Program& program, uint32_t value) {
   return register_of_value_[value];
 }
 
-int TileProgram::add_step(TileFunction function, std::initializer_list<int> inputs, const TileParameters& parameters) {
-  Step step{function, new_register(), {-1, -1, -1}, parameters};
+int TileProgram::add_step(TileFunction function, DType type, std::initializer_list<int> inputs,
+                          const TileParameters& parameters) {
+  Step step{function, new_register(type), {-1, -1, -1}, parameters};
   std::copy(inputs.begin(), inputs.end(), step.inputs);
   steps_.push_back(step);
   return step.target;
@@ -120,7 +122,7 @@ void TileProgram::add_source(const Program& program, uint32_t value) {
   const TrmValue v = program.value(value);
   check_dims(v);
   const DType type = value == given_ ? register_type(dtype_of(v)) : dtype_of(v);
-  Source source{From::kMemory, new_register(), type};
+  Source source{From::kMemory, new_register(type), type};
   source.value = value;
   source.slot = add_slot(chip::strides(v));
   source.load = find_tile_load(source.type);
@@ -137,7 +139,7 @@ void TileProgram::round_if_stored(const Program& program, uint32_t value) {
   for (uint32_t i = 0; i < program.output_count(); ++i) {
     if (program.output(i) != value) continue;
     int& at = register_of_value_[value];
-    at = add_step(find_tile_conversion(f32, type), {at});
+    at = add_step(find_tile_conversion(f32, type), type, {at});
     rounded_[value] = true;
     return;
   }
@@ -152,7 +154,7 @@ void TileProgram::add_node(const Program& program, const NodeView& node) {
   int& target = register_of_value_[value];
 
   if (is_source_op(op)) {
-    Source source{op == "fill" ? From::kNumber : From::kIndex, new_register(), type};
+    Source source{op == "fill" ? From::kNumber : From::kIndex, new_register(type), type};
     if (op == "fill") {
       source.number = node.number("value");
     } else {
@@ -174,7 +176,7 @@ void TileProgram::add_node(const Program& program, const NodeView& node) {
   if (op == "convert") {
     const DType from = input_type(0);
     const bool nothing = register_type(from) == type || (from == type && rounded_[node.inputs()[0]]);
-    target = nothing ? input(0) : add_step(find_tile_conversion(from, type), {input(0)});
+    target = nothing ? input(0) : add_step(find_tile_conversion(from, type), type, {input(0)});
     rounded_[value] = true;
     return;
   }
@@ -190,13 +192,13 @@ void TileProgram::add_node(const Program& program, const NodeView& node) {
     case 1: {
       int x = input(0);
       if (op == "is_finite" && register_type(typed) != typed && !rounded_[node.inputs()[0]]) {
-        x = add_step(find_tile_conversion(f32, typed), {x});
+        x = add_step(find_tile_conversion(f32, typed), typed, {x});
       }
-      target = add_step(function, {x}, parameters);
+      target = add_step(function, type, {x}, parameters);
       break;
     }
-    case 2: target = add_step(function, {input(0), input(1)}, parameters); break;
-    default: target = add_step(function, {input(0), input(1), input(2)}, parameters); break;
+    case 2: target = add_step(function, type, {input(0), input(1)}, parameters); break;
+    default: target = add_step(function, type, {input(0), input(1), input(2)}, parameters); break;
   }
 }
 
@@ -250,9 +252,15 @@ void TileProgram::finish() {
     take(source.target);
     steady[static_cast<size_t>(source.target)] = source.everywhere || source.cycle >= 0;
   }
+  std::vector<bool> repeats(registers_.size(), false);
+  for (const Source& source : sources_) repeats[static_cast<size_t>(source.target)] = source.everywhere;
   for (int s = 0; s < end; ++s) {
-    const Step& step = steps_[static_cast<size_t>(s)];
+    Step& step = steps_[static_cast<size_t>(s)];
     take(step.target);
+    for (int k = 0; k < 2; ++k) {
+      step.parameters.repeats[k] = step.inputs[k] >= 0 && repeats[static_cast<size_t>(step.inputs[k])];
+    }
+    if (step.parameters.repeats[0]) step.parameters.repeats[1] = false;
     for (int k = 0; k < 3; ++k) {
       const int input = step.inputs[k];
       if (input < 0 || std::find(step.inputs, step.inputs + k, input) != step.inputs + k) continue;
@@ -278,11 +286,10 @@ void TileProgram::finish() {
 TileProgram::Frame TileProgram::frame(void* const* values) const {
   Frame frame;
   frame.values = values;
-  frame.tiles = thread_scratch(kTileScratch, static_cast<size_t>(tile_count_) * kTile * 8);
+  frame.tiles = thread_scratch(kTileScratch, static_cast<size_t>(tile_count_ * tile_bytes_));
   frame.at.resize(registers_.size());
   frame.held.resize(sources_.size());
-  for (size_t r = 0; r < registers_.size(); ++r)
-    frame.at[r] = frame.tiles + static_cast<int64_t>(registers_[r].tile) * kTile * 8;
+  for (size_t r = 0; r < registers_.size(); ++r) frame.at[r] = frame.tiles + registers_[r].tile * tile_bytes_;
   for (const Source& source : sources_) {
     if (!source.everywhere) continue;
     void* tile = frame.at[static_cast<size_t>(source.target)];
@@ -329,12 +336,45 @@ void TileProgram::load(const Source& source, const Frame& frame, const Position&
   }
 }
 
+namespace {
+
+// Asks the memory for the next tile's operands bit by bit, while the steps of this one are worked on. Beyond the end of
+// an operand that does nothing.
+class Ahead {
+ public:
+  void add(const std::byte* memory, int64_t bytes) {
+    if (count_ == kMost) return;
+    runs_[count_++] = {memory, bytes};
+    lines_ += (bytes + kLine - 1) / kLine;
+  }
+  int64_t lines() const { return lines_; }
+  void ask(int64_t lines) {
+    for (; lines > 0 && at_ < count_; --lines) {
+      __builtin_prefetch(runs_[at_].memory + offset_);
+      offset_ += kLine;
+      if (offset_ >= runs_[at_].bytes) ++at_, offset_ = 0;
+    }
+  }
+
+ private:
+  static constexpr int64_t kLine = 64;
+  static constexpr int kMost = 8;
+  struct Piece {
+    const std::byte* memory;
+    int64_t bytes;
+  };
+  Piece runs_[kMost];
+  int count_ = 0, at_ = 0;
+  int64_t offset_ = 0, lines_ = 0;
+};
+
+}  // namespace
+
 void TileProgram::evaluate(Frame& frame, const Position& start, int low, int high, int64_t count) const {
   const int inner = high - 1;
   const bool one_run = start.index[inner] + count <= loops.dims[inner], to_the_end = high == loops.rank;
-  const auto tile_of = [&](int r) {
-    return frame.tiles + static_cast<int64_t>(registers_[static_cast<size_t>(r)].tile) * kTile * 8;
-  };
+  Ahead ahead;
+  const auto tile_of = [&](int r) { return frame.tiles + registers_[static_cast<size_t>(r)].tile * tile_bytes_; };
   for (size_t i = 0; i < sources_.size(); ++i) {
     const Source& source = sources_[i];
     if (source.everywhere) continue;
@@ -343,8 +383,10 @@ void TileProgram::evaluate(Frame& frame, const Position& start, int low, int hig
     const bool in_one_piece =
         (source.gapless && to_the_end) || (one_run ? strides[inner] == 1 : loops.are_gapless(strides, low, high));
     if (in_one_piece && source.in_place && source.from == From::kMemory) {
-      at = static_cast<std::byte*>(frame.values[source.value]) +
-           start.offset(strides, loops.rank) * static_cast<int64_t>(size_of(source.type));
+      const auto item = static_cast<int64_t>(size_of(source.type));
+      auto* memory = static_cast<std::byte*>(frame.values[source.value]) + start.offset(strides, loops.rank) * item;
+      at = memory;
+      ahead.add(memory + count * item, count * item);
     } else {
       at = tile_of(source.target);
       Frame::Held& held = frame.held[i];
@@ -363,7 +405,9 @@ void TileProgram::evaluate(Frame& frame, const Position& start, int low, int hig
     const bool direct = (sink.gapless && to_the_end) || (one_run && loops.strides[sink.slot][inner] == 1);
     frame.at[static_cast<size_t>(sink.source)] = direct ? memory_of(sink) : tile_of(sink.source);
   }
+  const int64_t lines = ahead.lines() / std::max<int64_t>(1, static_cast<int64_t>(steps_.size())) + 1;
   for (const Step& step : steps_) {
+    ahead.ask(lines);
     const void* in[3];
     for (int k = 0; k < 3; ++k) in[k] = step.inputs[k] < 0 ? nullptr : frame.at[static_cast<size_t>(step.inputs[k])];
     step.function(frame.at[static_cast<size_t>(step.target)], in, static_cast<size_t>(count), step.parameters);

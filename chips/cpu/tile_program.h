@@ -93,8 +93,9 @@ class TileProgram {
 
   void check_dims(const TrmValue& v) const;
   bool is_gapless(size_t slot) const;
-  int new_register();
-  int add_step(TileFunction function, std::initializer_list<int> inputs, const TileParameters& parameters = {});
+  int new_register(DType type);
+  int add_step(TileFunction function, DType type, std::initializer_list<int> inputs,
+               const TileParameters& parameters = {});
   void add_source(const Program& program, uint32_t value);
   void add_node(const Program& program, const NodeView& node);
   void round_if_stored(const Program& program, uint32_t value);
@@ -111,6 +112,7 @@ class TileProgram {
   std::vector<Step> steps_;
   std::vector<Sink> sinks_;
   int tile_count_ = 0;
+  int64_t tile_bytes_ = 0;   // one after the other, so that they share out the sets of the cache
   int64_t longest_ = kTile;  // no tile has more elements
 };
 

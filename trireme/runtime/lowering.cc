@@ -589,8 +589,10 @@ bool Lowering::lower_kernel(const Region& region, const RegionGraph& parts) {
     int storage = -1;
     const int32_t shared = answer.in_place[k];
     for (size_t i = 0; i < inputs.size() && storage < 0; ++i) {
-      if (shared == static_cast<int32_t>(i) || shared == TRM_ANY_INPUT)
-        storage = storage_in_place(parts.arguments[i], inputs[i], v);
+      if (shared != static_cast<int32_t>(i) && shared != TRM_ANY_INPUT) continue;
+      // Read in two ways, turned for instance, it would be overwritten before it is read.
+      const auto readers = std::count(reads.begin(), reads.end(), inputs[i].storage);
+      if (readers == 1) storage = storage_in_place(parts.arguments[i], inputs[i], v);
     }
     if (storage < 0) storage = new_storage(device, v.type().bytes(), text);
     const Location made{storage, {v.shape(), out_strides[k], 0}};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <queue>
+#include <span>
 #include <unordered_set>
 
 #include "trireme/base/error.h"
@@ -39,6 +40,18 @@ class Bits {
 // Composites too: one that is still whole here is one that its device has a kernel for.
 bool is_elementwise(const Node& node) {
   return node.op().kind.value == Kind::kElementwise && node.outputs().size() == 1;
+}
+
+// Folds its one input, or is still whole as a composite and keeps its first input's shape: softmax, a norm.
+bool may_end_a_run(const Node& node) {
+  if (node.op().kind.value != Kind::kReduction || node.inputs().empty() || !node.inputs()[0]) return false;
+  if (!node.op().is_composite()) return node.inputs().size() == 1;
+  return node.outputs().size() == 1 && node.outputs()[0].shape == node.inputs()[0].shape();
+}
+
+// A step of an optimizer that is still whole. Steps on several parameters are one region, whatever their shapes.
+bool is_step(const Node& node) {
+  return node.op().kind.value == Kind::kElementwise && node.op().is_composite() && node.outputs().size() > 1;
 }
 
 class Former {
@@ -87,10 +100,10 @@ class Former {
     Bits needs;
     for (const Value& v : node.inputs()) add_needs(v, needs);
     const bool elementwise = is_elementwise(node);
-    const bool ends_run = kind == Kind::kReduction && !node.op().is_composite() && node.inputs().size() == 1;
+    const bool ends_run = may_end_a_run(node);
     if (elementwise || ends_run) {
       const Shape& shape = elementwise ? node.outputs()[0].shape : node.inputs()[0].shape();
-      for (const Value& v : node.inputs()) {
+      for (const Value& v : std::span(node.inputs()).first(ends_run ? 1 : node.inputs().size())) {
         const auto at = v ? group_of_.find(&v.node()) : group_of_.end();
         if (at == group_of_.end() || !may_join(at->second, p, shape, ends_run)) continue;
         const size_t target = at->second;
@@ -100,6 +113,15 @@ class Former {
           if (from != group_of_.end() && may_merge(target, from->second)) merge(target, from->second);
         }
         if (ends_run) groups_[target].open = false;
+        return;
+      }
+    }
+    if (is_step(node)) {
+      for (size_t target = groups_.size(); target-- > 0;) {
+        const Group& group = groups_[target];
+        if (group.nodes.empty() || &group.nodes.front()->op() != &node.op()) continue;
+        if (!may_follow(target, p)) break;
+        join(target, node);
         return;
       }
     }
@@ -130,6 +152,23 @@ class Former {
       if (needs.has(target)) return false;  // it waits for the group: joining would close a cycle
     }
     return outside.size() <= kMostOperands;
+  }
+
+  // Whether a step may join the steps of a group: it waits for none of them, and the operands stay few.
+  bool may_follow(size_t target, const PlacedNode& p) const {
+    const Group& group = groups_[target];
+    std::unordered_set<const Node*> inputs;
+    size_t outputs = p.node->outputs().size();
+    Bits needs;
+    for (const Value& v : p.node->inputs()) {
+      add_needs(v, needs);
+      inputs.insert(&v.node());
+    }
+    for (const Node* member : group.nodes) {
+      for (const Value& v : member->inputs()) inputs.insert(&v.node());
+      outputs += member->outputs().size();
+    }
+    return group.device == p.device && !needs.has(target) && inputs.size() <= kMostOperands && outputs <= kMostOperands;
   }
 
   bool in_group(const Value& v, size_t group) const {
@@ -197,13 +236,15 @@ class Former {
     return ask(*region.device, uses.graph_of(region).graph).verdict != TRM_NO;
   }
 
-  // What is refused as a whole is offered again: a contraction with as much behind it as the device takes; without the
-  // reduction at the end; else in halves, which are in run order.
+  // What is refused as a whole is offered again: steps one by one; a contraction with as much behind it as the device
+  // takes; without the reduction at the end; else in halves, which are in run order.
   void offer(const Region& region, const Uses& uses, std::vector<Region>& accepted) {
     const auto begin = region.nodes.begin(), end = region.nodes.end();
     const auto part = [&](auto from, auto to) { return Region{region.device, {from, to}}; };
     if (region.nodes.size() == 1 || takes(region, uses)) {
       accepted.push_back(region);
+    } else if (is_step(*region.nodes.front())) {
+      for (auto at = begin; at != end; ++at) accepted.push_back(part(at, at + 1));
     } else if (!is_elementwise(*region.nodes.front())) {
       auto cut = end - 1;
       while (cut - begin > 1 && !takes(part(begin, cut), uses)) --cut;

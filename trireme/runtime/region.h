@@ -1,6 +1,7 @@
 // Regions: which nodes of one device run as one program. Elementwise nodes of one shape merge; a contraction may head
-// such a run (its epilogue) and a reduction may end it. Every region of more than one node is offered to the device; a
-// refusal splits it. Regions never wait for themselves: merging keeps the graph of regions free of cycles.
+// such a run (its epilogue) and a reduction, a softmax or a norm may end it. Every region of more than one node is
+// offered to the device; a refusal splits it. Regions never wait for themselves: merging keeps the graph of regions
+// free of cycles.
 #pragma once
 
 #include <unordered_map>
