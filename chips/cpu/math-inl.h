@@ -1,5 +1,5 @@
-// f32 functions on vectors, right on infinities, NaN, signed zeros and denormals; within 6 units in the last place
-// (tests/chip_cpu_math_test.cc). Included once per instruction set. Coefficients of polynomials: interpolation at
+// f32 functions on vectors, right on infinities, NaN, signed zeros and denormals; within 7 units in the last place
+// (tests/chip_cpu_test.cc). Included once per instruction set. Coefficients of polynomials: interpolation at
 // Chebyshev nodes of the stated interval; of quotients: the smallest largest relative error.
 #if defined(TRIREME_CHIPS_CPU_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TRIREME_CHIPS_CPU_MATH_INL_H_
@@ -168,6 +168,76 @@ struct Erf {
                                0.0011635727973699586f,
                                3.805211954866907e-05f};
     return odd_quotient(d, x, kUp, kDown, 3.92f);
+  }
+};
+
+// With a = |x| and t = (a - 3.75) / (a + 3.75): erfc(a) = e^(-a^2) p(t) / (1 + 2 a), erfc(-a) = 2 - erfc(a).
+struct Erfc {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    constexpr float kTail[] = {1.2375126f,    -0.14024065f, 0.0035862704f,  0.08227842f,
+                               -0.10881427f,  0.092290767f, -0.05864686f,   0.028409252f,
+                               -0.009844495f, 0.001675912f, 0.00039630762f, -0.00022411675f};
+    const V one = hn::Set(d, 1.0f), a = hn::Min(hn::Abs(x), hn::Set(d, 11.0f));
+    const V t = hn::Div(hn::Sub(a, hn::Set(d, 3.75f)), hn::Add(a, hn::Set(d, 3.75f)));
+    const V square = hn::Mul(a, a), lost = hn::MulSub(a, a, square);  // by rounding; without multiply-add it is 0
+    const V e = Exp::run(d, hn::Neg(square));
+    const V tail =
+        hn::Div(hn::Mul(hn::NegMulAdd(e, lost, e), polynomial(d, t, kTail)), hn::MulAdd(a, hn::Set(d, 2.0f), one));
+    const V y = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), hn::Sub(hn::Set(d, 2.0f), tail), tail);
+    return hn::IfThenElse(hn::IsNaN(x), x, y);
+  }
+};
+
+// ---- activations: the formulas of the ops of these names ----
+
+struct Gelu {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    const V erf = Erf::run(d, hn::Mul(x, hn::Set(d, 0.707106781f)));
+    return hn::Mul(hn::Mul(x, hn::Set(d, 0.5f)), hn::Add(erf, hn::Set(d, 1.0f)));
+  }
+};
+struct GeluGradient {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x, V dy) {
+    const V near = clamp(d, x, -40.0f, 40.0f);  // the density is 0 beyond; keeps infinity times 0 away
+    const V density = hn::Mul(Exp::run(d, hn::Mul(hn::Mul(near, near), hn::Set(d, -0.5f))), hn::Set(d, 0.39894228f));
+    const V below = hn::Mul(Erfc::run(d, hn::Mul(x, hn::Set(d, -0.707106781f))), hn::Set(d, 0.5f));
+    return hn::Mul(dy, hn::MulAdd(near, density, below));
+  }
+};
+// u = sqrt(2/pi) (x + 0.044715 x^3); beyond 10 the tanh of it is 1.
+struct GeluTanh {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    const V near = clamp(d, x, -10.0f, 10.0f);
+    const V cubic = hn::MulAdd(hn::Mul(near, near), hn::Set(d, 0.035677408f), hn::Set(d, 0.797884561f));
+    const V y = Tanh::run(d, hn::Mul(near, cubic));
+    return hn::IfThenElse(hn::IsNaN(x), x, hn::Mul(hn::Mul(x, hn::Set(d, 0.5f)), hn::Add(y, hn::Set(d, 1.0f))));
+  }
+};
+struct GeluTanhGradient {  // dy (s + x s (1 - s) 2 u') with s = 1 / (1 + e^(-2 u))
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x, V dy) {
+    const V one = hn::Set(d, 1.0f), near = clamp(d, x, -10.0f, 10.0f), square = hn::Mul(near, near);
+    const V s = Logistic::run(d, hn::Mul(near, hn::MulAdd(square, hn::Set(d, 0.071354816f), hn::Set(d, 1.595769122f))));
+    const V slope = hn::MulAdd(square, hn::Set(d, 0.214064449f), hn::Set(d, 1.595769122f));
+    const V y = hn::Mul(dy, hn::MulAdd(hn::Mul(near, hn::Mul(s, hn::Sub(one, s))), slope, s));
+    return hn::IfThenElse(hn::IsNaN(x), x, y);
+  }
+};
+struct Silu {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    return hn::Mul(x, Logistic::run(d, x));
+  }
+};
+struct HardSwish {
+  template <class D, class V>
+  static HWY_INLINE V run(D d, V x) {
+    const V y = hn::Mul(hn::Mul(x, clamp(d, hn::Add(x, hn::Set(d, 3.0f)), 0.0f, 6.0f)), hn::Set(d, 1.0f / 6.0f));
+    return hn::IfThenElse(hn::IsNaN(x), x, y);
   }
 };
 

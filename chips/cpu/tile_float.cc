@@ -237,7 +237,7 @@ struct Row {
 #define TRIREME_ROUNDING(Name) unary<float, Name>, unary<double, Name>
 #endif
 
-TileFunction find(std::string_view op, std::string_view kind, DType type) {
+TileFunction find(std::string_view op, DType type) {
   static constexpr Row kRows[] = {
       {"neg", unary<float, Neg>, unary<double, Neg>},
       {"abs", unary<float, Abs>, unary<double, Abs>},
@@ -252,6 +252,13 @@ TileFunction find(std::string_view op, std::string_view kind, DType type) {
       {"tanh", unary<float, Tanh>, each<double, double, TanhOne>},
       {"logistic", unary<float, Logistic>, each<double, double, LogisticOne>},
       {"erf", unary<float, Erf>, each<double, double, ErfOne>},
+      {"erfc", unary<float, Erfc>, nullptr},
+      {"gelu none", unary<float, Gelu>, nullptr},
+      {"gelu tanh", unary<float, GeluTanh>, nullptr},
+      {"gelu_gradient none", binary<float, GeluGradient>, nullptr},
+      {"gelu_gradient tanh", binary<float, GeluTanhGradient>, nullptr},
+      {"silu", unary<float, Silu>, nullptr},
+      {"hard_swish", unary<float, HardSwish>, nullptr},
       {"expm1", unary<float, Expm1>, each<double, double, Expm1One>},
       {"log1p", unary<float, Log1p>, each<double, double, Log1pOne>},
       {"sin", angle<Sin>, each<double, double, SinOne>},
@@ -270,22 +277,17 @@ TileFunction find(std::string_view op, std::string_view kind, DType type) {
       {"rem", each_pair<float, float, Rem>, each_pair<double, double, Rem>},
       {"atan2", each_pair<float, float, Atan2>, each_pair<double, double, Atan2>},
       {"select", select<float>, select<double>},
+      {"compare eq", each_pair<float, uint8_t, Eq>, each_pair<double, uint8_t, Eq>},
+      {"compare ne", each_pair<float, uint8_t, Ne>, each_pair<double, uint8_t, Ne>},
+      {"compare lt", each_pair<float, uint8_t, Lt>, each_pair<double, uint8_t, Lt>},
+      {"compare le", each_pair<float, uint8_t, Le>, each_pair<double, uint8_t, Le>},
+      {"compare gt", each_pair<float, uint8_t, Gt>, each_pair<double, uint8_t, Gt>},
+      {"compare ge", each_pair<float, uint8_t, Ge>, each_pair<double, uint8_t, Ge>},
   };
-  static constexpr Row kCompare[] = {
-      {"eq", each_pair<float, uint8_t, Eq>, each_pair<double, uint8_t, Eq>},
-      {"ne", each_pair<float, uint8_t, Ne>, each_pair<double, uint8_t, Ne>},
-      {"lt", each_pair<float, uint8_t, Lt>, each_pair<double, uint8_t, Lt>},
-      {"le", each_pair<float, uint8_t, Le>, each_pair<double, uint8_t, Le>},
-      {"gt", each_pair<float, uint8_t, Gt>, each_pair<double, uint8_t, Gt>},
-      {"ge", each_pair<float, uint8_t, Ge>, each_pair<double, uint8_t, Ge>},
-  };
-  const auto pick = [&](const auto& rows, std::string_view wanted) -> TileFunction {
-    for (const Row& row : rows) {
-      if (row.op == wanted) return type == f32 ? row.f32 : row.f64;
-    }
-    return nullptr;
-  };
-  return op == "compare" ? pick(kCompare, kind) : pick(kRows, op);
+  for (const Row& row : kRows) {
+    if (row.op == op) return type == f32 ? row.f32 : row.f64;
+  }
+  return nullptr;
 }
 
 // ---- folds ----
@@ -425,9 +427,7 @@ HWY_EXPORT(find_fold_kernels);
 HWY_EXPORT(half_tile_load);
 HWY_EXPORT(half_tile_store);
 
-TileFunction find_float_tile_function(std::string_view op, std::string_view kind, DType type) {
-  return HWY_DYNAMIC_DISPATCH(find)(op, kind, type);
-}
+TileFunction find_float_tile_function(std::string_view op, DType type) { return HWY_DYNAMIC_DISPATCH(find)(op, type); }
 FoldFunctions find_float_fold(Fold fold, DType type) { return HWY_DYNAMIC_DISPATCH(find_fold_kernels)(fold, type); }
 void load_half_floats(float* tile, const void* memory, size_t count, bool brain) {
   HWY_DYNAMIC_DISPATCH(half_tile_load)(tile, memory, count, brain);

@@ -5,7 +5,7 @@
 
 namespace trireme::cpu {
 
-TileFunction find_float_tile_function(std::string_view op, std::string_view kind, DType type);
+TileFunction find_float_tile_function(std::string_view op, DType type);
 // `columns` and `row` only; null for products.
 FoldFunctions find_float_fold(Fold fold, DType type);
 

@@ -15,7 +15,7 @@
 namespace trireme::cpu {
 
 std::span<const TileOpName> tile_op_names() {
-  constexpr DTypeSet bits = ints | bools;
+  constexpr DTypeSet bits = ints | bools, singles = only(f32) | only(f16) | only(bf16);
   static constexpr TileOpName kNames[] = {
       {"fill", any_dtype},
       {"iota", numbers},
@@ -42,6 +42,11 @@ std::span<const TileOpName> tile_op_names() {
       {"tan", floats},
       {"tanh", floats},
       {"erf", floats},
+      {"erfc", singles},
+      {"gelu", singles},
+      {"gelu_gradient", singles},
+      {"silu", singles},
+      {"hard_swish", singles},
       {"logistic", floats},
       {"floor", floats},
       {"ceil", floats},
@@ -71,13 +76,13 @@ std::span<const TileOpName> tile_op_names() {
   return kNames;
 }
 
-TileFunction find_tile_function(std::string_view op, std::string_view kind, DType type) {
+TileFunction find_tile_function(std::string_view op, std::string_view form, DType type) {
   const auto names = tile_op_names();
   const auto known = std::find_if(names.begin(), names.end(), [&](const TileOpName& row) { return op == row.name; });
   if (known == names.end() || !known->dtypes.has(type)) return nullptr;
   const DType held = register_type(type);
-  if (is_float(held)) return find_float_tile_function(op, kind, held);
-  return find_integer_tile_function(op == "compare" ? "compare " + std::string(kind) : std::string(op), held);
+  const std::string name = form.empty() ? std::string(op) : std::string(op) + " " + std::string(form);
+  return is_float(held) ? find_float_tile_function(name, held) : find_integer_tile_function(name, held);
 }
 
 // ---- conversions --------------------------------------------------------------------------------------------------

@@ -31,8 +31,9 @@ struct TileOpName {
 };
 std::span<const TileOpName> tile_op_names();
 
-// Null when there is no such operation. `type`: element type of the inputs (of `x` for select); `kind`: of compare.
-TileFunction find_tile_function(std::string_view op, std::string_view kind, DType type);
+// Null when there is no such operation. `type`: element type of the inputs (of `x` for select); `form`: the kind of a
+// compare, the approximation of a gelu, else empty.
+TileFunction find_tile_function(std::string_view op, std::string_view form, DType type);
 // Conversion between element types; the result is rounded to `to` even where the register is wider.
 TileFunction find_tile_conversion(DType from, DType to);
 

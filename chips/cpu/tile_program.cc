@@ -8,8 +8,9 @@
 namespace trireme::cpu {
 namespace {
 
-std::string_view kind_of_compare(const NodeView& node) {
-  return node.op() == "compare" ? node.string("kind") : std::string_view{};
+std::string_view form_of(const NodeView& node) {
+  if (node.op() == "compare") return node.string("kind");
+  return node.op() == "gelu" || node.op() == "gelu_gradient" ? node.string("approximate") : std::string_view{};
 }
 bool is_source_op(std::string_view op) { return op == "fill" || op == "iota"; }
 bool is_identity_op(std::string_view op) { return op == "strided_copy"; }
@@ -25,7 +26,7 @@ bool is_tile_op(const Program& program, const NodeView& node) {
   if (is_source_op(op) || is_identity_op(op) || op == "convert") return true;
   const uint32_t typed = typed_input(op);
   if (node.inputs().size() > 3 || node.inputs().size() <= typed || node.outputs().size() != 1) return false;
-  return find_tile_function(op, kind_of_compare(node), dtype_of(program.value(node.inputs()[typed]))) != nullptr;
+  return find_tile_function(op, form_of(node), dtype_of(program.value(node.inputs()[typed]))) != nullptr;
 }
 
 std::byte* thread_scratch(int slot, size_t bytes) {
@@ -181,7 +182,7 @@ void TileProgram::add_node(const Program& program, const NodeView& node) {
     return;
   }
   const DType typed = input_type(typed_input(op));
-  TileFunction function = find_tile_function(op, kind_of_compare(node), typed);
+  TileFunction function = find_tile_function(op, form_of(node), typed);
   if (!function) refuse(std::string(op) + " is not a tile operation");
   TileParameters parameters;
   if (op == "reduce_precision") {
