@@ -180,7 +180,15 @@ struct Erfc {
                                -0.009844495f, 0.001675912f, 0.00039630762f, -0.00022411675f};
     const V one = hn::Set(d, 1.0f), a = hn::Min(hn::Abs(x), hn::Set(d, 11.0f));
     const V t = hn::Div(hn::Sub(a, hn::Set(d, 3.75f)), hn::Add(a, hn::Set(d, 3.75f)));
-    const V square = hn::Mul(a, a), lost = hn::MulSub(a, a, square);  // by rounding; without multiply-add it is 0
+    const V square = hn::Mul(a, a);
+#if TRIREME_PORTABLE_TARGET  // what the rounding of the square loses, from halves whose products are exact
+    const hn::RebindToUnsigned<D> du;
+    const V high = hn::BitCast(d, hn::And(hn::BitCast(du, a), hn::Set(du, 0xFFFFF000U))), low = hn::Sub(a, high);
+    const V cross = hn::Mul(hn::Add(high, high), low);
+    const V lost = hn::Add(hn::Add(hn::Sub(hn::Mul(high, high), square), cross), hn::Mul(low, low));
+#else
+    const V lost = hn::MulSub(a, a, square);
+#endif
     const V e = Exp::run(d, hn::Neg(square));
     const V tail =
         hn::Div(hn::Mul(hn::NegMulAdd(e, lost, e), polynomial(d, t, kTail)), hn::MulAdd(a, hn::Set(d, 2.0f), one));

@@ -8,6 +8,10 @@
 namespace trireme::cpu {
 namespace {
 
+// Operands of so many bytes come from memory, where asking ahead pays: AdamW of 28 million parameters as a region takes
+// 52 ms instead of 72 in one thread (Zen 3), while what lies in a cache gains nothing.
+constexpr int64_t kBeyondCaches = 32 << 20;
+
 std::string_view form_of(const NodeView& node) {
   if (node.op() == "compare") return node.string("kind");
   return node.op() == "gelu" || node.op() == "gelu_gradient" ? node.string("approximate") : std::string_view{};
@@ -214,6 +218,11 @@ bool TileProgram::is_gapless(size_t slot) const { return loops.are_gapless(loops
 
 void TileProgram::finish() {
   longest_ = std::min(kTile, loops.elements());
+  int64_t bytes = 0;
+  for (const Source& source : sources_) {
+    if (source.from == From::kMemory) bytes += loops.elements() * static_cast<int64_t>(size_of(source.type));
+  }
+  far_ = bytes >= kBeyondCaches;
   for (Source& source : sources_) {
     source.everywhere = source.from == From::kNumber;
     if (source.from == From::kMemory) {
@@ -387,7 +396,7 @@ void TileProgram::evaluate(Frame& frame, const Position& start, int low, int hig
       const auto item = static_cast<int64_t>(size_of(source.type));
       auto* memory = static_cast<std::byte*>(frame.values[source.value]) + start.offset(strides, loops.rank) * item;
       at = memory;
-      ahead.add(memory + count * item, count * item);
+      if (far_) ahead.add(memory + count * item, count * item);
     } else {
       at = tile_of(source.target);
       Frame::Held& held = frame.held[i];

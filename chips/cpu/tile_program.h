@@ -114,6 +114,7 @@ class TileProgram {
   int tile_count_ = 0;
   int64_t tile_bytes_ = 0;   // one after the other, so that they share out the sets of the cache
   int64_t longest_ = kTile;  // no tile has more elements
+  bool far_ = false;         // the operands are too many to lie in a cache
 };
 
 // A buffer of this thread, at least `bytes` long and 64-byte aligned; good until the next call with the same `slot`.
