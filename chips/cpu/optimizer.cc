@@ -1,7 +1,7 @@
 // adam_step, adamw_step and momentum_step whole, for several parameters in one launch.
 #include <algorithm>
 #include <cmath>
-#include <memory>
+#include <numeric>
 
 #include "chips/cpu/kernel.h"
 #include "chips/cpu/optimizer_kernel.h"
@@ -85,8 +85,10 @@ Run prepare_steps(const Program& program, const NodeView&) {
     sizes.push_back(chip::elements(program.value(node.outputs()[0])));
     first_piece.push_back(first_piece.back() + (sizes.back() + kPiece - 1) / kPiece);
   }
+  const int64_t elements = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
+  const int64_t grain = std::max<int64_t>(1, first_piece.back() * kGrainElements / std::max<int64_t>(1, elements));
   return [=](void* const* values) {
-    parallel_for(first_piece.back(), 2, [&](int64_t begin, int64_t end) {
+    parallel_for(first_piece.back(), grain, [&](int64_t begin, int64_t end) {
       auto step = static_cast<size_t>(std::upper_bound(first_piece.begin(), first_piece.end(), begin) -
                                       first_piece.begin() - 1);
       for (int64_t piece = begin; piece < end; ++step) {
