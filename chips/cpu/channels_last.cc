@@ -11,6 +11,7 @@
 #include "chips/cpu/convolution.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/indirect_kernel.h"
+#include "chips/cpu/large_memory.h"
 #include "chips/cpu/pixel_runs.h"
 #include "chips/cpu/tile_program.h"
 #include "chips/cpu/winograd_tiles.h"
@@ -282,7 +283,7 @@ class WeightRows {
 
 // Weights as the kernels read them, and what happens to the sums.
 struct Packed {
-  std::vector<std::vector<float>> phases;  // of each phase: the panels of all groups
+  std::vector<LargeVector<float>> phases;  // of each phase: the panels of all groups
   std::vector<float> scale, bias;          // as far as the weights could not take the scale
   Finish finish;
 };

@@ -8,6 +8,7 @@
 
 #include "chips/cpu/compute.h"
 #include "chips/cpu/kernel.h"
+#include "chips/cpu/large_memory.h"
 #include "chips/cpu/loops.h"
 #include "chips/cpu/rates.h"
 #include "chips/cpu/targets.h"
@@ -88,16 +89,15 @@ int32_t close(TrmDev* dev) {
 
 int32_t chunk_alloc(TrmDev* dev, uint32_t space, uint64_t bytes, uint32_t, TrmMem* mem, TrmErr* err) {
   if (space != kSpaceId) return fail(err, TRM_INVALID, "the cpu chip has one memory space, number 1");
-  const uint64_t rounded = (std::max<uint64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-  void* memory = rounded < bytes ? nullptr : std::aligned_alloc(kAlignment, rounded);
+  void* memory = allocate_large(bytes);
   if (!memory) return fail(err, TRM_OUT_OF_MEMORY, "no " + std::to_string(bytes) + " bytes of host memory left");
-  dev->allocated += rounded;
+  dev->allocated += bytes;
   *mem = {reinterpret_cast<uint64_t>(memory), 0, bytes, kSpaceId, 0};
   return TRM_OK;
 }
 int32_t chunk_free(TrmDev* dev, const TrmMem* mem) {
-  dev->allocated -= (std::max<uint64_t>(mem->bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-  std::free(reinterpret_cast<void*>(mem->handle));
+  dev->allocated -= mem->bytes;
+  free_large(reinterpret_cast<void*>(mem->handle));
   return TRM_OK;
 }
 

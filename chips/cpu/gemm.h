@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "chips/cpu/large_memory.h"
 #include "chips/cpu/tile_program.h"
 
 namespace trireme::cpu {
@@ -96,12 +97,10 @@ class PackedMatrix {
       : kernel_(kernel),
         k_(k),
         padded_(round_up(n, side == Side::kLeft ? kernel.rows : kernel.columns)),
-        storage_(static_cast<size_t>(kernel.slots(k) * padded_) + 64 / sizeof(T)) {
-    values_ = storage_.data();
-    while (reinterpret_cast<uintptr_t>(values_) % 64 != 0) ++values_;
+        values_(static_cast<size_t>(kernel.slots(k) * padded_)) {
     parallel_for((k_ + kInner - 1) / kInner, grain_for(kInner * n), [&](int64_t begin, int64_t end) {
       for (int64_t p = begin * kInner; p < std::min(k_, end * kInner); p += kInner) {
-        T* panels = values_ + kernel_.slots(p) * padded_;
+        T* panels = values_.data() + kernel_.slots(p) * padded_;
         if (side == Side::kLeft) kernel_.pack_left(b.at(p, 0), std::min(kInner, k_ - p), n, panels);
         else kernel_.pack_right(b.at(p, 0), std::min(kInner, k_ - p), n, panels);
       }
@@ -111,14 +110,13 @@ class PackedMatrix {
   PackedMatrix& operator=(const PackedMatrix&) = delete;
   // Panels from column `n` (a multiple of the width) of the slice that starts at `p`.
   const T* slice(int64_t p, int64_t n) const {
-    return values_ + kernel_.slots(p) * padded_ + n * kernel_.slots(std::min(kInner, k_ - p));
+    return values_.data() + kernel_.slots(p) * padded_ + n * kernel_.slots(std::min(kInner, k_ - p));
   }
 
  private:
   const MicroKernel<T>& kernel_;
   int64_t k_, padded_;
-  std::vector<T> storage_;
-  T* values_;
+  LargeVector<T> values_;
 };
 
 // One thread's product into c (m x n, row stride c_stride). Sources give packed panels:

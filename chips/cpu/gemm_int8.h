@@ -13,6 +13,7 @@
 #include <memory>
 #include <vector>
 
+#include "chips/cpu/large_memory.h"
 #include "chips/cpu/tile_program.h"
 
 namespace trireme::cpu {
@@ -83,7 +84,7 @@ class Int8Weights {
   Int8Weights& operator=(const Int8Weights&) = delete;
   // Panels from number `n` (a multiple of the width) of the slice that starts at `p`.
   const int32_t* slice(int64_t p, int64_t n) const {
-    return values_ + kernel_.slots(p) * padded_ + n * kernel_.slots(std::min(kInt8Inner, k_ - p));
+    return values_.data() + kernel_.slots(p) * padded_ + n * kernel_.slots(std::min(kInt8Inner, k_ - p));
   }
   // Where the sums start: -correction times the sum of the weights, for each of the padded n.
   std::vector<int32_t> start(int32_t correction) const;
@@ -91,8 +92,8 @@ class Int8Weights {
  private:
   const Int8Kernel& kernel_;
   int64_t k_, padded_;
-  std::vector<int32_t> storage_, sums_;
-  int32_t* values_;
+  LargeVector<int32_t> values_;
+  std::vector<int32_t> sums_;
 };
 
 // One thread's product into c (m x n, row stride c_stride), all of k. Sources give packed panels:

@@ -232,9 +232,7 @@ Int8Weights::Int8Weights(const Int8Kernel& kernel, Int8Left left, const int8_t* 
     : kernel_(kernel), k_(k), sums_() {
   const int64_t width = left == Int8Left::kWeights ? kernel.rows : kernel.columns;
   padded_ = (n + width - 1) / width * width;
-  storage_.assign(static_cast<size_t>(kernel.slots(k) * padded_) + 16, 0);
-  values_ = storage_.data();
-  while (reinterpret_cast<uintptr_t>(values_) % 64 != 0) ++values_;
+  values_.assign(static_cast<size_t>(kernel.slots(k) * padded_), 0);
   sums_.assign(static_cast<size_t>(padded_), 0);
   parallel_for(padded_ / width, grain_for(k * width), [&](int64_t begin, int64_t end) {
     std::vector<int8_t> lines(static_cast<size_t>(kernel.per_slot * width));
@@ -246,7 +244,7 @@ Int8Weights::Int8Weights(const Int8Kernel& kernel, Int8Left left, const int8_t* 
       const int64_t first = panel * width, used = std::min(width, n - first);
       for (int64_t p = 0; p < k; p += kInt8Inner) {
         const int64_t inner = std::min(kInt8Inner, k - p), slots = kernel.slots(inner);
-        int32_t* to = values_ + kernel.slots(p) * padded_ + first * slots;
+        int32_t* to = values_.data() + kernel.slots(p) * padded_ + first * slots;
         for (int64_t slot = 0; slot < slots; ++slot) {
           for (int64_t t = 0; t < kernel.per_slot; ++t) {
             const int64_t at = p + slot * kernel.per_slot + t;
