@@ -1,5 +1,6 @@
 #include "trireme/base/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -113,6 +114,23 @@ TEST(File, ErrorsNamePathAndReason) {
   EXPECT_EQ(error_of([&] { write_file_atomically(folder / "taken", "x"); }).code(), Code::kIo);
   EXPECT_EQ(entries(folder.path()), 2u);
   EXPECT_EQ(error_of([&] { make_folders(folder / "pipe/inner"); }).code(), Code::kNotFound);
+}
+
+TEST(File, DevicesAndPipesAreWrittenToAndNotReplaced) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  write_file_atomically(pipe, "through");
+  char got[16] = {};
+  EXPECT_EQ(::read(reader, got, sizeof got), 7);
+  EXPECT_STREQ(got, "through");
+  ::close(reader);
+  struct stat after {};
+  ASSERT_EQ(::stat(pipe.c_str(), &after), 0);
+  EXPECT_TRUE(S_ISFIFO(after.st_mode));
+  EXPECT_EQ(entries(folder.path()), 1u);
 }
 
 TEST(File, FullDiskIsAnErrorAndLeavesTheOldFile) {

@@ -1,8 +1,10 @@
 // dot_general: batched matrix products.
 #include <algorithm>
 #include <memory>
+#include <string>
 
 #include "chips/cpu/channels_last.h"
+#include "chips/cpu/choice.h"
 #include "chips/cpu/epilogue.h"
 #include "chips/cpu/gemm.h"
 #include "chips/cpu/kernel.h"
@@ -10,6 +12,9 @@
 
 namespace trireme::cpu {
 namespace {
+
+// Multiplications; fewer take so little time that choosing a way to make them would not pay.
+constexpr int64_t kWorthChoosing = 1 << 22;
 
 struct Product {
   uint32_t in_a, in_b, out;  // values
@@ -264,17 +269,50 @@ void multiply_integers(const Product& p, const U* a, const U* b, U* c) {
   });
 }
 
-Run prepare_dot_general(const Program& program, const NodeView& node) {
-  if (runs_channels_last(program, node)) return prepare_channels_last(program, node);
+Run prepare_blocks(const Program& program, const NodeView& node) {
   const Product p = product_of(program, node);
   const TrmValue b = program.value(p.in_b);
-  if (is_float(p.type)) {
-    auto epilogue = Epilogue::of(program, node.number());
-    if (p.type == f64) {
-      return [product = FloatProduct<double>(p, b, std::move(epilogue))](void* const* values) { product.run(values); };
-    }
-    return [product = FloatProduct<float>(p, b, std::move(epilogue))](void* const* values) { product.run(values); };
+  auto epilogue = Epilogue::of(program, node.number());
+  if (p.type == f64) {
+    return [product = FloatProduct<double>(p, b, std::move(epilogue))](void* const* values) { product.run(values); };
   }
+  return [product = FloatProduct<float>(p, b, std::move(epilogue))](void* const* values) { product.run(values); };
+}
+
+// Whether the product in blocks does the program, with the bits of that on rows in place: sums are cut at the same
+// places, but what is multiplied and added to them would be rounded otherwise.
+bool blocks_do_too(const Program& program, const NodeView& node) {
+  int additions = 0;
+  for (uint32_t n = 0; n < program.node_count(); ++n) {
+    const std::string_view op = program.node(n).op();
+    if (op == "mul" || op == "sub") return false;
+    additions += op == "add";
+  }
+  const Product p = product_of(program, node);
+  if (additions > 1 || p.parts > 1 || p.thin_rows || p.thin_columns || p.m * p.n * p.k < kWorthChoosing) return false;
+  try {
+    Epilogue::of(program, node.number());
+  } catch (const Failure&) {
+    return false;
+  }
+  return true;
+}
+
+Run prepare_dot_general(const Program& program, const NodeView& node) {
+  const Product p = product_of(program, node);
+  if (runs_channels_last(program, node)) {
+    std::vector<Way> ways = {{"rows in place", [&] { return prepare_channels_last(program, node); }}};
+    if (blocks_do_too(program, node)) {
+      ways.push_back({"blocks", [&] { return prepare_blocks(program, node); }});
+    }
+    std::string key = "product " + std::string(name(p.type)) + " " + std::to_string(p.batch * p.m) + "x" +
+                      std::to_string(p.n) + "x" + std::to_string(p.k);
+    for (uint32_t n = 0; n < program.node_count(); ++n) {
+      if (n != node.number()) key += " " + std::string(program.node(n).op());
+    }
+    return fastest_of(program, key, ways);
+  }
+  if (is_float(p.type)) return prepare_blocks(program, node);
   const auto integers = [&]<class U>() -> Run {
     return [p](void* const* v) {
       multiply_integers(p, static_cast<const U*>(v[p.in_a]), static_cast<const U*>(v[p.in_b]),

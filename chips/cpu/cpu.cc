@@ -192,7 +192,7 @@ extern "C" TRM_EXPORT int32_t TRIREME_CHIP_ENTRY(const TrmHost* host, TrmChip* c
   filled.vendor = "Trireme";
   filled.name = "cpu";
   filled.plugin_version = "0.1.0";
-  filled.build_id = "cpu-1";
+  filled.build_id = trireme::cpu::kBuildId;
   filled.device = &trireme::cpu::kDeviceBank;
   filled.compute = &trireme::cpu::compute_bank();
   trireme::chip::store(chip, filled);

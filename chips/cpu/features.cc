@@ -1,6 +1,7 @@
 #include "chips/cpu/features.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 #include "chips/cpu/targets.h"
@@ -53,6 +54,19 @@ bool has_tiles(unsigned kind) {
 }
 
 }  // namespace
+
+std::string processor() {
+  Registers r;
+  char maker[13] = {};
+  if (__get_cpuid(0, &r.a, &r.b, &r.c, &r.d) != 0) {
+    std::memcpy(maker, &r.b, 4);
+    std::memcpy(maker + 4, &r.d, 4);
+    std::memcpy(maker + 8, &r.c, 4);
+  }
+  __get_cpuid(1, &r.a, &r.b, &r.c, &r.d);
+  const unsigned family = (r.a >> 8 & 15) + (r.a >> 20 & 255), model = (r.a >> 4 & 15) + (r.a >> 12 & 240);
+  return std::string(maker) + " family " + std::to_string(family) + " model " + std::to_string(model);
+}
 
 bool has_vnni() { return (leaf_7(0).c & 1U << 11) != 0; }
 bool has_bf16_dot() { return (leaf_7(1).a & 1U << 5) != 0; }

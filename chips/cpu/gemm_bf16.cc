@@ -25,10 +25,7 @@ template <int64_t kUsed>
 TRIREME_BF16 void block(int64_t slots, const float* a, const float* b, float* c, int64_t c_stride, bool add) {
   __m512 left[kUsed], right[kUsed];
 #pragma GCC unroll 12
-  for (int64_t r = 0; r < kUsed; ++r) {
-    left[r] = add ? _mm512_loadu_ps(c + r * c_stride) : _mm512_setzero_ps();
-    right[r] = add ? _mm512_loadu_ps(c + r * c_stride + kLanes) : _mm512_setzero_ps();
-  }
+  for (int64_t r = 0; r < kUsed; ++r) left[r] = right[r] = _mm512_setzero_ps();
   for (int64_t k = 0; k < slots; ++k, a += kRows, b += kColumns) {
     const auto b0 = reinterpret_cast<__m512bh>(_mm512_loadu_ps(b));
     const auto b1 = reinterpret_cast<__m512bh>(_mm512_loadu_ps(b + kLanes));
@@ -41,8 +38,13 @@ TRIREME_BF16 void block(int64_t slots, const float* a, const float* b, float* c,
   }
 #pragma GCC unroll 12
   for (int64_t r = 0; r < kUsed; ++r) {
-    _mm512_storeu_ps(c + r * c_stride, left[r]);
-    _mm512_storeu_ps(c + r * c_stride + kLanes, right[r]);
+    float* row = c + r * c_stride;
+    if (add) {
+      left[r] = _mm512_add_ps(_mm512_loadu_ps(row), left[r]);
+      right[r] = _mm512_add_ps(_mm512_loadu_ps(row + kLanes), right[r]);
+    }
+    _mm512_storeu_ps(row, left[r]);
+    _mm512_storeu_ps(row + kLanes, right[r]);
   }
 }
 

@@ -104,6 +104,12 @@ void MappedFile::let_go(std::span<const std::byte> part) const {
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   static std::atomic<int> next{0};
   if (path_.empty()) throw Error(Code::kInvalidArgument, "cannot write a file without a name");
+  struct stat target {};
+  if (::stat(path_.c_str(), &target) == 0 && !S_ISREG(target.st_mode) && !S_ISDIR(target.st_mode)) {
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);  // a device or a pipe: a file must not take its place
+    if (descriptor_ < 0) fail("open", path_, errno);
+    return;
+  }
   temporary_ = cat(path_, ".partial-", static_cast<int64_t>(::getpid()), "-", next++);
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail("create", temporary_, errno);
@@ -147,10 +153,11 @@ void AtomicFile::write_through(const char* data, size_t size) {
 void AtomicFile::commit() {
   TRIREME_CHECK(descriptor_ >= 0, "commit called twice");
   flush();
-  if (::fsync(descriptor_) != 0) fail("write", path_, errno);
+  if (!temporary_.empty() && ::fsync(descriptor_) != 0) fail("write", path_, errno);
   const int closed = ::close(descriptor_);
   descriptor_ = -1;
   if (closed != 0) fail("write", path_, errno);
+  if (temporary_.empty()) return;
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("replace", path_, errno);
   temporary_.clear();
   // The rename itself is durable only once the folder is on disk. Some file systems cannot sync a folder (EINVAL).

@@ -39,7 +39,8 @@ class MappedFile {
 
 // Writes a temporary file in the target's folder; commit() syncs it, renames it over the target and syncs the folder.
 // Until then the target keeps its old content; without commit() (an exception on the way) the temporary is removed.
-// A process killed in between leaves at most a file named "<target>.partial-<pid>-<n>".
+// A process killed in between leaves at most a file named "<target>.partial-<pid>-<n>". A device or a pipe
+// (/dev/stdout, /dev/null) is written to as it is.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
