@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Trireme against other frameworks: the same work, in the same run, in slices that take turns.
 
-usage: bench/compare.py --peers onnxruntime,torch [--workload NAME] [--json] [--output FILES]
+usage: bench/compare.py --peers onnxruntime,torch [--workload NAME] [--json] [--output FILES [--resume]]
 
 Both sides run as processes of their own on the same processors with as many threads; the one whose turn it is not is
 stopped. Slices go ours, peer, peer, ours, ... so that a drift of the machine favours nobody. What is reported is the
-median of the ratios of the pairs, with the tenth and ninetieth percentile; bench/pairs.py says which pairs count.
+median of the ratios of the pairs, with the tenth and ninetieth percentile; bench/pairs.py says which pairs count. The
+peer `one-thread` is ours with a single thread: its ratio says what the other threads bring.
 Before anything counts, both must give the same outputs on the same inputs. `limit_share` is the part of our time that
 the machine's arithmetic and memory could not do without, at the speeds that bench/ours.cc measures in the same run.
 """
@@ -37,7 +38,11 @@ COMMANDS = {name: [sys.executable, PEERS / f"{name}_peer.py"]
             for name in ("onnxruntime", "openvino", "torch", "paddle", "onednn", "openblas")}
 COMMANDS["torch-compile"] = COMMANDS["torch"]
 COMMANDS["libtorch"] = [LIBTORCH]
+COMMANDS["llama.cpp"] = []
+COMMANDS[workloads.ONE_THREAD] = [OURS]
 MODULES = {"torch-compile": "torch", "onednn": "torch", "openblas": "scipy_openblas32"}
+# These build a network of bench/networks/ themselves and load its parameters; the others read its ONNX file.
+BUILDERS = ("torch", "torch-compile", "paddle")
 
 
 class Failed(Exception):
@@ -124,7 +129,7 @@ def measure_pairs(ours, peer, processors, options):
     meter = pairs.LoadMeter(processors, [side.process.pid for side in sides])
     result = []
     begin = time.monotonic()
-    while len(result) < options.pairs and (time.monotonic() - begin < options.seconds or len(result) < 3):
+    while len(result) < options.pairs and (time.monotonic() - begin < options.seconds or len(result) < pairs.LEAST_PAIRS):
         slices = [None, None]
         for i in (0, 1) if len(result) % 2 == 0 else (1, 0):
             probe = float(ours.ask("probe"))
@@ -137,63 +142,78 @@ def measure_pairs(ours, peer, processors, options):
     return result
 
 
-def our_command(workload, folder):
-    if workload.kind in ("train", "op"):
-        return [OURS, workload.kind, workload.source, folder], None
+def model_file(workload, folder):
+    """The ONNX file of a model or network, None for other kinds. A network's parameters go to FOLDER/state."""
     if workload.kind == "model":
         file = workloads.find_data(workload.source)
         if file is None:
             raise Failed(f"no {workload.source} in the data folders; set TRIREME_DATA")
-    else:
-        file = folder / "model.onnx"
-        done = subprocess.run([OURS, "export", workload.source, file], capture_output=True, text=True, check=False)
+        return file
+    if workload.kind == "network":
+        done = subprocess.run([OURS, "export", workload.source, folder], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise Failed(done.stderr.strip())
-    # f16 is the model's own type; trainings and operations have theirs in their names.
-    return [OURS, "model", file, folder, "f32" if workload.precision == "f16" else workload.precision], file
+        return folder / "model.onnx"
+    return None
+
+
+def our_command(workload, file, folder):
+    if workload.kind == "op":  # its type is in its name
+        return [OURS, "op", workload.source, folder]
+    # f16 is the model's own type.
+    precision = "f32" if workload.precision == "f16" else workload.precision
+    return [OURS, *(("train", workload.source) if file is None else ("model", file)), folder, precision]
 
 
 def peer_command(workload, peer_name, file, folder, options):
-    kind, source = (workload.kind, workload.source) if file is None else ("model", file)
-    if kind == "model" and workload.precision.startswith("int8"):
-        import quantized
-        try:
-            source = quantized.write(file, folder, workload.precision == "int8-dynamic")
-        except Exception as failure:  # whatever the peer's tools throw is the peer's failure
-            raise Failed(f"ONNX Runtime's tools cannot quantise it: {failure}") from failure
-    command = [*COMMANDS[peer_name], kind, source, folder / "peer", str(options.threads)]
-    if peer_name == "torch-compile":
-        command.append("compile")
-    if kind == "model" and workload.precision == "bf16":
-        command.append("bf16")
-    return command
+    if peer_name == workloads.ONE_THREAD:
+        return our_command(workload, file, folder / "peer")
+    kind, source = workload.kind, workload.source
+    if kind == "model" and peer_name == "paddle":
+        source = workloads.find_data(workload.paddle)
+        if source is None:
+            raise Failed(f"no {workload.paddle} in the data folders; set TRIREME_DATA")
+    elif file is not None and peer_name not in BUILDERS:
+        kind, source = "model", file
+        if workload.precision.startswith("int8"):
+            import quantized
+            try:
+                source = quantized.write(file, folder, workload.precision == "int8-dynamic")
+            except Exception as failure:  # whatever the peer's tools throw is the peer's failure
+                raise Failed(f"ONNX Runtime's tools cannot quantise it: {failure}") from failure
+    command = [*COMMANDS[peer_name], kind, source, folder / "peer", str(options.threads), workload.precision]
+    return [*command, "compile"] if peer_name == "torch-compile" else command
 
 
-def is_installed(peer_name):
-    if peer_name == "libtorch":
-        return LIBTORCH.exists()
-    return importlib.util.find_spec(MODULES.get(peer_name, peer_name)) is not None
+def why_missing(peer_name):
+    """Why a peer cannot be measured here, or None."""
+    if peer_name == "llama.cpp":
+        return "PyPI has it as source only; no package that could be pinned and installed"
+    if peer_name in (workloads.ONE_THREAD, "libtorch"):
+        return None if pathlib.Path(COMMANDS[peer_name][0]).exists() else "not built"
+    return None if importlib.util.find_spec(MODULES.get(peer_name, peer_name)) else "not installed"
 
 
 def compare(workload, peer_name, processors, options):
     """One row of the report. Whatever fails is said in `error`, and there is no ratio then."""
     row = {"workload": workload.name, "precision": workload.precision, "threads": options.threads, "peer": peer_name,
            "version": "missing", "ratio": None, "p10": None, "p90": None, "ours_ms": None, "peer_ms": None,
-           "limit_share": None, "state": {}}
-    if not is_installed(peer_name):
-        return {**row, "error": "not installed"}
+           "limit_share": None, "memory_mb": None, "memory_plan_ratio": None, "state": {}}
+    missing = why_missing(peer_name)
+    if missing:
+        return {**row, "error": missing}
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as started:
         try:
             folder = pathlib.Path(name)
             (folder / "peer").mkdir()
             workloads.write_inputs(workload, folder)
-            command, file = our_command(workload, folder)
-            ours = Side(command, processors, folder)
+            file = model_file(workload, folder)
+            ours = Side(our_command(workload, file, folder), processors, folder)
             started.callback(ours.close)
             for path in [*folder.glob("input_*.npy"), *folder.glob("state")]:
                 (folder / "peer" / path.name).symlink_to(path)
             command = peer_command(workload, peer_name, file, folder, options)
-            peer = Side(command, processors, folder / "peer")
+            peer = Side(command, processors[:1] if peer_name == workloads.ONE_THREAD else processors, folder / "peer")
             started.callback(peer.close)
             row["version"] = peer.version
             off = difference(ours.outputs(), peer.outputs())
@@ -202,6 +222,8 @@ def compare(workload, peer_name, processors, options):
             row.update(pairs.summarise(measure_pairs(ours, peer, processors, options)))
             limit, flops, bandwidth = map(float, ours.ask("limit").split())
             row["limit_share"] = limit * 1e3 / row["ours_ms"]
+            planned, needed = map(int, ours.ask("memory").split())
+            row.update(memory_mb=planned * 1e-6, memory_plan_ratio=planned / needed if needed else 1.0)
             row["state"].update(outputs_differ_by=off, peak_gflops=flops * 1e-9, read_gb_per_s=bandwidth * 1e-9)
             return row
         except Failed as failure:
@@ -218,12 +240,20 @@ def machine():
             "kernel": platform.release(), "date": datetime.date.today().isoformat(), "commit": commit}
 
 
+def read_rows(stem):
+    """The rows that an earlier run wrote, by what they measure."""
+    file = stem.parent / (stem.name + ".json")
+    rows = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    return {(row["workload"], row["precision"], row["threads"], row["peer"]): row for row in rows}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", required=True, help=f"comma-separated, of {', '.join(COMMANDS)}; or all")
     parser.add_argument("--workload", default="", help="only workloads whose name contains this")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
     parser.add_argument("--output", type=pathlib.Path, help="also write OUTPUT.json, OUTPUT.md and OUTPUT.svg")
+    parser.add_argument("--resume", action="store_true", help="keep what OUTPUT.json has measured, do the rest")
     parser.add_argument("--threads", type=int, default=2, help="of each side, on as many processors (2)")
     parser.add_argument("--pairs", type=int, default=31, help="pairs of slices (31)")
     parser.add_argument("--slice", type=float, default=0.2, help="seconds of a slice, at least one iteration (0.2)")
@@ -236,16 +266,26 @@ def main():
     wanted = [each for each in workloads.WORKLOADS if options.workload.lower() in each.name.lower()]
     if not wanted:
         parser.error(f"no workload '{options.workload}'; there are {', '.join(w.name for w in workloads.WORKLOADS)}")
+    if options.threads == 1:
+        chosen = [name for name in chosen if name != workloads.ONE_THREAD]
     processors = sorted(os.sched_getaffinity(0))[:options.threads]
+    if options.resume and not options.output:
+        parser.error("--resume goes on from the files of --output")
     if options.threads < 1 or len(processors) < options.threads:
         parser.error(f"--threads {options.threads}: this process may use {len(processors)} processors, and 1 is least")
+    work = [(workload, peer) for workload in wanted for peer in chosen if peer in workload.peers]
+    if not work:
+        parser.error("none of these workloads has one of these peers")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an interrupt: both sides are ended
     about, rows = machine(), []
-    for workload in wanted:
-        for peer in (name for name in chosen if name in workload.peers):
-            rows.append(compare(workload, peer, processors, options))
-            print(report.line(rows[-1]), file=sys.stderr, flush=True)
-            if options.output:  # after each row: a run that is cut short leaves what it has
-                report.write(rows, about, options.output)
+    earlier = read_rows(options.output) if options.resume else {}
+    for workload, peer in work:
+        row = earlier.pop((workload.name, workload.precision, options.threads, peer), None)
+        is_measured = row is not None and row["ratio"] is not None
+        rows.append(row if is_measured else compare(workload, peer, processors, options))
+        print(f"[{len(rows)}/{len(work)}] {report.line(rows[-1])}", file=sys.stderr, flush=True)
+        if options.output:  # after each row: a run that is cut short leaves what it has
+            report.write(rows + list(earlier.values()), about, options.output)
     print(json.dumps(rows) if options.json else report.markdown(rows, about))
     sys.exit(1 if any("differ" in row.get("error", "") for row in rows) else 0)
 

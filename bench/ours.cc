@@ -1,10 +1,11 @@
 // Our side of a comparison with other frameworks (bench/compare.py): one workload, timed on demand.
 //
-//   ours export NAME FILE.onnx      writes a network of bench/networks/ as an ONNX model
+//   ours export NAME FOLDER         a network of bench/networks/ as FOLDER/model.onnx, its parameters as
+//                                   FOLDER/state/<name>.npy
 //   ours model FILE.onnx FOLDER P   a model on FOLDER/input_<i>.npy; P is f32 (as it is), bf16, int8 (static ranges,
 //                                   calibrated on these inputs) or int8-dynamic
-//   ours train NAME FOLDER          a step of bench/training.h on FOLDER/input_0.npy and the targets input_1.npy; its
-//                                   initial parameters go to FOLDER/state/<name>.npy
+//   ours train NAME FOLDER P        a step of bench/training.h on FOLDER/input_0.npy and the targets input_1.npy; its
+//                                   initial parameters go to FOLDER/state/<name>.npy; P is f32 or bf16
 //   ours op NAME FOLDER             an operation of bench/operations.h on FOLDER/input_<i>.npy
 //
 // The workload runs until it is warm; then "ready" is printed and each line of standard input answered by one line:
@@ -13,6 +14,7 @@
 //   probe    bytes per second out of the first-level cache, which tell the state of the machine
 //   limit    seconds that an iteration takes at least, by the arithmetic and the bytes (weights, inputs, outputs) that
 //            cannot be avoided, at the speeds measured now; then those speeds: operations and bytes per second
+//   memory   bytes of the plan's values between kernels, and how many of them are needed at once: no plan needs less
 #include <cstdio>
 #include <functional>
 #include <iostream>
@@ -32,6 +34,7 @@
 #include "trireme/formats/session.h"
 #include "trireme/ir/op_decl.h"
 #include "trireme/passes/autocast.h"
+#include "trireme/runtime/plan.h"
 #include "trireme/runtime/program.h"
 #include "trireme/runtime/trace.h"
 #include "trireme/train/quantize.h"
@@ -96,12 +99,25 @@ Workload single(const std::string& name, const std::string& folder) {
   return {operation->iterate, [=] { return *first; }, operation->graph};
 }
 
-Workload training(const std::string& name, const std::string& folder) {
-  TrainingStep step = training_step(name);
+void write_state(const std::vector<nn::NamedTensor>& state, const std::string& folder) {
   make_folders(folder + "/state");
-  for (const nn::NamedTensor& each : step.state) {
+  for (const nn::NamedTensor& each : state) {
     formats::write_npy(cat(folder, "/state/", each.name, ".npy"), each.tensor.literal());
   }
+}
+
+void export_network(const std::string& name, const std::string& folder) {
+  const Network network = bench::network(name);
+  formats::onnx::save_onnx(network.graph, folder + "/model.onnx");
+  write_state(network.state, folder);
+}
+
+Workload training(const std::string& name, const std::string& folder, const std::string& precision) {
+  if (precision != "f32" && precision != "bf16") {
+    throw Error(Code::kInvalidArgument, cat("no training in '", precision, "'; there are f32 and bf16"));
+  }
+  const TrainingStep step = training_step(name, precision == "bf16" ? bf16 : f32);
+  write_state(step.state, folder);
   const Literal x = formats::read_npy(folder + "/input_0.npy"), y = formats::read_npy(folder + "/input_1.npy");
   const auto losses = std::make_shared<std::vector<double>>();
   return {[=, step = step.step] {
@@ -122,6 +138,13 @@ void print_limit(const Graph& graph) {
   }
   const double peak = peak_flops(), bandwidth = read_bandwidth(static_cast<uint64_t>(bytes));
   std::printf("%g %g %g\n", std::max(flops / peak, bytes / bandwidth), peak, bandwidth);
+}
+
+void print_memory(const Graph& graph) {
+  const auto plan = runtime::Plan::make(graph, {.target = &runtime::Device::get(current_device())});
+  const runtime::Ledger& ledger = plan->ledger();
+  std::printf("%llu %llu\n", static_cast<unsigned long long>(ledger.arena_bytes),
+              static_cast<unsigned long long>(ledger.live_bytes));
 }
 
 void obey(const Workload& workload, const std::string& folder) {
@@ -146,8 +169,10 @@ void obey(const Workload& workload, const std::string& folder) {
       std::printf("%g\n", cache_probe());
     } else if (line == "limit") {
       print_limit(workload.graph());
+    } else if (line == "memory") {
+      print_memory(workload.graph());
     } else {
-      throw Error(Code::kInvalidArgument, cat("'", line, "' is no order; there are run N, save, probe and limit"));
+      throw Error(Code::kInvalidArgument, cat("'", line, "' is no order; there are run N, save, probe, limit, memory"));
     }
   }
 }
@@ -155,9 +180,9 @@ void obey(const Workload& workload, const std::string& folder) {
 int run(const std::vector<std::string>& words) {
   if (words.size() < 3) throw Error(Code::kInvalidArgument, "ours takes more words: see the top of bench/ours.cc");
   set_device("cpu");
-  if (words[0] == "export") formats::onnx::save_onnx(network(words[1]), words[2]);
+  if (words[0] == "export") export_network(words[1], words[2]);
   else if (words[0] == "model") obey(model(words[1], words[2], words.at(3)), words[2]);
-  else if (words[0] == "train") obey(training(words[1], words[2]), words[2]);
+  else if (words[0] == "train") obey(training(words[1], words[2], words.at(3)), words[2]);
   else if (words[0] == "op") obey(single(words[1], words[2]), words[2]);
   else
     throw Error(Code::kInvalidArgument, cat("'", words[0], "' is no command; there are export, model, op and train"));

@@ -23,7 +23,8 @@ struct TrainingStep {
 // char_gpt  the transformer of examples/char_gpt.cc without dropout, AdamW; inputs and targets i32 [16, 128] below 65
 // resnet50  bench/networks/resnet50.h, cross entropy, SGD with momentum; inputs f32 [8, 3, 224, 224], targets i32 [8]
 // bert_base bench/networks/bert_base.h with two classes, AdamW; inputs i32 [8, 128], targets i32 [8]
-// Throws kInvalidArgument for other names.
-TrainingStep training_step(const std::string& name);
+// With `autocast` bf16 the products run on operands of that type and the parameters stay f32. Throws kInvalidArgument
+// for other names.
+TrainingStep training_step(const std::string& name, DType autocast);
 
 }  // namespace trireme::bench

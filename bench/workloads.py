@@ -4,7 +4,16 @@ import os
 import pathlib
 
 # Of the largest value of an output: what two right programs may differ by after a network's worth of roundings.
-TOLERANCE = {"f32": 1e-3, "f16": 3e-2, "bf16": 5e-2, "int8": 0.3, "int8-dynamic": 0.3, "f32 training": 5e-3}
+TOLERANCE = {"f32": 1e-3, "f16": 3e-2, "bf16": 5e-2, "int8": 0.3, "int8-dynamic": 0.3, "f32 training": 5e-3,
+             "bf16 training": 2e-2}
+
+ONE_THREAD = "one-thread"  # ours, as its own peer
+TORCH = ("torch", "torch-compile")
+FILES = ("onnxruntime", "openvino")  # read ONNX files
+# Who runs networks in what precision.
+NETWORK = {"f32": (*FILES, *TORCH, "paddle"), "bf16": ("openvino", *TORCH), "int8": FILES,
+           "int8-dynamic": ("onnxruntime", "torch")}
+SCALED = (*NETWORK["f32"], ONE_THREAD)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,28 +31,27 @@ class Workload:
                  # "op": an operation of operations.h
     source: str  # the file, the network's name, the step's name, the operation's name
     inputs: tuple
-    peers: tuple = ("onnxruntime", "openvino")
+    peers: tuple = FILES
     precision: str = "f32"
+    paddle: str = ""  # the folder with Paddle's own files of a model
 
     @property
     def tolerance(self):
         return TOLERANCE[self.precision + (" training" if self.kind == "train" else "")]
 
 
-TORCH = ("torch", "torch-compile")
-
-
 def product(m, n, k):
-    return Workload(f"linear {m}x{n}x{k}", "network", f"product_{m}x{n}x{k}", (Input((m, k)),),
-                    ("onnxruntime", "openvino", *TORCH))
+    return Workload(f"linear {m}x{n}x{k}", "network", f"product_{m}x{n}x{k}", (Input((m, k)),), (*FILES, *TORCH))
 
 
-def bert(batch, length, precision="f32", peers=("onnxruntime", "openvino")):
+def bert(batch, length, precision):
+    peers = SCALED if precision == "f32" else NETWORK[precision]
     return Workload(f"BERT-base T{length} bs{batch}", "network", f"bert_base_{batch}x{length}",
                     (Input((batch, length), "int64", 0, 30522),), peers, precision)
 
 
-def resnet(batch, precision="f32", peers=("onnxruntime", "openvino")):
+def resnet(batch, precision):
+    peers = SCALED if precision == "f32" else NETWORK[precision]
     return Workload(f"ResNet-50 bs{batch}", "network", f"resnet50_{batch}", (Input((batch, 3, 224, 224)),), peers,
                     precision)
 
@@ -58,8 +66,14 @@ def gemm(m, n, k, precision):
     w = Input((k, n), low=-127, high=127) if precision == "int8" else Input((k, n))
     if precision == "int8":  # whole numbers
         x, w = dataclasses.replace(x, dtype="whole"), dataclasses.replace(w, dtype="whole")
-    return Workload(f"GEMM {m}x{n}x{k}", "op", f"product_{precision}_{m}x{n}x{k}", (x, w),
-                    ("onednn", "openblas") if precision == "f32" else ("onednn",), precision)
+    peers = ["onednn"]
+    if precision == "f32":
+        peers += ["openblas", *(["llama.cpp"] if k == 4096 else []), *([ONE_THREAD] if m == 1024 else [])]
+    return Workload(f"GEMM {m}x{n}x{k}", "op", f"product_{precision}_{m}x{n}x{k}", (x, w), tuple(peers), precision)
+
+
+def training(name, source, x, y, peers=(*TORCH, "paddle"), precision="f32"):
+    return Workload(name, "train", source, (x, y), peers, precision)
 
 
 def operation(name, source, *shapes, peers=TORCH):
@@ -72,40 +86,36 @@ WORKLOADS = [
              (Input((1, 1, 224, 224), low=0),)),
     Workload("PicoDet-S 320", "model", "onnx-models/picodet_s_320/picodet_s_320_coco.onnx",
              (Input((1, 3, 320, 320)),)),
-    Workload("PP-OCRv3 det 320", "model", "onnx-models/ppocr_v3_det/model.onnx", (Input((1, 3, 320, 320)),)),
+    Workload("PP-OCRv3 det 320", "model", "onnx-models/ppocr_v3_det/model.onnx", (Input((1, 3, 320, 320)),),
+             (*FILES, "paddle"), paddle="paddle-models/ppocr_v3_det"),
     Workload("SqueezeNet", "model", "onnx-models/squeezenet_fp16/SqueezeNet_fp16.onnx",
              (Input((1, 3, 224, 224), "float16", 0, 255),), precision="f16"),
     Workload("GTCRN step", "model", "onnx-models/gtcrn/gtcrn.onnx",
              (Input((1, 257, 1, 2)), Input((2, 1, 16, 16, 33)), Input((2, 3, 1, 1, 16)), Input((2, 1, 33, 16)))),
-    *(resnet(batch) for batch in (1, 8)),
-    *(resnet(batch, "bf16", ("openvino",)) for batch in (1, 8)),
-    *(resnet(batch, "int8") for batch in (1, 8)),
-    *(bert(*size) for size in ((1, 128), (8, 128), (1, 384))),
-    bert(1, 128, "bf16", ("openvino",)),
-    *(bert(*size, "int8-dynamic", ("onnxruntime",)) for size in ((1, 128), (8, 128))),
+    Workload("MobileNetV3-Large", "network", "mobilenet_v3_1", (Input((1, 3, 224, 224)),), NETWORK["f32"]),
+    *(resnet(batch, precision) for precision in ("f32", "bf16", "int8") for batch in (1, 8)),
+    *(bert(*size, precision) for precision in ("f32", "bf16", "int8-dynamic") for size in ((1, 128), (8, 128), (1, 384))),
     product(128, 768, 768),
     product(128, 3072, 768),
     product(128, 768, 3072),
     *(gemm(*size, precision) for precision in ("f32", "bf16", "int8") for size in PRODUCTS),
     operation("bias + GELU", "bias_gelu", (1024, 3072), (3072,)),
     operation("add + LayerNorm", "add_layer_norm", (1024, 768), (1024, 768), (768,), (768,)),
-    operation("scale + softmax", "scale_softmax", (8, 12, 128, 128)),
+    operation("scale + softmax", "scale_softmax", (8, 12, 128, 128), peers=(*TORCH, ONE_THREAD)),
     operation("attention T1024", "attention", *[(1, 12, 1024, 64)] * 3),
     operation("attention T128 bs8, forward and backward", "attention_step", *[(8, 12, 128, 64)] * 3),
     operation("AdamW, 28 M parameters", "adamw", (28311552,), (28311552,)),
     operation("100 adds of one element", "adds_lazy", (1,), (1,), peers=("torch", "libtorch")),
     operation("100 adds of one element, compiled", "adds_compiled", (1,), (1,), peers=("torch-compile",)),
     Workload("100 layers of 16", "network", "chain_100", (Input((1, 16)),)),
-    Workload("tiny MLP step", "train", "tiny_mlp", (Input((32, 16)), Input((32, 16))), (*TORCH, "paddle")),
-    Workload("LeNet step bs64", "train", "lenet", (Input((64, 1, 28, 28)), Input((64,), "int32", 0, 10)),
-             (*TORCH, "paddle")),
-    Workload("ResNet-18 step bs16", "train", "resnet18", (Input((16, 3, 32, 32)), Input((16,), "int32", 0, 10)), TORCH),
-    Workload("char-GPT step bs16 T128", "train", "char_gpt",
-             (Input((16, 128), "int32", 0, 65), Input((16, 128), "int32", 0, 65)), (*TORCH, "paddle")),
-    Workload("ResNet-50 step bs8", "train", "resnet50", (Input((8, 3, 224, 224)), Input((8,), "int32", 0, 1000)),
-             (*TORCH, "paddle")),
-    Workload("BERT-base step bs8 T128", "train", "bert_base",
-             (Input((8, 128), "int32", 0, 30522), Input((8,), "int32", 0, 2)), (*TORCH, "paddle")),
+    training("tiny MLP step", "tiny_mlp", Input((32, 16)), Input((32, 16))),
+    training("LeNet step bs64", "lenet", Input((64, 1, 28, 28)), Input((64,), "int32", 0, 10)),
+    training("ResNet-18 step bs16", "resnet18", Input((16, 3, 32, 32)), Input((16,), "int32", 0, 10), TORCH),
+    training("char-GPT step bs16 T128", "char_gpt", Input((16, 128), "int32", 0, 65), Input((16, 128), "int32", 0, 65)),
+    *(training("ResNet-50 step bs8", "resnet50", Input((8, 3, 224, 224)), Input((8,), "int32", 0, 1000),
+               precision=precision) for precision in ("f32", "bf16")),
+    *(training("BERT-base step bs8 T128", "bert_base", Input((8, 128), "int32", 0, 30522), Input((8,), "int32", 0, 2),
+               precision=precision) for precision in ("f32", "bf16")),
 ]
 
 

@@ -15,10 +15,11 @@ Tensor BertBase::operator()(const Tensor& tokens) const {
   return x;
 }
 
-Graph bert_base(int64_t batch, int64_t length) {
+Network bert_base(int64_t batch, int64_t length) {
   const nn::TrainingMode evaluation(false);
+  BertBase net(length);
   const Tensor tokens(Literal::zeros(i64, {batch, length}));
-  return capture({tokens}, {BertBase(length)(tokens)}, {"tokens"}, {"features"});
+  return {capture({tokens}, {net(tokens)}, {"tokens"}, {"features"}), nn::state_of(net)};
 }
 
 }  // namespace trireme::bench

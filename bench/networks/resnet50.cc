@@ -36,10 +36,6 @@ Tensor ResNet50::operator()(const Tensor& image) {
   return head(flatten(global_avg_pool(x), 1));
 }
 
-Graph resnet50(int64_t batch) {
-  const nn::TrainingMode evaluation(false);
-  const Tensor image = nn::filled({batch, 3, 224, 224}, 0.0);
-  return capture({image}, {ResNet50()(image)}, {"image"}, {"logits"});
-}
+Network resnet50(int64_t batch) { return classifier(ResNet50(), batch); }
 
 }  // namespace trireme::bench

@@ -1,6 +1,6 @@
 // PyTorch from C++, without Python's part of the cost: adds_lazy of bench/operations.h.
 //
-// usage: libtorch_peer op adds_lazy FOLDER THREADS; then as bench/peers/protocol.py
+// usage: libtorch_peer op adds_lazy FOLDER THREADS f32; then as bench/peers/protocol.py
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
@@ -36,8 +36,8 @@ void write_number(const std::string& path, float number) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5 || std::string(argv[2]) != "adds_lazy") {
-    std::fprintf(stderr, "usage: libtorch_peer op adds_lazy FOLDER THREADS\n");
+  if (argc != 6 || std::string(argv[2]) != "adds_lazy") {
+    std::fprintf(stderr, "usage: libtorch_peer op adds_lazy FOLDER THREADS f32\n");
     return 2;
   }
   const std::string folder = argv[3];

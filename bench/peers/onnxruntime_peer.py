@@ -1,4 +1,6 @@
-"""ONNX Runtime on the CPU, all graph optimisations. usage: onnxruntime_peer.py model FILE.onnx FOLDER THREADS"""
+"""ONNX Runtime on the CPU, all graph optimisations. usage: onnxruntime_peer.py model FILE.onnx FOLDER THREADS PRECISION
+
+The precision is the file's."""
 import sys
 
 import onnxruntime
@@ -6,7 +8,7 @@ import protocol
 
 
 def main():
-    _, file, folder, threads = sys.argv[1:]
+    _, file, folder, threads, _ = sys.argv[1:]
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = int(threads)

@@ -1,4 +1,4 @@
-"""Products of f32 matrices by OpenBLAS. usage: openblas_peer.py op product_f32_MxNxK FOLDER THREADS"""
+"""Products of f32 matrices by OpenBLAS. usage: openblas_peer.py op product_f32_MxNxK FOLDER THREADS f32"""
 import ctypes
 import pathlib
 import sys
@@ -9,7 +9,7 @@ import scipy_openblas32
 
 
 def main():
-    _, _, _, folder, threads = sys.argv
+    _, _, folder, threads, _ = sys.argv[1:]
     a, b = protocol.load_inputs(folder)
     c = np.empty((len(a), b.shape[1]), np.float32)
     blas = ctypes.CDLL(str(pathlib.Path(scipy_openblas32.get_lib_dir()) / "libscipy_openblas.so"))

@@ -3,6 +3,7 @@
 After the workload has run until it is warm, "ready VERSION" is printed; then "run N" is answered by the nanoseconds of
 N iterations, and "save" by writing FOLDER/output_<i>.npy.
 """
+import os
 import pathlib
 import sys
 import time
@@ -11,6 +12,10 @@ import numpy as np
 
 WARM_UP = 8          # iterations; training also compares so many losses (bench/ours.cc)
 WARM_UP_SECONDS = 1  # a model is warm after so long, too
+
+# What libraries print goes to the errors, and answers to where the standard output went.
+ANSWERS = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 
 
 def load_inputs(folder):
@@ -26,7 +31,7 @@ def serve(version, iterate, folder, outputs=None, least=2):
     for i in range(WARM_UP):
         if i < least or time.monotonic() - start < WARM_UP_SECONDS:
             result = iterate()
-    print("ready", version, flush=True)
+    print("ready", version, file=ANSWERS, flush=True)
     for line in sys.stdin:
         order = line.split()
         if order[0] == "run":
@@ -35,11 +40,11 @@ def serve(version, iterate, folder, outputs=None, least=2):
                 begin = time.perf_counter_ns()
                 result = iterate()
                 times.append(time.perf_counter_ns() - begin)
-            print(*times, flush=True)
+            print(*times, file=ANSWERS, flush=True)
         elif order[0] == "save":
             for i, value in enumerate(outputs() if outputs else result):
                 np.save(pathlib.Path(folder) / f"output_{i}.npy", np.asarray(value))
-            print("saved", flush=True)
+            print("saved", file=ANSWERS, flush=True)
         else:
             raise SystemExit(f"'{line.strip()}' is no order; there are run N and save")
 

@@ -1,4 +1,7 @@
-"""The networks of bench/training.h in PyTorch; members are named as there, so that the parameters fit by name."""
+"""The networks of bench/training.h and bench/networks/ in PyTorch; members are named as there, so that the parameters fit
+by name."""
+import re
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -165,3 +168,66 @@ class ResNet50(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.head(x.mean((2, 3)))
+
+# MobileNetV3-Large: kernel, inner channels, channels out, squeezes, hard swish, stride.
+MOBILE = ((3, 16, 16, 0, 0, 1), (3, 64, 24, 0, 0, 2), (3, 72, 24, 0, 0, 1), (5, 72, 40, 1, 0, 2), (5, 120, 40, 1, 0, 1),
+          (5, 120, 40, 1, 0, 1), (3, 240, 80, 0, 1, 2), (3, 200, 80, 0, 1, 1), (3, 184, 80, 0, 1, 1), (3, 184, 80, 0, 1, 1),
+          (3, 480, 112, 1, 1, 1), (3, 672, 112, 1, 1, 1), (5, 672, 160, 1, 1, 2), (5, 960, 160, 1, 1, 1),
+          (5, 960, 160, 1, 1, 1))
+
+
+class SqueezeExcite(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        inner = (channels // 4 + 4) // 8 * 8
+        self.reduce, self.expand = nn.Conv2d(channels, inner, 1), nn.Conv2d(inner, channels, 1)
+
+    def forward(self, x):
+        return x * F.hardsigmoid(self.expand(F.relu(self.reduce(x.mean((2, 3), keepdim=True)))))
+
+
+class InvertedResidual(nn.Module):
+    def __init__(self, inputs, kernel, inner, outputs, squeezes, hard_swish, stride):
+        super().__init__()
+        self.activation, self.residual = F.hardswish if hard_swish else F.relu, stride == 1 and inputs == outputs
+        if inputs != inner:
+            self.expand, self.expand_norm = nn.Conv2d(inputs, inner, 1, bias=False), nn.BatchNorm2d(inner)
+        self.depthwise = nn.Conv2d(inner, inner, kernel, stride, kernel // 2, groups=inner, bias=False)
+        self.project = nn.Conv2d(inner, outputs, 1, bias=False)
+        self.depthwise_norm, self.project_norm = nn.BatchNorm2d(inner), nn.BatchNorm2d(outputs)
+        self.squeeze = SqueezeExcite(inner) if squeezes else nn.Identity()
+
+    def forward(self, x):
+        y = self.activation(self.expand_norm(self.expand(x))) if hasattr(self, "expand") else x
+        y = self.activation(self.depthwise_norm(self.depthwise(y)))
+        y = self.project_norm(self.project(self.squeeze(y)))
+        return x + y if self.residual else y
+
+
+class MobileNetV3(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.stem_norm = nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16)
+        widths = [16, *(row[2] for row in MOBILE)]
+        self.blocks = nn.ModuleList(InvertedResidual(inputs, *row) for inputs, row in zip(widths, MOBILE))
+        self.last, self.last_norm = nn.Conv2d(160, 960, 1, bias=False), nn.BatchNorm2d(960)
+        self.hidden, self.head = nn.Linear(960, 1280), nn.Linear(1280, 1000)
+
+    def forward(self, x):
+        x = F.hardswish(self.stem_norm(self.stem(x)))
+        for block in self.blocks:
+            x = block(x)
+        x = F.hardswish(self.last_norm(self.last(x)))
+        return self.head(F.hardswish(self.hidden(x.mean((2, 3)))))
+
+
+def network(name):
+    """A network of bench/networks/ by its name there: the kind, then the sizes."""
+    kind, sizes = re.fullmatch(r"(\w+)_([0-9x]+)", name).groups()
+    sizes = [int(size) for size in sizes.split("x")]
+    return {
+        "resnet50": lambda batch: ResNet50(),
+        "mobilenet_v3": lambda batch: MobileNetV3(),
+        "bert_base": lambda batch, length: BertBase(length=length),
+        "product": lambda m, n, k: nn.Linear(k, n, bias=False),
+    }[kind](*sizes)

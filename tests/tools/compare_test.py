@@ -118,7 +118,10 @@ class Sides(unittest.TestCase):
 
     def test_wrong_use_is_refused(self):
         for arguments, expected in ((["--peers", "abacus"], "no peer 'abacus'"),
-                                    (["--peers", "torch", "--workload", "chess"], "no workload 'chess'")):
+                                    (["--peers", "torch", "--workload", "chess"], "no workload 'chess'"),
+                                    (["--peers", "libtorch", "--workload", "mnist"], "one of these peers"),
+                                    (["--peers", "one-thread", "--threads", "1"], "one of these peers"),
+                                    (["--peers", "torch", "--resume"], "--output")):
             done = subprocess.run([sys.executable, ROOT / "bench/compare.py", *arguments], capture_output=True,
                                   text=True, check=False)
             self.assertEqual(done.returncode, 2)
@@ -130,16 +133,35 @@ class Reports(unittest.TestCase):
 
     def rows(self):
         done = {"workload": "a < b", "precision": "f32", "threads": 2, "peer": "p", "version": "1", "limit_share": 0.25,
-                **pairs.summarise([pair(2.0, 1.0)] * 9)}
+                "memory_mb": 3.0, "memory_plan_ratio": 1.125, **pairs.summarise([pair(2.0, 1.0)] * 9)}
         missing = {"workload": "c", "precision": "f32", "threads": 2, "peer": "q", "version": "missing", "ratio": None,
                    "error": "not installed"}
         return [done, missing]
 
+    def scaling(self):
+        return [{**self.rows()[0], "peer": workloads.ONE_THREAD, **pairs.summarise([pair(1.0, 1.5)] * 9)}]
+
     def test_the_table_shows_losses_and_missing_peers(self):
         text = report.markdown(self.rows(), self.ABOUT)
-        self.assertIn("| a < b | f32 | 2 | p | 1 | **0.50** | 0.50 .. 0.50 | 2.000 | 1.000 | 25.0% | 9 of 9 |", text)
+        self.assertIn("| a < b | f32 | 2 | p | 1 | **0.50** | 0.50 .. 0.50 | 2.000 | 1.000 | 25.0% | 3.00 | 1.12 | 9 of 9 |",
+                      text)
         self.assertIn("| c | f32 | 2 | q | missing | not installed |", text)
         self.assertIn("Faster in 0 of 1 comparisons", text)
+        self.assertEqual(len({line.count("|") for line in text.splitlines() if line.startswith(("| a", "| c"))}), 2)
+        self.assertNotIn("against one", text)
+
+    def test_the_best_peer_is_the_one_with_the_least_ratio(self):
+        [done, missing] = self.rows()
+        second = {**done, "peer": "better", "ratio": 0.25}
+        self.assertEqual(report.best_peers([done, second, missing, *self.scaling()]), [second])
+        self.assertIn("| a < b | f32 | 2 | better | **0.25** |", report.markdown([done, second], self.ABOUT))
+
+    def test_one_thread_is_no_competitor(self):
+        text = report.markdown(self.rows() + self.scaling(), self.ABOUT)
+        self.assertIn("Faster in 0 of 1 comparisons", text)
+        self.assertIn("| a < b | f32 | 2 | **1.50** | 1.50 .. 1.50 | 1.000 | 1.500 |", text)
+        self.assertEqual(report.svg(self.rows()), report.svg(self.rows() + self.scaling()))
+        self.assertNotIn("best peer", report.markdown(self.scaling(), self.ABOUT))
 
     def test_small_ratios_keep_their_digits(self):
         self.assertEqual([report.times(x) for x in (123.456, 0.5, 0.0042)], ["123.46", "0.50", "0.0042"])
@@ -157,6 +179,35 @@ class Reports(unittest.TestCase):
             self.assertEqual(names, ["today.v1.json", "today.v1.md", "today.v1.svg"])
             rows = json.loads((pathlib.Path(folder) / "out" / "today.v1.json").read_text())
             self.assertEqual(rows[0]["ratio"], 0.5)
+
+
+class Resume(unittest.TestCase):
+    """With a peer that is always missing, so that nothing is run."""
+
+    def run_again(self, rows):
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "all.json").write_text(json.dumps(rows), encoding="utf-8")
+            subprocess.run([sys.executable, ROOT / "bench/compare.py", "--peers", "llama.cpp", "--workload",
+                            "GEMM 1x4096x4096", "--threads", "1", "--output", f"{folder}/all", "--resume"],
+                           capture_output=True, check=True)
+            return json.loads((pathlib.Path(folder) / "all.json").read_text(encoding="utf-8"))
+
+    def row(self, **changed):
+        return {"workload": "GEMM 1x4096x4096", "precision": "f32", "threads": 1, "peer": "llama.cpp", "version": "1",
+                "limit_share": 0.5, "memory_mb": 1.0, "memory_plan_ratio": 1.0, **pairs.summarise([pair(1.0, 2.0)] * 9),
+                **changed}
+
+    def test_rows_with_figures_are_kept(self):
+        rows = [self.row(), self.row(workload="another")]
+        self.assertEqual(self.run_again(rows), rows)
+
+    def test_rows_without_are_done_again(self):
+        [row] = self.run_again([self.row(ratio=None, error="out of patience")])
+        self.assertIn("PyPI", row["error"])
+
+    def test_figures_of_other_threads_are_of_another_row(self):
+        again, other = self.run_again([self.row(threads=2)])
+        self.assertEqual((again["ratio"], other["threads"]), (None, 2))
 
 
 class Workloads(unittest.TestCase):
