@@ -1,8 +1,11 @@
 #include "trireme/ir/graph.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
+#include <memory_resource>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "trireme/base/strings.h"
@@ -20,19 +23,39 @@ Graph::Graph(std::vector<Value> inputs, std::vector<Value> outputs, std::vector<
 
 namespace {
 
-// Appends to `order` the nodes that `values` reach and that are not in `seen`, inputs first.
-void walk(std::span<const Value> values, std::unordered_set<const Node*>& seen, std::vector<const Node*>& order) {
-  std::vector<std::pair<const Node*, size_t>> stack;
+// Memory for the tables of one pass over a graph: the stack, while the graph is small.
+class Scratch {
+ public:
+  std::pmr::memory_resource* memory() { return &memory_; }
+
+ private:
+  alignas(std::max_align_t) std::byte first_[16 << 10];
+  std::pmr::monotonic_buffer_resource memory_{first_, sizeof first_};
+};
+
+// Appends to `order` the nodes that `values` reach and that `places` does not have, inputs first. A place is the number
+// of nodes before.
+using Places = std::pmr::unordered_map<const Node*, size_t>;
+void walk(std::span<const Value> values, Places& places, std::vector<const Node*>& order) {
+  struct Visit {
+    const Node* node;
+    size_t next;    // input
+    size_t* place;  // in `places`, whose elements stay where they are
+  };
+  std::vector<Visit> stack;
   const auto push = [&](const Value& v) {
-    if (v && seen.insert(&v.node()).second) stack.emplace_back(&v.node(), 0);
+    if (!v) return;
+    const auto [at, is_new] = places.try_emplace(&v.node(), 0);
+    if (is_new) stack.push_back({&v.node(), 0, &at->second});
   };
   const auto drain = [&] {
     while (!stack.empty()) {
-      auto& [node, next] = stack.back();
-      if (next < node->inputs().size()) {
-        push(node->inputs()[next++]);
+      Visit& visit = stack.back();
+      if (visit.next < visit.node->inputs().size()) {
+        push(visit.node->inputs()[visit.next++]);
       } else {
-        order.push_back(node);
+        *visit.place = order.size();
+        order.push_back(visit.node);
         stack.pop_back();
       }
     }
@@ -43,46 +66,45 @@ void walk(std::span<const Value> values, std::unordered_set<const Node*>& seen, 
   }
 }
 
+// The nodes of a graph in run order, and where each stands: what values of two graphs are compared by.
+class Order {
+ public:
+  explicit Order(const Graph& graph) {
+    walk(graph.inputs(), places_, nodes);
+    walk(graph.outputs(), places_, nodes);
+  }
+  size_t place(const Value& v) const { return places_.at(&v.node()); }
+
+  std::vector<const Node*> nodes;
+
+ private:
+  Scratch scratch_;
+  Places places_{scratch_.memory()};
+};
+
 }  // namespace
 
-std::vector<const Node*> Graph::nodes() const {
-  std::vector<const Node*> order;
-  std::unordered_set<const Node*> seen;
-  walk(inputs_, seen, order);
-  walk(outputs_, seen, order);
-  return order;
-}
+std::vector<const Node*> Graph::nodes() const { return std::move(Order(*this).nodes); }
 
 std::vector<const Node*> nodes_between(std::span<const Value> outer, std::span<const Value> outputs) {
   std::vector<const Node*> order;
-  std::unordered_set<const Node*> seen;
+  Scratch scratch;
+  Places places(scratch.memory());
   for (const Value& v : outer) {
-    if (v) seen.insert(&v.node());
+    if (v) places.try_emplace(&v.node(), 0);
   }
-  walk(outputs, seen, order);
+  walk(outputs, places, order);
   return order;
 }
 
-namespace {
-
-// Position of each node in run order: what values are compared by between two graphs.
-std::unordered_map<const Node*, size_t> positions(const std::vector<const Node*>& order) {
-  std::unordered_map<const Node*, size_t> out;
-  for (size_t i = 0; i < order.size(); ++i) out[order[i]] = i;
-  return out;
-}
-
-}  // namespace
-
 uint64_t Graph::structural_hash() const {
-  const auto order = nodes();
-  const auto position = positions(order);
+  const Order order(*this);
   uint64_t h = mix_hash(inputs_.size(), outputs_.size());
-  for (const Node* node : order) {
+  for (const Node* node : order.nodes) {
     const OpDecl& op = node->op();
     h = hash_bytes(op.id().data(), op.id().size(), h);
     const bool is_parameter = op.id() == "parameter";
-    for (const Value& v : node->inputs()) h = mix_hash(h, v ? position.at(&v.node()) * 8 + v.index() : ~0ull);
+    for (const Value& v : node->inputs()) h = mix_hash(h, v ? order.place(v) * 8 + v.index() : ~0ull);
     if (is_parameter) {
       h = mix_hash(h, static_cast<uint64_t>(node->outputs()[0].dtype));
       for (int64_t size : node->outputs()[0].shape) h = mix_hash(h, static_cast<uint64_t>(size));
@@ -91,24 +113,23 @@ uint64_t Graph::structural_hash() const {
     }
   }
   for (const auto* list : {&inputs_, &outputs_}) {
-    for (const Value& v : *list) h = mix_hash(h, position.at(&v.node()) * 8 + v.index());
+    for (const Value& v : *list) h = mix_hash(h, order.place(v) * 8 + v.index());
   }
   return h;
 }
 
 bool same_structure(const Graph& a, const Graph& b) {
   if (a.inputs().size() != b.inputs().size() || a.outputs().size() != b.outputs().size()) return false;
-  const auto order_a = a.nodes(), order_b = b.nodes();
-  if (order_a.size() != order_b.size()) return false;
-  const auto position_a = positions(order_a), position_b = positions(order_b);
+  const Order order_a(a), order_b(b);
+  if (order_a.nodes.size() != order_b.nodes.size()) return false;
   const auto same_values = [&](const std::vector<Value>& x, const std::vector<Value>& y) {
     return std::equal(x.begin(), x.end(), y.begin(), y.end(), [&](const Value& v, const Value& w) {
       if (!v || !w) return !v && !w;
-      return v.index() == w.index() && position_a.at(&v.node()) == position_b.at(&w.node());
+      return v.index() == w.index() && order_a.place(v) == order_b.place(w);
     });
   };
-  for (size_t i = 0; i < order_a.size(); ++i) {
-    const Node &x = *order_a[i], &y = *order_b[i];
+  for (size_t i = 0; i < order_a.nodes.size(); ++i) {
+    const Node &x = *order_a.nodes[i], &y = *order_b.nodes[i];
     if (&x.op() != &y.op() || x.outputs() != y.outputs() || !same_values(x.inputs(), y.inputs())) return false;
     if (x.is("parameter")) continue;
     for (size_t k = 0; k < x.attributes().size(); ++k) {

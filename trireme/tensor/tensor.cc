@@ -1,7 +1,9 @@
 #include "trireme/tensor/tensor.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <memory_resource>
 #include <mutex>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "trireme/base/strings.h"
@@ -70,26 +72,31 @@ void set_leaf(const std::shared_ptr<Tensor::State>& state, runtime::BufferRef bu
 Pending pending_graph(const std::vector<Value>& wanted, const std::vector<Value>& arguments) {
   Pending out;
   Rewriter rewrite;
-  std::unordered_set<const Node*> given;
+  bool rewrites = false;
+  alignas(std::max_align_t) std::byte first[8 << 10];  // of the tables' memory
+  std::pmr::monotonic_buffer_resource memory(first, sizeof first);
+  std::pmr::unordered_set<const Node*> given(&memory), seen(&memory);
   for (const Value& v : arguments) given.insert(&v.node());
   std::vector<Value> parameters = arguments;
-  std::unordered_set<const Node*> seen;
   std::vector<Value> stack(wanted.rbegin(), wanted.rend());
   const auto take = [&](const Value& v, runtime::BufferRef buffer) {
     const bool leaf = v.node().is("parameter");
     const Value input = leaf ? v : parameter(v.dtype(), v.shape());
     if (!leaf) rewrite.replace(v, input);
+    rewrites |= !leaf;
     parameters.push_back(input);
     out.inputs.push_back(std::move(buffer));
     out.leaves.push_back(v);
   };
-  std::unordered_map<const Node*, std::unordered_set<uint32_t>> taken;
   while (!stack.empty()) {
     const Value v = stack.back();
     stack.pop_back();
     if (given.contains(&v.node())) continue;
     if (auto buffer = buffer_of(v)) {
-      if (taken[&v.node()].insert(v.index()).second) take(v, std::move(buffer));
+      const bool is_new = v.node().outputs().size() == 1
+                              ? seen.insert(&v.node()).second
+                              : std::find(out.leaves.begin(), out.leaves.end(), v) == out.leaves.end();
+      if (is_new) take(v, std::move(buffer));
       continue;
     }
     if (v.node().is("parameter")) {
@@ -103,7 +110,7 @@ Pending pending_graph(const std::vector<Value>& wanted, const std::vector<Value>
     }
   }
   std::vector<Value> outputs;
-  for (const Value& v : wanted) outputs.push_back(rewrite(v));
+  for (const Value& v : wanted) outputs.push_back(rewrites ? rewrite(v) : v);
   out.graph = Graph(std::move(parameters), std::move(outputs));
   return out;
 }
