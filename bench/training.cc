@@ -95,7 +95,7 @@ struct CharGpt {
   static constexpr int64_t kWidth = 128, kVocabulary = 65, kContext = 128;
   struct Block {
     nn::LayerNorm first{kWidth}, second{kWidth};
-    nn::Attention attention{kWidth, 4, /*is_causal=*/true};
+    nn::Attention attention{kWidth, 4, /*causal=*/true};
     nn::Linear up{kWidth, 4 * kWidth}, down{4 * kWidth, kWidth};
     Tensor operator()(const Tensor& x) const {
       const Tensor y = x + attention(first(x));

@@ -11,7 +11,7 @@ struct BertBase {
   static constexpr int64_t kVocabulary = 30522, kFeatures = 768, kHeads = 12, kLayers = 12;
 
   struct Layer {
-    nn::Attention attention{kFeatures, kHeads, /*is_causal=*/false};
+    nn::Attention attention{kFeatures, kHeads, /*causal=*/false};
     nn::Linear up{kFeatures, 4 * kFeatures}, down{4 * kFeatures, kFeatures};
     nn::LayerNorm attention_norm{kFeatures}, output_norm{kFeatures};
     Tensor operator()(const Tensor& x) const;
