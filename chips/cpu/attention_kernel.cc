@@ -35,13 +35,16 @@ void weigh(int64_t keys, float* scores, float* top, float* sum, float* factor) {
   each_half([&](int64_t half) {
     float* column = scores + half;
     V best[4];
+#pragma GCC unroll 4
     for (V& each : best) each = hn::LoadU(d, top + half);
+#pragma GCC unroll 4
     for (int64_t k = 0; k < keys; ++k) best[k % 4] = hn::Max(best[k % 4], hn::LoadU(d, column + k * row));
     const V largest = hn::Max(hn::Max(best[0], best[1]), hn::Max(best[2], best[3]));
     // While all scores are -infinity the weights are 0, not NaN.
     const V shift = hn::IfThenElse(hn::Eq(largest, nothing), hn::Zero(d), largest);
     const V less = Exp::run(d, hn::Sub(hn::LoadU(d, top + half), shift));
     V sums[2] = {hn::Mul(hn::LoadU(d, sum + half), less), hn::Zero(d)};
+#pragma GCC unroll 2
     for (int64_t k = 0; k < keys; ++k) {
       const V weight = Exp::run(d, hn::Sub(hn::LoadU(d, column + k * row), shift));
       hn::StoreU(weight, d, column + k * row);

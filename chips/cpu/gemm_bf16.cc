@@ -26,6 +26,7 @@ TRIREME_BF16 void block(int64_t slots, const float* a, const float* b, float* c,
   __m512 left[kUsed], right[kUsed];
 #pragma GCC unroll 12
   for (int64_t r = 0; r < kUsed; ++r) left[r] = right[r] = _mm512_setzero_ps();
+#pragma GCC unroll 4
   for (int64_t k = 0; k < slots; ++k, a += kRows, b += kColumns) {
     const auto b0 = reinterpret_cast<__m512bh>(_mm512_loadu_ps(b));
     const auto b1 = reinterpret_cast<__m512bh>(_mm512_loadu_ps(b + kLanes));

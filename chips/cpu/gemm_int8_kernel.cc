@@ -71,6 +71,7 @@ void block(int64_t slots, const int32_t* HWY_RESTRICT a, const int32_t* HWY_REST
       left[r] = right[r] = repeated(start[r]);
     }
   }
+#pragma GCC unroll 4
   for (int64_t k = 0; k < slots; ++k, a += kRows, b += 2 * kLanes) {
     const Sums b0 = load(b), b1 = load(b + kLanes);
 #pragma GCC unroll 12

@@ -30,6 +30,7 @@ TRIREME_VNNI void block(int64_t slots, const int32_t* a, const int32_t* b, int32
       else sums[r][v] = _mm512_set1_epi32(start[r]);
     }
   }
+#pragma GCC unroll 4
   for (int64_t k = 0; k < slots; ++k, a += kRows, b += kColumns) {
     __m512i right[kVectors];
 #pragma GCC unroll 2

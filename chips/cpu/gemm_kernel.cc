@@ -39,6 +39,7 @@ void block(int64_t inner, const T* HWY_RESTRICT a, const T* HWY_RESTRICT b, T* H
   V left[kUsed], right[kUsed];
 #pragma GCC unroll 12
   for (int64_t r = 0; r < kUsed; ++r) left[r] = right[r] = hn::Zero(d);
+#pragma GCC unroll 4
   for (int64_t k = 0; k < inner; ++k) {
     const V b0 = hn::Load(d, b), b1 = hn::Load(d, b + lanes);
 #pragma GCC unroll 12

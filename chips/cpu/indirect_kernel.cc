@@ -64,6 +64,7 @@ void block_of(int64_t used_columns, int64_t taps, int64_t run, const float* cons
         terms = 0;
       }
       terms += end - from;
+#pragma GCC unroll 4
       for (int64_t k = from; k < end; ++k, right += kVectors * lanes) {
         V b[kVectors];
 #pragma GCC unroll 2

@@ -74,6 +74,7 @@ TRIREME_BF16 void block_of(int64_t used_columns, int64_t taps, int64_t run, cons
         terms = 0;
       }
       terms += end - from;
+#pragma GCC unroll 4
       for (int64_t k = from; k < end; ++k, right += kVectors * kLanes) {
         __m512bh b[kVectors];
 #pragma GCC unroll 2

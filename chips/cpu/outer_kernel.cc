@@ -39,6 +39,7 @@ void block_of(int64_t used_columns, int64_t count, const float* const* left, int
 #pragma GCC unroll 2
     for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(d);
   }
+#pragma GCC unroll 4
   for (int64_t k = 0; k < count; ++k, right += step) {
     const float* row = left[k] + first;
     V b[kVectors];
