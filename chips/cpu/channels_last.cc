@@ -540,36 +540,28 @@ class ChannelsLast {
     const Cut c = cut(phase);
     const auto panels = static_cast<int64_t>(panels_.size());
     parallel_for(c.chunks * c.pieces, grain(phase, c), [&](int64_t begin, int64_t end) {
-      thread_local std::vector<const float*> left, shifted;
-      thread_local std::vector<int64_t> pixels;
+      thread_local std::vector<const float*> left, shifted, others;
+      thread_local std::vector<float*> to;
       for (int64_t task = begin; task < end; ++task) {
         const int64_t first = c.begin(task / c.pieces), count = c.begin(task / c.pieces + 1) - first;
         const int64_t blocks = (count + kernel_.rows - 1) / kernel_.rows, block_size = run_count * kernel_.rows;
         left.resize(static_cast<size_t>(blocks * block_size));
         shifted.resize(static_cast<size_t>(block_size));
-        pixels.resize(static_cast<size_t>(count));
+        to.resize(static_cast<size_t>(count)), others.resize(static_cast<size_t>(count));
+        PixelRuns::Walk walk(runs_, phase, image, first);
         for (int64_t b = 0; b < blocks; ++b) {
           for (int64_t i = count * b / blocks, r = 0; i < count * (b + 1) / blocks; ++i, ++r) {
-            pixels[static_cast<size_t>(i)] =
-                runs_.locate(phase, image, first + i, left.data() + b * block_size + r, kernel_.rows);
+            const int64_t pixel = walk.next(left.data() + b * block_size + r, kernel_.rows);
+            to[static_cast<size_t>(i)] = sums + pixel * g_.outputs;
+            others[static_cast<size_t>(i)] = added + pixel * g_.outputs;
           }
         }
-        const int64_t piece = task % c.pieces;
-        for (int64_t p = panels * piece / c.pieces; p < panels * (piece + 1) / c.pieces; ++p) {
+        const int64_t piece = task % c.pieces, end_panel = panels * (piece + 1) / c.pieces;
+        for (int64_t p = panels * piece / c.pieces, together; p < end_panel; p += together) {
           const Panel& panel = panels_[static_cast<size_t>(p)];
-          const int64_t output = panel.group * g_.group_outputs() + panel.column;
-          Finish finish = finished;
-          if (finish.scale) finish.scale += output;
-          if (finish.bias) finish.bias += output;
+          together = count == 1 ? panels_together(p, end_panel) : 1;
           for (int64_t b = 0; b < blocks; ++b) {
-            float* to[16];
-            const float* others[16];
             const int64_t start = count * b / blocks, rows = count * (b + 1) / blocks - start;
-            for (int64_t r = 0; r < rows; ++r) {
-              const int64_t at = pixels[static_cast<size_t>(start + r)] * g_.outputs + output;
-              to[r] = sums + at;
-              others[r] = added + at;
-            }
             const float* const* sources = left.data() + b * block_size;
             if (panel.group > 0) {
               for (int64_t i = 0; i < block_size; ++i) {
@@ -579,8 +571,8 @@ class ChannelsLast {
               }
               sources = shifted.data();
             }
-            kernel_.block(rows, panel.columns, run_count, run, sources, weights + panel.offset * inner, to,
-                          added ? others : nullptr, finish);
+            kernel_.block({rows, panel.columns * together, run_count, run, sources, weights + panel.offset * inner,
+                           to.data() + start, added ? others.data() + start : nullptr, first_output(p), finished});
           }
         }
         if (!at_once || !needs_finish()) continue;
@@ -593,6 +585,12 @@ class ChannelsLast {
         for (int64_t i = first; i < first + count; ++i) finish(values, sums, i * g_.outputs + low, high - low);
       }
     });
+  }
+  // How many panels from `p` on the kernel takes as one block of one row.
+  int64_t panels_together(int64_t p, int64_t end) const {
+    if (p + kernel_.row_panels > end) return 1;
+    const Panel &first = panels_[static_cast<size_t>(p)], &last = panels_[static_cast<size_t>(p + kernel_.row_panels - 1)];
+    return first.group == last.group && last.columns == kernel_.columns ? kernel_.row_panels : 1;
   }
   int64_t first_output(int64_t panel) const {
     if (panel == static_cast<int64_t>(panels_.size())) return g_.outputs;
@@ -635,7 +633,7 @@ class ChannelsLast {
                 left[r] = transformed + (position * size + start + r) * channels;
                 to[r] = products + (position * size + start + r) * kernel.columns;
               }
-              kernel.block(rows, width, 1, channels, left, filters + position * channels * width, to, nullptr, {});
+              kernel.block({rows, width, 1, channels, left, filters + position * channels * width, to, nullptr, 0, {}});
             }
           }
           Finish finish = finished;
@@ -708,12 +706,13 @@ class ChannelsLast {
       left.resize(static_cast<size_t>(kTogether * taps));
       for (int64_t chunk = begin; chunk < end; ++chunk) {
         const int64_t first = c.begin(chunk), last = c.begin(chunk + 1);
+        PixelRuns::Walk walk(runs_, phase, image, first);
         for (int64_t at = first; at < last; at += kTogether) {
           const int64_t count = std::min(kTogether, last - at);
           float* to[kTogether];
           const float* others[kTogether];
           for (int64_t i = 0; i < count; ++i) {
-            const int64_t pixel = runs_.locate(phase, image, at + i, left.data() + i * taps, 1);
+            const int64_t pixel = walk.next(left.data() + i * taps, 1);
             to[i] = sums + pixel * g_.outputs;
             others[i] = added + pixel * g_.outputs;
           }

@@ -25,26 +25,31 @@ constexpr int64_t kRows = 8;
 constexpr int64_t kRows = 6;
 #endif
 constexpr int64_t kSlice = 256;  // so many terms are summed before they join the total: long sums keep their digits
+constexpr int64_t kRowPanels = 4;  // of a block of one row: it needs as many sums to hide the latency of one
 constexpr int64_t kPixels = 4;   // of a depthwise block, which is two vectors wide as well
 
 using D = FloatTag;
 using V = FloatVector;
 
 template <int64_t kUsed, int64_t kVectors>
-void block_of(int64_t used_columns, int64_t taps, int64_t run, const float* const* left,
-              const float* HWY_RESTRICT right, float* const* to, const float* const* added, const Finish& finish) {
+void block_of(const IndirectBlock& block) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t run = block.run;
+  const float* const* left = block.left;
+  const float* HWY_RESTRICT right = block.right;
+  constexpr int64_t kPanelVectors = std::min<int64_t>(kVectors, 2);  // of one line of a panel
+  const int64_t panel_size = block.taps * run * kPanelVectors * lanes;
   V sums[kUsed][kVectors];
 #pragma GCC unroll 12
   for (int64_t r = 0; r < kUsed; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 8
     for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = hn::Zero(d);
   }
   HWY_ALIGN float totals[kUsed * kVectors * hn::MaxLanes(d)];
   bool long_sum = false;
   int64_t terms = 0;
-  for (int64_t t = 0; t < taps; ++t, left += kRows) {
+  for (int64_t t = 0; t < block.taps; ++t, left += kRows) {
     const float* rows[kUsed];
 #pragma GCC unroll 12
     for (int64_t r = 0; r < kUsed; ++r) rows[r] = left[r];
@@ -53,7 +58,7 @@ void block_of(int64_t used_columns, int64_t taps, int64_t run, const float* cons
       if (terms + end - from > kSlice) {
 #pragma GCC unroll 12
         for (int64_t r = 0; r < kUsed; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 8
           for (int64_t v = 0; v < kVectors; ++v) {
             float* total = totals + (r * kVectors + v) * lanes;
             hn::Store(long_sum ? hn::Add(hn::Load(d, total), sums[r][v]) : sums[r][v], d, total);
@@ -65,14 +70,16 @@ void block_of(int64_t used_columns, int64_t taps, int64_t run, const float* cons
       }
       terms += end - from;
 #pragma GCC unroll 4
-      for (int64_t k = from; k < end; ++k, right += kVectors * lanes) {
+      for (int64_t k = from; k < end; ++k, right += kPanelVectors * lanes) {
         V b[kVectors];
-#pragma GCC unroll 2
-        for (int64_t v = 0; v < kVectors; ++v) b[v] = hn::LoadU(d, right + v * lanes);
+#pragma GCC unroll 8
+        for (int64_t v = 0; v < kVectors; ++v) {
+          b[v] = hn::LoadU(d, right + v / kPanelVectors * panel_size + v % kPanelVectors * lanes);
+        }
 #pragma GCC unroll 12
         for (int64_t r = 0; r < kUsed; ++r) {
           const V x = hn::Set(d, rows[r][k]);
-#pragma GCC unroll 2
+#pragma GCC unroll 8
           for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = hn::MulAdd(x, b[v], sums[r][v]);
         }
       }
@@ -81,96 +88,107 @@ void block_of(int64_t used_columns, int64_t taps, int64_t run, const float* cons
   if (long_sum) {
 #pragma GCC unroll 12
     for (int64_t r = 0; r < kUsed; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 8
       for (int64_t v = 0; v < kVectors; ++v) {
         sums[r][v] = hn::Add(hn::Load(d, totals + (r * kVectors + v) * lanes), sums[r][v]);
       }
     }
   }
-#pragma GCC unroll 2
+#pragma GCC unroll 8
   for (int64_t v = 0; v < kVectors; ++v) {
-    const V scale = finish.scale ? hn::LoadU(d, finish.scale + v * lanes) : hn::Set(d, 1.0f);
-    const V bias = finish.bias ? hn::LoadU(d, finish.bias + v * lanes) : hn::Zero(d);
+    const Finish& finish = block.finish;
+    const int64_t at = block.at + v * lanes;
+    const V scale = finish.scale ? hn::LoadU(d, finish.scale + at) : hn::Set(d, 1.0f);
+    const V bias = finish.bias ? hn::LoadU(d, finish.bias + at) : hn::Zero(d);
 #pragma GCC unroll 12
     for (int64_t r = 0; r < kUsed; ++r) {
-      store_finished(d, hn::MulAdd(sums[r][v], scale, bias), v, used_columns, to[r], added ? added[r] : nullptr,
-                     finish);
+      store_finished(d, hn::MulAdd(sums[r][v], scale, bias), v, block.columns, block.to[r] + block.at,
+                     block.added ? block.added[r] + block.at : nullptr, finish);
     }
   }
 }
 
-using Block = void (*)(int64_t, int64_t, int64_t, const float* const*, const float*, float* const*, const float* const*,
-                       const Finish&);
+using Block = void (*)(const IndirectBlock&);
 template <int64_t kVectors, size_t... kIndex>
-Block block_for(int64_t used_rows, std::index_sequence<kIndex...>) {
+Block block_for(int64_t rows, std::index_sequence<kIndex...>) {
   static constexpr Block kBlocks[] = {block_of<static_cast<int64_t>(kIndex) + 1, kVectors>...};
-  return kBlocks[used_rows - 1];
+  return kBlocks[rows - 1];
 }
-void block(int64_t used_rows, int64_t used_columns, int64_t taps, int64_t run, const float* const* left,
-           const float* right, float* const* to, const float* const* added, const Finish& finish) {
+void block(const IndirectBlock& block) {
   constexpr std::make_index_sequence<kRows> kIndices;
-  const bool narrow = used_columns <= static_cast<int64_t>(hn::Lanes(D()));
-  (narrow ? block_for<1>(used_rows, kIndices) : block_for<2>(used_rows, kIndices))(used_columns, taps, run, left, right,
-                                                                                   to, added, finish);
+  const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
+  if (block.columns <= lanes) return block_for<1>(block.rows, kIndices)(block);
+  if (block.columns <= 2 * lanes) return block_for<2>(block.rows, kIndices)(block);
+  block_of<1, 2 * kRowPanels>(block);
 }
 
-template <int64_t kVectors>
-void depthwise_channels(int64_t pixels, int64_t taps, int64_t channels, int64_t at, int64_t used,
-                        const float* const* left, const float* HWY_RESTRICT weights, float* const* to,
-                        const float* const* added, const Finish& finish) {
+// Channels [at, at + used) of the first `here` of kPixels pixels.
+template <int64_t kVectors, bool kWhole>
+HWY_INLINE void depthwise_channels(int64_t here, int64_t taps, int64_t channels, int64_t at, int64_t used,
+                                   const float* const* const* rows, const float* HWY_RESTRICT weights, float* const* to,
+                                   const float* const* added, const Finish& finish) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(used, lanes)));
-  const bool whole = used >= kVectors * lanes;  // else there is one vector, and it is not full
-  const auto load = [&](const float* from) { return whole ? hn::LoadU(d, from) : hn::MaskedLoad(mask, d, from); };
-  for (int64_t first = 0; first < pixels; first += kPixels) {
-    const int64_t here = std::min(kPixels, pixels - first);
-    V sums[kPixels][kVectors];
-    const float* const* rows[kPixels];
+  const auto load = [&](const float* from) {
+    if constexpr (kWhole) return hn::LoadU(d, from);
+    else return hn::MaskedLoad(mask, d, from);
+  };
+  V sums[kPixels][kVectors];
+#pragma GCC unroll 4
+  for (int64_t p = 0; p < kPixels; ++p) {
+#pragma GCC unroll 2
+    for (int64_t v = 0; v < kVectors; ++v) sums[p][v] = hn::Zero(d);
+  }
+  for (int64_t t = 0; t < taps; ++t) {
+    V w[kVectors];
+#pragma GCC unroll 2
+    for (int64_t v = 0; v < kVectors; ++v) w[v] = load(weights + t * channels + at + v * lanes);
 #pragma GCC unroll 4
     for (int64_t p = 0; p < kPixels; ++p) {
-      rows[p] = left + (first + std::min(p, here - 1)) * taps;
+      const float* from = rows[p][t] + at;
 #pragma GCC unroll 2
-      for (int64_t v = 0; v < kVectors; ++v) sums[p][v] = hn::Zero(d);
+      for (int64_t v = 0; v < kVectors; ++v) sums[p][v] = hn::MulAdd(load(from + v * lanes), w[v], sums[p][v]);
     }
-    for (int64_t t = 0; t < taps; ++t) {
+  }
 #pragma GCC unroll 2
-      for (int64_t v = 0; v < kVectors; ++v) {
-        const V w = load(weights + t * channels + at + v * lanes);
+  for (int64_t v = 0; v < kVectors; ++v) {
+    const V scale = finish.scale ? load(finish.scale + at + v * lanes) : hn::Set(d, 1.0f);
+    const V bias = finish.bias ? load(finish.bias + at + v * lanes) : hn::Zero(d);
 #pragma GCC unroll 4
-        for (int64_t p = 0; p < kPixels; ++p) {
-          sums[p][v] = hn::MulAdd(load(rows[p][t] + at + v * lanes), w, sums[p][v]);
-        }
-      }
-    }
-#pragma GCC unroll 2
-    for (int64_t v = 0; v < kVectors; ++v) {
-      const V scale = finish.scale ? load(finish.scale + at + v * lanes) : hn::Set(d, 1.0f);
-      const V bias = finish.bias ? load(finish.bias + at + v * lanes) : hn::Zero(d);
-#pragma GCC unroll 4
-      for (int64_t p = 0; p < kPixels; ++p) {
-        if (p >= here) break;
-        store_finished(d, hn::MulAdd(sums[p][v], scale, bias), v, used, to[first + p] + at,
-                       added ? added[first + p] + at : nullptr, finish);
-      }
+    for (int64_t p = 0; p < kPixels; ++p) {
+      if (p >= here) break;
+      store_finished(d, hn::MulAdd(sums[p][v], scale, bias), v, kWhole ? kVectors * lanes : used, to[p] + at,
+                     added ? added[p] + at : nullptr, finish);
     }
   }
 }
+// Pixels before channels: the channels of a pixel are neighbours, which is what the processor fetches ahead.
 void depthwise(int64_t pixels, int64_t taps, int64_t channels, const float* const* left, const float* weights,
                float* const* to, const float* const* added, const Finish& finish) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
-  int64_t at = 0;
-  for (; at + 2 * lanes <= channels; at += 2 * lanes) {
-    depthwise_channels<2>(pixels, taps, channels, at, 2 * lanes, left, weights, to, added, finish);
-  }
-  for (; at < channels; at += lanes) {
-    depthwise_channels<1>(pixels, taps, channels, at, std::min(lanes, channels - at), left, weights, to, added, finish);
+  for (int64_t first = 0; first < pixels; first += kPixels) {
+    const int64_t here = std::min(kPixels, pixels - first);
+    const float* const* rows[kPixels];
+    for (int64_t p = 0; p < kPixels; ++p) rows[p] = left + (first + std::min(p, here - 1)) * taps;
+    const float* const* others = added ? added + first : nullptr;
+    int64_t at = 0;
+    for (; at + 2 * lanes <= channels; at += 2 * lanes) {
+      depthwise_channels<2, true>(here, taps, channels, at, 2 * lanes, rows, weights, to + first, others, finish);
+    }
+    if (at + lanes <= channels) {
+      depthwise_channels<1, true>(here, taps, channels, at, lanes, rows, weights, to + first, others, finish);
+      at += lanes;
+    }
+    if (at < channels) {
+      depthwise_channels<1, false>(here, taps, channels, at, channels - at, rows, weights, to + first, others, finish);
+    }
   }
 }
 
 IndirectKernel kernel() {
   const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
-  return {kRows, 2 * lanes, lanes, block, depthwise};
+  return {kRows, 2 * lanes, lanes, kRowPanels, block, depthwise};
 }
 
 }  // namespace

@@ -14,15 +14,27 @@ struct Finish {
   float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
 };
 
+// Row r, column s of a block: the sum over taps t and k < run of left[t R + r][k] right[(t run + k) padded + s], where R
+// is IndirectKernel::rows and `padded` is `columns` rounded up to `lanes`. It goes to to[r][at + s], after
+// added[r][at + s] was added unless `added` is null. The scale and the bias of a column are those at at + s, and can be
+// read as far as `padded` goes.
+struct IndirectBlock {
+  int64_t rows, columns;
+  int64_t taps, run;
+  const float* const* left;
+  const float* right;
+  float* const* to;
+  const float* const* added;
+  int64_t at;
+  Finish finish;
+};
+
 struct IndirectKernel {
   int64_t rows, columns;  // of the largest block
   int64_t lanes;          // columns are padded to a multiple of it
-  // Row r, column s of a block: the sum over taps t and k < run of left[t rows + r][k] right[(t run + k) padded + s],
-  // where `padded` is used_columns rounded up to `lanes`. Scale and bias reach that far, too.
-  // It goes to to[r][s], after added[r][s] was added unless `added` is null. used_rows <= rows, used_columns <=
-  // columns.
-  void (*block)(int64_t used_rows, int64_t used_columns, int64_t taps, int64_t run, const float* const* left,
-                const float* right, float* const* to, const float* const* added, const Finish& finish);
+  // A block of one row may have as many columns as row_panels blocks: their `right` lie one after the other then.
+  int64_t row_panels;
+  void (*block)(const IndirectBlock& block);
   // Channel by channel: to[c] = sum over t of left[t][c] weights[t channels + c], for each of the `pixels` rows
   // left[r taps + t], to[r]. Null where floats are pairs.
   void (*depthwise)(int64_t pixels, int64_t taps, int64_t channels, const float* const* left, const float* weights,

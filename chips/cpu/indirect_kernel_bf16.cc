@@ -34,8 +34,10 @@ TRIREME_BF16 inline void store(__m512 sum, int64_t v, int64_t used, float* to, c
 }
 
 template <int64_t kUsed, int64_t kVectors>
-TRIREME_BF16 void block_of(int64_t used_columns, int64_t taps, int64_t run, const float* const* left,
-                           const float* right, float* const* to, const float* const* added, const Finish& finish) {
+TRIREME_BF16 void block_of(const IndirectBlock& block) {
+  const int64_t run = block.run;
+  const float* const* left = block.left;
+  const float* right = block.right;
   __m512 sums[kUsed][kVectors];
 #pragma GCC unroll 12
   for (int64_t r = 0; r < kUsed; ++r) {
@@ -54,7 +56,7 @@ TRIREME_BF16 void block_of(int64_t used_columns, int64_t taps, int64_t run, cons
     }
   };
   int64_t terms = 0;
-  for (int64_t t = 0; t < taps; ++t, left += kRows) {
+  for (int64_t t = 0; t < block.taps; ++t, left += kRows) {
     const float* rows[kUsed];
 #pragma GCC unroll 12
     for (int64_t r = 0; r < kUsed; ++r) rows[r] = left[r];
@@ -93,34 +95,32 @@ TRIREME_BF16 void block_of(int64_t used_columns, int64_t taps, int64_t run, cons
   join();
 #pragma GCC unroll 2
   for (int64_t v = 0; v < kVectors; ++v) {
-    const __m512 scale = finish.scale ? _mm512_loadu_ps(finish.scale + v * kLanes) : _mm512_set1_ps(1.0f);
-    const __m512 bias = finish.bias ? _mm512_loadu_ps(finish.bias + v * kLanes) : _mm512_setzero_ps();
+    const Finish& finish = block.finish;
+    const int64_t at = block.at + v * kLanes;
+    const __m512 scale = finish.scale ? _mm512_loadu_ps(finish.scale + at) : _mm512_set1_ps(1.0f);
+    const __m512 bias = finish.bias ? _mm512_loadu_ps(finish.bias + at) : _mm512_setzero_ps();
 #pragma GCC unroll 12
     for (int64_t r = 0; r < kUsed; ++r) {
-      store(_mm512_fmadd_ps(sums[r][v], scale, bias), v, used_columns, to[r], added ? added[r] : nullptr, finish);
+      store(_mm512_fmadd_ps(sums[r][v], scale, bias), v, block.columns, block.to[r] + block.at,
+            block.added ? block.added[r] + block.at : nullptr, finish);
     }
   }
 }
 
 template <int64_t kVectors>
-void block_for(int64_t used_rows, int64_t used_columns, int64_t taps, int64_t run, const float* const* left,
-               const float* right, float* const* to, const float* const* added, const Finish& finish) {
+void block_for(const IndirectBlock& block) {
   static constexpr auto kBlocks = []<int64_t... r>(std::integer_sequence<int64_t, r...>) {
     return std::array{block_of<r + 1, kVectors>...};
   }
   (std::make_integer_sequence<int64_t, kRows>());
-  kBlocks[static_cast<size_t>(used_rows - 1)](used_columns, taps, run, left, right, to, added, finish);
+  kBlocks[static_cast<size_t>(block.rows - 1)](block);
 }
-void block(int64_t used_rows, int64_t used_columns, int64_t taps, int64_t run, const float* const* left,
-           const float* right, float* const* to, const float* const* added, const Finish& finish) {
-  (used_columns <= kLanes ? block_for<1> : block_for<2>)(used_rows, used_columns, taps, run, left, right, to, added,
-                                                         finish);
-}
+void block(const IndirectBlock& block) { (block.columns <= kLanes ? block_for<1> : block_for<2>)(block); }
 
 }  // namespace
 
 const IndirectKernel* pair_indirect_kernel() {
-  static const IndirectKernel kernel = {kRows, 2 * kLanes, kLanes, block, nullptr};
+  static const IndirectKernel kernel = {kRows, 2 * kLanes, kLanes, 1, block, nullptr};
   static const bool usable_here = has_bf16_dot();
   return usable_here ? &kernel : nullptr;
 }

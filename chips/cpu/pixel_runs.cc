@@ -1,5 +1,7 @@
 #include "chips/cpu/pixel_runs.h"
 
+#include <tuple>
+
 #include "chips/cpu/tile_program.h"
 
 namespace trireme::cpu {
@@ -63,6 +65,8 @@ const float* PixelRuns::prepare(const std::byte* x) const {
       thread_scratch(kPackScratchB, static_cast<size_t>(g_.images * height * line) * sizeof(float)));
   const int64_t copied = std::clamp<int64_t>(width - g_.low[2], 0, g_.size[2]);
   parallel_for(g_.images * height, grain_for(line), [&](int64_t begin, int64_t end) {
+    thread_local std::vector<float> row;
+    row.resize(static_cast<size_t>(copied));
     for (int64_t i = begin; i < end; ++i) {
       float* to = all + i * line;
       std::fill_n(to, line, 0.0f);
@@ -71,10 +75,8 @@ const float* PixelRuns::prepare(const std::byte* x) const {
       const std::byte* from = x + (i / height * g_.x_strides[0] + h * g_.x_strides[3]) * item;
       to += g_.low[2] * g_.channels;
       for (int64_t c = 0; c < g_.channels; ++c) {
-        const std::byte* plane = from + c * g_.x_strides[1] * item;
-        for (int64_t w = 0; w < copied; ++w) {
-          load_row(to + w * g_.channels + c, plane + w * g_.x_strides[4] * item, g_.type, 1, 1);
-        }
+        load_row(row.data(), from + c * g_.x_strides[1] * item, g_.type, g_.x_strides[4], copied);
+        for (int64_t w = 0; w < copied; ++w) to[w * g_.channels + c] = row[static_cast<size_t>(w)];
       }
     }
   });
@@ -86,30 +88,43 @@ std::pair<int64_t, int64_t> PixelRuns::frame() const {
           (g_.pixels[2] - 1) * g_.stride[2] + g_.kernel[2]};
 }
 
-int64_t PixelRuns::locate(const Phase& phase, const float* image, int64_t pixel, const float** left,
-                          int64_t step) const {
-  const int64_t w = pixel % phase.count[2], h = pixel / phase.count[2] % phase.count[1];
-  const int64_t n = pixel / phase.count[2] / phase.count[1];
-  const int64_t top = h * g_.stride[1], side = w * g_.stride[2];
-  if (framed_) {
-    const auto [height, width] = frame();
-    const float* from = image + ((n * height + top) * width + side) * g_.channels;
-    const int64_t line = g_.dilation[1] * width * g_.channels;
-    for (int64_t kh = 0; kh < g_.kernel[1]; ++kh) left[kh * step] = from + kh * line;
-  } else if (top + phase.lowest[1] >= 0 && top + phase.highest[1] < g_.size[1] && side + phase.lowest[2] >= 0 &&
-             side + phase.highest[2] < g_.size[2]) {
-    const float* from = image + ((n * g_.size[1] + top) * g_.size[2] + side) * g_.channels;
-    for (size_t t = 0; t < phase.offsets.size(); ++t, left += step) *left = from + phase.offsets[t];
+PixelRuns::Walk::Walk(const PixelRuns& runs, const Phase& phase, const float* image, int64_t pixel)
+    : runs_(runs),
+      phase_(phase),
+      image_(image),
+      n_(pixel / phase.count[2] / phase.count[1]),
+      h_(pixel / phase.count[2] % phase.count[1]),
+      w_(pixel % phase.count[2]) {
+  std::tie(frame_height_, frame_width_) = runs.frame();
+}
+
+int64_t PixelRuns::Walk::next(const float** left, int64_t step) {
+  const Geometry& g = runs_.g_;
+  const int64_t top = h_ * g.stride[1], side = w_ * g.stride[2];
+  if (runs_.framed_) {
+    const float* from = image_ + ((n_ * frame_height_ + top) * frame_width_ + side) * g.channels;
+    const int64_t line = g.dilation[1] * frame_width_ * g.channels;
+    for (int64_t kh = 0; kh < g.kernel[1]; ++kh) left[kh * step] = from + kh * line;
+  } else if (top + phase_.lowest[1] >= 0 && top + phase_.highest[1] < g.size[1] && side + phase_.lowest[2] >= 0 &&
+             side + phase_.highest[2] < g.size[2]) {
+    const float* from = image_ + ((n_ * g.size[1] + top) * g.size[2] + side) * g.channels;
+    for (size_t t = 0; t < phase_.offsets.size(); ++t, left += step) *left = from + phase_.offsets[t];
   } else {
-    for (const Phase::Tap& tap : phase.taps) {
+    for (const Phase::Tap& tap : phase_.taps) {
       const int64_t y = top + tap.at[1], x = side + tap.at[2];
-      const bool inside = static_cast<uint64_t>(y) < static_cast<uint64_t>(g_.size[1]) &&
-                          static_cast<uint64_t>(x) < static_cast<uint64_t>(g_.size[2]);
-      *left = inside ? image + ((n * g_.size[1] + y) * g_.size[2] + x) * g_.channels : zeros_.data();
+      const bool inside = static_cast<uint64_t>(y) < static_cast<uint64_t>(g.size[1]) &&
+                          static_cast<uint64_t>(x) < static_cast<uint64_t>(g.size[2]);
+      *left = inside ? image_ + ((n_ * g.size[1] + y) * g.size[2] + x) * g.channels : runs_.zeros_.data();
       left += step;
     }
   }
-  return (n * g_.pixels[1] + phase.first[1] + h * phase.step[1]) * g_.pixels[2] + phase.first[2] + w * phase.step[2];
+  const int64_t pixel = (n_ * g.pixels[1] + phase_.first[1] + h_ * phase_.step[1]) * g.pixels[2] + phase_.first[2] +
+                        w_ * phase_.step[2];
+  if (++w_ == phase_.count[2]) {
+    w_ = 0;
+    if (++h_ == phase_.count[1]) h_ = 0, ++n_;
+  }
+  return pixel;
 }
 
 }  // namespace trireme::cpu

@@ -40,9 +40,21 @@ class PixelRuns {
   // The image as floats with its channels side by side, in the scratch memory kPackScratchB; f32 that need no frame
   // stay where they are.
   const float* prepare(const std::byte* x) const;
-  // A pixel of a phase: where its runs start in the prepared image (`step` apart in `left`), and its number among all
-  // output pixels.
-  int64_t locate(const Phase& phase, const float* image, int64_t pixel, const float** left, int64_t step) const;
+  // Output pixels of a phase in their order.
+  class Walk {
+   public:
+    Walk(const PixelRuns& runs, const Phase& phase, const float* image, int64_t pixel);  // the first of them
+    // The next pixel: where its runs start in the prepared image (`step` apart in `left`), and its number among all
+    // output pixels.
+    int64_t next(const float** left, int64_t step);
+
+   private:
+    const PixelRuns& runs_;
+    const Phase& phase_;
+    const float* image_;
+    int64_t frame_height_, frame_width_;
+    int64_t n_, h_, w_;
+  };
 
  private:
   void add_phase(const std::array<int64_t, 3>& offset);

@@ -120,9 +120,8 @@ class WeightGradient {
     for (int64_t unit = begin; unit < end; ++unit) std::fill_n(sums_of(unit, sums), unit_size(unit), 0.0f);
     for (int64_t at = first; at < last; at += chunk_) {
       const int64_t count = std::min(chunk_, last - at);
-      for (int64_t k = 0; k < count; ++k) {
-        runs_.locate(runs_.phases().front(), image, at + k, left.data() + k, chunk_);
-      }
+      PixelRuns::Walk walk(runs_, runs_.phases().front(), image, at);
+      for (int64_t k = 0; k < count; ++k) walk.next(left.data() + k, chunk_);
       for (int64_t unit = begin; unit < end; ++unit) {
         const Panel& panel = panels_[static_cast<size_t>(unit / run_count_)];
         const float* const* rows = left.data() + unit % run_count_ * chunk_;
