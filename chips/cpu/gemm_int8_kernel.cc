@@ -71,12 +71,17 @@ void block(int64_t slots, const int32_t* HWY_RESTRICT a, const int32_t* HWY_REST
       left[r] = right[r] = repeated(start[r]);
     }
   }
+  // Of x, whose lines are widened as they are; weights are packed once, and best read in one stream.
+  constexpr bool kWholeLines = kLeft == Int8Left::kX;
+  const int32_t* lines[kUsed];
+#pragma GCC unroll 12
+  for (int64_t r = 0; r < kUsed; ++r) lines[r] = a + r * slots;
 #pragma GCC unroll 4
   for (int64_t k = 0; k < slots; ++k, a += kRows, b += 2 * kLanes) {
     const Sums b0 = load(b), b1 = load(b + kLanes);
 #pragma GCC unroll 12
     for (int64_t r = 0; r < kUsed; ++r) {
-      const Sums x = repeated(a[r]);
+      const Sums x = repeated(kWholeLines ? lines[r][k] : a[r]);
       left[r] = multiply_add(x, b0, left[r]);
       right[r] = multiply_add(x, b1, right[r]);
     }
@@ -99,7 +104,9 @@ void run(int64_t used_rows, int64_t, int64_t slots, const int32_t* a, const int3
   pick<kLeft>(used_rows, slots, a, b, c, c_stride, start, std::make_integer_sequence<int64_t, kRows>());
 }
 
-Int8Kernel kernel() { return {kRows, 2 * kLanes, 2, run<Int8Left::kX>, run<Int8Left::kWeights>}; }
+Int8Kernel kernel() {
+  return {kRows, 2 * kLanes, 2, run<Int8Left::kX>, run<Int8Left::kWeights>, nullptr, 1, true};
+}
 
 // Bytes of four lines side by side; plain loops, which the compiler turns into shuffles of this instruction set.
 void four_bytes(const uint8_t* const* HWY_RESTRICT rows, int64_t count, uint32_t flip, int32_t* HWY_RESTRICT to) {
@@ -123,6 +130,24 @@ void two_unsigned(const uint8_t* r0, const uint8_t* r1, int64_t count, int32_t z
 }
 void two_signed(const int8_t* r0, const int8_t* r1, int64_t count, int32_t zero, int32_t* to) {
   two_halves(r0, r1, count, zero, to);
+}
+
+// A panel of lines, each one with its numbers widened.
+template <class T>
+HWY_INLINE void widen_lines(const T* from, int64_t stride, int64_t k, int64_t used, int32_t zero,
+                            int16_t* HWY_RESTRICT to) {
+  const int64_t step = k + k % 2;
+  std::fill(to + used * step, to + kRows * step, int16_t{0});
+  for (int64_t s = 0; s < used; ++s, to += step) {
+    const T* HWY_RESTRICT line = from + s * stride;
+    for (int64_t i = 0; i < k; ++i) to[i] = static_cast<int16_t>(line[i] - zero);
+    if (step > k) to[k] = 0;
+  }
+}
+void pack_lines(const XForm& x, const uint8_t* from, int64_t stride, int64_t k, int64_t used, int32_t* to) {
+  auto* halves = reinterpret_cast<int16_t*>(to);
+  if (x.is_signed) widen_lines(reinterpret_cast<const int8_t*>(from), stride, k, used, x.zero, halves);
+  else widen_lines(from, stride, k, used, x.zero, halves);
 }
 
 // Lines of x in panels.
@@ -154,6 +179,7 @@ HWY_EXPORT(kernel);
 HWY_EXPORT(four_bytes);
 HWY_EXPORT(two_signed);
 HWY_EXPORT(slots_of_x);
+HWY_EXPORT(pack_lines);
 
 namespace {
 
@@ -195,6 +221,7 @@ void int8_weight_slots(const Int8Kernel& kernel, const int8_t* const* rows, int6
 void pack_int8_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* from, int64_t stride, int64_t k,
                      int64_t used, int64_t width, int32_t* to) {
   const uint32_t flip = x.is_signed ? 0x80808080U : 0U;
+  if (kernel.whole_lines) return HWY_DYNAMIC_DISPATCH(pack_lines)(x, from, stride, k, used, to);
   if (kernel.depth > 1) {
     return pack_deep_lines(kernel, static_cast<uint8_t>(flip & 0xFF), from, stride, k, used, width, to);
   }
@@ -205,26 +232,15 @@ void pack_int8_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* fr
       continue;
     }
     const uint8_t* line = from + s * stride;
-    if (kernel.per_slot == 4) {
-      uint32_t slot = 0;
-      for (int64_t i = 0; i < whole; ++i) {
-        std::memcpy(&slot, line + 4 * i, 4);
-        to[i * width + s] = static_cast<int32_t>(slot ^ flip);
-      }
-      if (whole == slots) continue;
-      slot = 0;
-      std::memcpy(&slot, line + 4 * whole, static_cast<size_t>(k - 4 * whole));
-      to[whole * width + s] = static_cast<int32_t>(slot ^ flip);
-      continue;
+    uint32_t slot = 0;
+    for (int64_t i = 0; i < whole; ++i) {
+      std::memcpy(&slot, line + 4 * i, 4);
+      to[i * width + s] = static_cast<int32_t>(slot ^ flip);
     }
-    const auto number = [&](int64_t i) {
-      if (i >= k) return 0;
-      return (x.is_signed ? static_cast<int8_t>(line[i]) : static_cast<int32_t>(line[i])) - x.zero;
-    };
-    for (int64_t i = 0; i < slots; ++i) {
-      to[i * width + s] = static_cast<int32_t>(static_cast<uint32_t>(number(2 * i) & 0xFFFF) |
-                                               static_cast<uint32_t>(number(2 * i + 1)) << 16);
-    }
+    if (whole == slots) continue;
+    slot = 0;
+    std::memcpy(&slot, line + 4 * whole, static_cast<size_t>(k - 4 * whole));
+    to[whole * width + s] = static_cast<int32_t>(slot ^ flip);
   }
 }
 
