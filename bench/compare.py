@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import platform
+import select
 import signal
 import statistics
 import subprocess
@@ -52,8 +53,9 @@ class Failed(Exception):
 class Side:
     """One process that obeys the lines of bench/ours.cc."""
 
-    def __init__(self, command, processors, folder):
+    def __init__(self, command, processors, folder, patience):
         threads = str(len(processors))
+        self.patience = patience
         self.errors = open(folder / "errors.txt", "w+", encoding="utf-8")
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True,
@@ -64,6 +66,9 @@ class Side:
         self.stop()
 
     def answer(self):
+        if not select.select([self.process.stdout], [], [], self.patience)[0]:
+            self.process.kill()
+            raise Failed(f"no answer within {self.patience:g} s (--patience)")
         line = self.process.stdout.readline()
         if line:
             return line.strip()
@@ -129,7 +134,7 @@ def measure_pairs(ours, peer, processors, options):
     meter = pairs.LoadMeter(processors, [side.process.pid for side in sides])
     result = []
     begin = time.monotonic()
-    while len(result) < options.pairs and (time.monotonic() - begin < options.seconds or len(result) < pairs.LEAST_PAIRS):
+    while len(result) < options.pairs and (len(result) < pairs.LEAST_PAIRS or time.monotonic() - begin < options.seconds):
         slices = [None, None]
         for i in (0, 1) if len(result) % 2 == 0 else (1, 0):
             probe = float(ours.ask("probe"))
@@ -208,12 +213,13 @@ def compare(workload, peer_name, processors, options):
             (folder / "peer").mkdir()
             workloads.write_inputs(workload, folder)
             file = model_file(workload, folder)
-            ours = Side(our_command(workload, file, folder), processors, folder)
+            ours = Side(our_command(workload, file, folder), processors, folder, options.patience)
             started.callback(ours.close)
             for path in [*folder.glob("input_*.npy"), *folder.glob("state")]:
                 (folder / "peer" / path.name).symlink_to(path)
             command = peer_command(workload, peer_name, file, folder, options)
-            peer = Side(command, processors[:1] if peer_name == workloads.ONE_THREAD else processors, folder / "peer")
+            peer = Side(command, processors[:1] if peer_name == workloads.ONE_THREAD else processors, folder / "peer",
+                        options.patience)
             started.callback(peer.close)
             row["version"] = peer.version
             off = difference(ours.outputs(), peer.outputs())
@@ -258,6 +264,8 @@ def main():
     parser.add_argument("--pairs", type=int, default=31, help="pairs of slices (31)")
     parser.add_argument("--slice", type=float, default=0.2, help="seconds of a slice, at least one iteration (0.2)")
     parser.add_argument("--seconds", type=float, default=30, help="no further pair after so long (30)")
+    parser.add_argument("--patience", type=float, default=600,
+                        help="seconds that a side may take to start or for a slice; then it is given up (600)")
     options = parser.parse_args()
     chosen = list(COMMANDS) if options.peers == "all" else options.peers.split(",")
     unknown = [name for name in chosen if name not in COMMANDS]

@@ -34,10 +34,11 @@ class Workload:
     peers: tuple = FILES
     precision: str = "f32"
     paddle: str = ""  # the folder with Paddle's own files of a model
+    roundings_grow: float = 1.0  # so much further than usual
 
     @property
     def tolerance(self):
-        return TOLERANCE[self.precision + (" training" if self.kind == "train" else "")]
+        return self.roundings_grow * TOLERANCE[self.precision + (" training" if self.kind == "train" else "")]
 
 
 def product(m, n, k):
@@ -72,8 +73,8 @@ def gemm(m, n, k, precision):
     return Workload(f"GEMM {m}x{n}x{k}", "op", f"product_{precision}_{m}x{n}x{k}", (x, w), tuple(peers), precision)
 
 
-def training(name, source, x, y, peers=(*TORCH, "paddle"), precision="f32"):
-    return Workload(name, "train", source, (x, y), peers, precision)
+def training(name, source, x, y, peers=(*TORCH, "paddle"), precision="f32", roundings_grow=1.0):
+    return Workload(name, "train", source, (x, y), peers, precision, roundings_grow=roundings_grow)
 
 
 def operation(name, source, *shapes, peers=TORCH):
@@ -112,8 +113,10 @@ WORKLOADS = [
     training("LeNet step bs64", "lenet", Input((64, 1, 28, 28)), Input((64,), "int32", 0, 10)),
     training("ResNet-18 step bs16", "resnet18", Input((16, 3, 32, 32)), Input((16,), "int32", 0, 10), TORCH),
     training("char-GPT step bs16 T128", "char_gpt", Input((16, 128), "int32", 0, 65), Input((16, 128), "int32", 0, 65)),
-    *(training("ResNet-50 step bs8", "resnet50", Input((8, 3, 224, 224)), Input((8,), "int32", 0, 1000),
-               precision=precision) for precision in ("f32", "bf16")),
+    training("ResNet-50 step bs8", "resnet50", Input((8, 3, 224, 224)), Input((8,), "int32", 0, 1000)),
+    # In bf16 both sides leave f32 far behind: docs/guide/benchmarks.md.
+    training("ResNet-50 step bs8", "resnet50", Input((8, 3, 224, 224)), Input((8,), "int32", 0, 1000), precision="bf16",
+             roundings_grow=5),
     *(training("BERT-base step bs8 T128", "bert_base", Input((8, 128), "int32", 0, 30522), Input((8,), "int32", 0, 2),
                precision=precision) for precision in ("f32", "bf16")),
 ]

@@ -104,7 +104,7 @@ for line in sys.stdin:
 class Sides(unittest.TestCase):
     def test_a_side_is_asked_stopped_and_tells_why_it_ended(self):
         with tempfile.TemporaryDirectory() as folder:
-            side = compare.Side([sys.executable, "-c", SIDE], sorted(os.sched_getaffinity(0))[:2], pathlib.Path(folder))
+            side = compare.Side([sys.executable, "-c", SIDE], sorted(os.sched_getaffinity(0))[:2], pathlib.Path(folder), 60)
             try:
                 self.assertEqual(side.version, "1.2")
                 self.assertAlmostEqual(side.run(3), 14 / 3)
@@ -115,6 +115,11 @@ class Sides(unittest.TestCase):
                     side.ask("dance")
             finally:
                 side.close()
+
+    def test_a_side_that_does_not_answer_is_given_up(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(compare.Failed, "no answer within 0.5 s"):
+                compare.Side(["sleep", "60"], sorted(os.sched_getaffinity(0))[:1], pathlib.Path(folder), 0.5)
 
     def test_wrong_use_is_refused(self):
         for arguments, expected in ((["--peers", "abacus"], "no peer 'abacus'"),
