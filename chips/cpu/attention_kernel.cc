@@ -34,24 +34,29 @@ void weigh(int64_t keys, float* scores, float* top, float* sum, float* factor) {
   const V nothing = hn::Set(d, -std::numeric_limits<float>::infinity());
   each_half([&](int64_t half) {
     float* column = scores + half;
-    V best[4];
-#pragma GCC unroll 4
-    for (V& each : best) each = hn::LoadU(d, top + half);
-#pragma GCC unroll 4
-    for (int64_t k = 0; k < keys; ++k) best[k % 4] = hn::Max(best[k % 4], hn::LoadU(d, column + k * row));
-    const V largest = hn::Max(hn::Max(best[0], best[1]), hn::Max(best[2], best[3]));
+    const auto score = [&](int64_t k) { return hn::LoadU(d, column + k * row); };
+    V best0 = hn::LoadU(d, top + half), best1 = best0, best2 = best0, best3 = best0;
+    int64_t at = 0;
+    for (; at + 4 <= keys; at += 4) {
+      best0 = hn::Max(best0, score(at)), best1 = hn::Max(best1, score(at + 1));
+      best2 = hn::Max(best2, score(at + 2)), best3 = hn::Max(best3, score(at + 3));
+    }
+    for (; at < keys; ++at) best0 = hn::Max(best0, score(at));
+    const V largest = hn::Max(hn::Max(best0, best1), hn::Max(best2, best3));
     // While all scores are -infinity the weights are 0, not NaN.
     const V shift = hn::IfThenElse(hn::Eq(largest, nothing), hn::Zero(d), largest);
     const V less = Exp::run(d, hn::Sub(hn::LoadU(d, top + half), shift));
-    V sums[2] = {hn::Mul(hn::LoadU(d, sum + half), less), hn::Zero(d)};
-#pragma GCC unroll 2
-    for (int64_t k = 0; k < keys; ++k) {
-      const V weight = Exp::run(d, hn::Sub(hn::LoadU(d, column + k * row), shift));
+    V even = hn::Mul(hn::LoadU(d, sum + half), less), odd = hn::Zero(d);
+    const auto weight_of = [&](int64_t k) {
+      const V weight = Exp::run(d, hn::Sub(score(k), shift));
       hn::StoreU(weight, d, column + k * row);
-      sums[k % 2] = hn::Add(sums[k % 2], weight);
-    }
+      return weight;
+    };
+    at = 0;
+    for (; at + 2 <= keys; at += 2) even = hn::Add(even, weight_of(at)), odd = hn::Add(odd, weight_of(at + 1));
+    if (at < keys) even = hn::Add(even, weight_of(at));
     hn::StoreU(largest, d, top + half);
-    hn::StoreU(hn::Add(sums[0], sums[1]), d, sum + half);
+    hn::StoreU(hn::Add(even, odd), d, sum + half);
     hn::StoreU(less, d, factor + half);
   });
 }

@@ -553,7 +553,7 @@ class ChannelsLast {
           for (int64_t i = count * b / blocks, r = 0; i < count * (b + 1) / blocks; ++i, ++r) {
             const int64_t pixel = walk.next(left.data() + b * block_size + r, kernel_.rows);
             to[static_cast<size_t>(i)] = sums + pixel * g_.outputs;
-            others[static_cast<size_t>(i)] = added + pixel * g_.outputs;
+            if (added) others[static_cast<size_t>(i)] = added + pixel * g_.outputs;
           }
         }
         const int64_t piece = task % c.pieces, end_panel = panels * (piece + 1) / c.pieces;
@@ -589,7 +589,8 @@ class ChannelsLast {
   // How many panels from `p` on the kernel takes as one block of one row.
   int64_t panels_together(int64_t p, int64_t end) const {
     if (p + kernel_.row_panels > end) return 1;
-    const Panel &first = panels_[static_cast<size_t>(p)], &last = panels_[static_cast<size_t>(p + kernel_.row_panels - 1)];
+    const Panel &first = panels_[static_cast<size_t>(p)],
+                &last = panels_[static_cast<size_t>(p + kernel_.row_panels - 1)];
     return first.group == last.group && last.columns == kernel_.columns ? kernel_.row_panels : 1;
   }
   int64_t first_output(int64_t panel) const {
@@ -648,7 +649,7 @@ class ChannelsLast {
               if (numbers[i] < 0) continue;
               const int64_t at = numbers[i] * g_.outputs + panel.column;
               to[i] = sums + at;
-              others[i] = added + at;
+              if (added) others[i] = added + at;
             }
             if (!transforms.result(products + t * kernel.columns, size * kernel.columns, panel.columns, to,
                                    added ? others : nullptr, finish)) {
@@ -710,11 +711,11 @@ class ChannelsLast {
         for (int64_t at = first; at < last; at += kTogether) {
           const int64_t count = std::min(kTogether, last - at);
           float* to[kTogether];
-          const float* others[kTogether];
+          const float* others[kTogether] = {};
           for (int64_t i = 0; i < count; ++i) {
             const int64_t pixel = walk.next(left.data() + i * taps, 1);
             to[i] = sums + pixel * g_.outputs;
-            others[i] = added + pixel * g_.outputs;
+            if (added) others[i] = added + pixel * g_.outputs;
           }
           indirect_kernel().depthwise(count, taps, g_.outputs, left.data(), weights, to, added ? others : nullptr,
                                       finished);

@@ -32,10 +32,8 @@ std::string path_of_choices() {
   return cache.empty() ? std::string() : cache + "/trireme/cpu_choices.json";
 }
 
-// What the times depend on.
-std::string machine() {
-  return processor() + ", " + machine_rates().name + ", " + std::to_string(host->threads()) + " threads, " + kBuildId;
-}
+// What the times depend on, besides the number of threads.
+std::string machine() { return processor() + ", " + machine_rates().name + ", " + kBuildId; }
 
 class Choices {
  public:
@@ -149,8 +147,8 @@ double seconds_of(const Run& run, void* const* values) {
 
 }  // namespace
 
-Run fastest_of(const Program& program, const std::string& key, std::span<const Way> ways) {
-  const std::string path = path_of_choices();
+Run fastest_of(const Program& program, const std::string& what, std::span<const Way> ways) {
+  const std::string path = path_of_choices(), key = what + ", " + std::to_string(host->threads()) + " threads";
   if (ways.size() == 1 || path.empty()) return ways.front().prepare();
   Choices& choices = Choices::instance();
   if (const std::optional<std::string> kept = choices.find(path, key)) {

@@ -19,7 +19,7 @@ struct Way {
   std::function<Run()> prepare;
 };
 
-// `key` says what is computed: equal keys, equal choice. The program's operands are made up to measure on.
-Run fastest_of(const Program& program, const std::string& key, std::span<const Way> ways);
+// `what` is computed: equal texts, equal choice. The program's operands are made up to measure on.
+Run fastest_of(const Program& program, const std::string& what, std::span<const Way> ways);
 
 }  // namespace trireme::cpu

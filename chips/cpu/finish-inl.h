@@ -19,22 +19,23 @@ namespace hn = hwy::HWY_NAMESPACE;
 using FloatTag = hn::ScalableTag<float>;
 using FloatVector = hn::Vec<FloatTag>;
 
-// Vector `v` of a row of `used` results, scaled and with its bias: plus what is added, within the bounds.
-HWY_INLINE void store_finished(const FloatTag d, FloatVector sum, int64_t v, int64_t used, float* to,
-                               const float* added, const Finish& finish) {
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const int64_t left = used - v * lanes;
-  to += v * lanes;
-  const bool whole = left >= lanes;
-  const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(left, lanes)));
-  if (added) {
-    added += v * lanes;
-    sum = hn::Add(sum, whole ? hn::LoadU(d, added) : hn::MaskedLoad(mask, d, added));
-  }
-  const FloatVector low = hn::Set(d, finish.low), high = hn::Set(d, finish.high);
-  sum = hn::IfThenElse(hn::Lt(sum, low), low, sum);
-  sum = hn::IfThenElse(hn::Gt(sum, high), high, sum);
-  if (whole) hn::StoreU(sum, d, to);
+// Kept in registers: to a compiler that writes results, which are floats too, Finish might change with each of them.
+struct Bounds {
+  FloatVector low, high;
+  explicit Bounds(const Finish& finish)
+      : low(hn::Set(FloatTag(), finish.low)), high(hn::Set(FloatTag(), finish.high)) {}
+};
+
+// A vector of results, scaled and with its bias: plus what is added unless that is null, within the bounds. The first
+// `used` of its lanes are there, all if it is whole.
+template <bool kWhole>
+HWY_INLINE void store_finished(FloatVector sum, int64_t used, float* to, const float* added, const Bounds& bounds) {
+  const FloatTag d;
+  const auto mask = hn::FirstN(d, static_cast<size_t>(used));
+  if (added) sum = hn::Add(sum, kWhole ? hn::LoadU(d, added) : hn::MaskedLoad(mask, d, added));
+  sum = hn::IfThenElse(hn::Lt(sum, bounds.low), bounds.low, sum);
+  sum = hn::IfThenElse(hn::Gt(sum, bounds.high), bounds.high, sum);
+  if constexpr (kWhole) hn::StoreU(sum, d, to);
   else hn::BlendedStore(sum, mask, d, to);
 }
 

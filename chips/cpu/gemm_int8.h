@@ -39,7 +39,7 @@ struct Int8Kernel {
   // Slots along k that lie side by side in panels on the left. Of slots there are multiples of it: the weights of those
   // behind k are 0, whatever stands for x.
   int64_t depth = 1;
-  bool whole_lines = false;  // panels of x on the left are [R][slots] instead
+  bool whole_lines = false;   // panels of x on the left are [R][slots] instead
   void (*begin)() = nullptr;  // around all the calls of `run` in one thread
   void (*end)() = nullptr;
 

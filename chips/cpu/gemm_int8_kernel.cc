@@ -104,9 +104,7 @@ void run(int64_t used_rows, int64_t, int64_t slots, const int32_t* a, const int3
   pick<kLeft>(used_rows, slots, a, b, c, c_stride, start, std::make_integer_sequence<int64_t, kRows>());
 }
 
-Int8Kernel kernel() {
-  return {kRows, 2 * kLanes, 2, run<Int8Left::kX>, run<Int8Left::kWeights>, nullptr, 1, true};
-}
+Int8Kernel kernel() { return {kRows, 2 * kLanes, 2, run<Int8Left::kX>, run<Int8Left::kWeights>, nullptr, 1, true}; }
 
 // Bytes of four lines side by side; plain loops, which the compiler turns into shuffles of this instruction set.
 void four_bytes(const uint8_t* const* HWY_RESTRICT rows, int64_t count, uint32_t flip, int32_t* HWY_RESTRICT to) {

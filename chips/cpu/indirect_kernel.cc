@@ -24,9 +24,9 @@ constexpr int64_t kRows = 8;
 #else
 constexpr int64_t kRows = 6;
 #endif
-constexpr int64_t kSlice = 256;  // so many terms are summed before they join the total: long sums keep their digits
+constexpr int64_t kSlice = 256;    // so many terms are summed before they join the total: long sums keep their digits
 constexpr int64_t kRowPanels = 4;  // of a block of one row: it needs as many sums to hide the latency of one
-constexpr int64_t kPixels = 4;   // of a depthwise block, which is two vectors wide as well
+constexpr int64_t kPixels = 4;     // of a depthwise block, which is two vectors wide as well
 
 using D = FloatTag;
 using V = FloatVector;
@@ -94,16 +94,20 @@ void block_of(const IndirectBlock& block) {
       }
     }
   }
+  const Finish& finish = block.finish;
+  const Bounds bounds(finish);
 #pragma GCC unroll 8
   for (int64_t v = 0; v < kVectors; ++v) {
-    const Finish& finish = block.finish;
+    const int64_t used = block.columns - v * lanes;
     const int64_t at = block.at + v * lanes;
     const V scale = finish.scale ? hn::LoadU(d, finish.scale + at) : hn::Set(d, 1.0f);
     const V bias = finish.bias ? hn::LoadU(d, finish.bias + at) : hn::Zero(d);
 #pragma GCC unroll 12
     for (int64_t r = 0; r < kUsed; ++r) {
-      store_finished(d, hn::MulAdd(sums[r][v], scale, bias), v, block.columns, block.to[r] + block.at,
-                     block.added ? block.added[r] + block.at : nullptr, finish);
+      const V sum = hn::MulAdd(sums[r][v], scale, bias);
+      const float* added = block.added ? block.added[r] + at : nullptr;
+      if (used >= lanes) store_finished<true>(sum, lanes, block.to[r] + at, added, bounds);
+      else store_finished<false>(sum, used, block.to[r] + at, added, bounds);
     }
   }
 }
@@ -151,6 +155,7 @@ HWY_INLINE void depthwise_channels(int64_t here, int64_t taps, int64_t channels,
       for (int64_t v = 0; v < kVectors; ++v) sums[p][v] = hn::MulAdd(load(from + v * lanes), w[v], sums[p][v]);
     }
   }
+  const Bounds bounds(finish);
 #pragma GCC unroll 2
   for (int64_t v = 0; v < kVectors; ++v) {
     const V scale = finish.scale ? load(finish.scale + at + v * lanes) : hn::Set(d, 1.0f);
@@ -158,8 +163,8 @@ HWY_INLINE void depthwise_channels(int64_t here, int64_t taps, int64_t channels,
 #pragma GCC unroll 4
     for (int64_t p = 0; p < kPixels; ++p) {
       if (p >= here) break;
-      store_finished(d, hn::MulAdd(sums[p][v], scale, bias), v, kWhole ? kVectors * lanes : used, to[p] + at,
-                     added ? added[p] + at : nullptr, finish);
+      const float* other = added ? added[p] + at + v * lanes : nullptr;
+      store_finished<kWhole>(hn::MulAdd(sums[p][v], scale, bias), used, to[p] + at + v * lanes, other, bounds);
     }
   }
 }
@@ -171,18 +176,13 @@ void depthwise(int64_t pixels, int64_t taps, int64_t channels, const float* cons
     const int64_t here = std::min(kPixels, pixels - first);
     const float* const* rows[kPixels];
     for (int64_t p = 0; p < kPixels; ++p) rows[p] = left + (first + std::min(p, here - 1)) * taps;
-    const float* const* others = added ? added + first : nullptr;
+    const auto run = [&](const auto& some, int64_t at, int64_t used) {
+      some(here, taps, channels, at, used, rows, weights, to + first, added ? added + first : nullptr, finish);
+    };
     int64_t at = 0;
-    for (; at + 2 * lanes <= channels; at += 2 * lanes) {
-      depthwise_channels<2, true>(here, taps, channels, at, 2 * lanes, rows, weights, to + first, others, finish);
-    }
-    if (at + lanes <= channels) {
-      depthwise_channels<1, true>(here, taps, channels, at, lanes, rows, weights, to + first, others, finish);
-      at += lanes;
-    }
-    if (at < channels) {
-      depthwise_channels<1, false>(here, taps, channels, at, channels - at, rows, weights, to + first, others, finish);
-    }
+    for (; at + 2 * lanes <= channels; at += 2 * lanes) run(depthwise_channels<2, true>, at, 2 * lanes);
+    if (at + lanes <= channels) run(depthwise_channels<1, true>, at, lanes), at += lanes;
+    if (at < channels) run(depthwise_channels<1, false>, at, channels - at);
   }
 }
 

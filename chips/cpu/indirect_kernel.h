@@ -14,8 +14,8 @@ struct Finish {
   float low = -std::numeric_limits<float>::infinity(), high = std::numeric_limits<float>::infinity();
 };
 
-// Row r, column s of a block: the sum over taps t and k < run of left[t R + r][k] right[(t run + k) padded + s], where R
-// is IndirectKernel::rows and `padded` is `columns` rounded up to `lanes`. It goes to to[r][at + s], after
+// Row r, column s of a block: the sum over taps t and k < run of left[t R + r][k] right[(t run + k) padded + s], where
+// R is IndirectKernel::rows and `padded` is `columns` rounded up to `lanes`. It goes to to[r][at + s], after
 // added[r][at + s] was added unless `added` is null. The scale and the bias of a column are those at at + s, and can be
 // read as far as `padded` goes.
 struct IndirectBlock {

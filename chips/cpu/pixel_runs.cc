@@ -118,8 +118,8 @@ int64_t PixelRuns::Walk::next(const float** left, int64_t step) {
       left += step;
     }
   }
-  const int64_t pixel = (n_ * g.pixels[1] + phase_.first[1] + h_ * phase_.step[1]) * g.pixels[2] + phase_.first[2] +
-                        w_ * phase_.step[2];
+  const int64_t pixel =
+      (n_ * g.pixels[1] + phase_.first[1] + h_ * phase_.step[1]) * g.pixels[2] + phase_.first[2] + w_ * phase_.step[2];
   if (++w_ == phase_.count[2]) {
     w_ = 0;
     if (++h_ == phase_.count[1]) h_ = 0, ++n_;

@@ -57,8 +57,10 @@ bool result(const float* from, int64_t step, int64_t columns, float* const* to, 
             const Finish& finish) {
   const FloatTag d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const Bounds bounds(finish);
   bool finite = true;
   for (int64_t v = 0; v * lanes < columns; ++v) {
+    const int64_t used = columns - v * lanes;
     V m[kWinogradPositions];
 #pragma GCC unroll 16
     for (int64_t i = 0; i < kWinogradPositions; ++i) m[i] = hn::LoadU(d, from + i * step + v * lanes);
@@ -79,7 +81,10 @@ bool result(const float* from, int64_t step, int64_t columns, float* const* to, 
         const int64_t i = 2 * r + c;
         finite &= hn::AllTrue(d, hn::IsFinite(sums[c]));
         if (!to[i]) continue;
-        store_finished(d, hn::MulAdd(sums[c], scale, bias), v, columns, to[i], added ? added[i] : nullptr, finish);
+        const V sum = hn::MulAdd(sums[c], scale, bias);
+        const float* other = added ? added[i] + v * lanes : nullptr;
+        if (used >= lanes) store_finished<true>(sum, lanes, to[i] + v * lanes, other, bounds);
+        else store_finished<false>(sum, used, to[i] + v * lanes, other, bounds);
       }
     }
   }
