@@ -5,8 +5,17 @@
 #include "chips/cpu/tile_program.h"
 
 namespace trireme::cpu {
+namespace {
 
-PixelRuns::PixelRuns(const Geometry& g) : g_(g), framed_(is_framed(g)), zeros_(static_cast<size_t>(g.channels), 0.0f) {
+constexpr std::array<int64_t, 3> kZeros{0, 0, 0}, kOnes{1, 1, 1};
+
+}  // namespace
+
+PixelRuns::PixelRuns(const Geometry& g)
+    : g_(g),
+      framed_(is_framed(g)),
+      pointwise_(g.positions() == 1 && g.stride == kOnes && g.spread == kOnes && g.low == kZeros && g.pixels == g.size),
+      zeros_(static_cast<size_t>(g.channels), 0.0f) {
   for (int64_t d = 0; d < g_.spread[0]; ++d) {
     for (int64_t h = 0; h < g_.spread[1]; ++h) {
       for (int64_t v = 0; v < g_.spread[2]; ++v) add_phase({d, h, v});
@@ -15,8 +24,7 @@ PixelRuns::PixelRuns(const Geometry& g) : g_(g), framed_(is_framed(g)), zeros_(s
 }
 
 bool PixelRuns::is_framed(const Geometry& g) {
-  return g.groups == 1 && g.channels <= kNarrow && g.positions() > 1 && g.dilation[2] == 1 &&
-         g.spread == std::array<int64_t, 3>{1, 1, 1};
+  return g.groups == 1 && g.channels <= kNarrow && g.positions() > 1 && g.dilation[2] == 1 && g.spread == kOnes;
 }
 
 void PixelRuns::add_phase(const std::array<int64_t, 3>& offset) {
@@ -92,6 +100,7 @@ PixelRuns::Walk::Walk(const PixelRuns& runs, const Phase& phase, const float* im
     : runs_(runs),
       phase_(phase),
       image_(image),
+      at_(pixel),
       n_(pixel / phase.count[2] / phase.count[1]),
       h_(pixel / phase.count[2] % phase.count[1]),
       w_(pixel % phase.count[2]) {
@@ -100,6 +109,10 @@ PixelRuns::Walk::Walk(const PixelRuns& runs, const Phase& phase, const float* im
 
 int64_t PixelRuns::Walk::next(const float** left, int64_t step) {
   const Geometry& g = runs_.g_;
+  if (runs_.pointwise_) {
+    *left = image_ + at_ * g.channels;
+    return at_++;
+  }
   const int64_t top = h_ * g.stride[1], side = w_ * g.stride[2];
   if (runs_.framed_) {
     const float* from = image_ + ((n_ * frame_height_ + top) * frame_width_ + side) * g.channels;

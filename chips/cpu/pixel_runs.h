@@ -53,7 +53,7 @@ class PixelRuns {
     const Phase& phase_;
     const float* image_;
     int64_t frame_height_, frame_width_;
-    int64_t n_, h_, w_;
+    int64_t at_, n_, h_, w_;
   };
 
  private:
@@ -62,6 +62,7 @@ class PixelRuns {
 
   Geometry g_;
   bool framed_;
+  bool pointwise_;  // one run for each pixel, where the pixel lies
   std::vector<Phase> phases_;
   std::vector<float> zeros_;
 };
