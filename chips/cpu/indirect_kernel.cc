@@ -128,9 +128,9 @@ void block(const IndirectBlock& block) {
 
 // Channels [at, at + used) of the first `here` of kPixels pixels.
 template <int64_t kVectors, bool kWhole>
-HWY_INLINE void depthwise_channels(int64_t here, int64_t taps, int64_t channels, int64_t at, int64_t used,
-                                   const float* const* const* rows, const float* HWY_RESTRICT weights, float* const* to,
-                                   const float* const* added, const Finish& finish) {
+void depthwise_channels(int64_t here, int64_t taps, int64_t channels, int64_t at, int64_t used,
+                        const float* const* const* rows, const float* HWY_RESTRICT weights, float* const* to,
+                        const float* const* added, const Finish& finish) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(used, lanes)));
