@@ -3,7 +3,8 @@
 //   ours export NAME FOLDER         a network of bench/networks/ as FOLDER/model.onnx, its parameters as
 //                                   FOLDER/state/<name>.npy
 //   ours model FILE.onnx FOLDER P   a model on FOLDER/input_<i>.npy; P is f32 (as it is), bf16, int8 (static ranges,
-//                                   calibrated on these inputs) or int8-dynamic
+//                                   calibrated on these inputs) or int8-dynamic; the latter two with "-reduced" behind
+//                                   have weights of 7 bits
 //   ours train NAME FOLDER P        a step of bench/training.h on FOLDER/input_0.npy and the targets input_1.npy; its
 //                                   initial parameters go to FOLDER/state/<name>.npy; P is f32 or bf16
 //   ours op NAME FOLDER             an operation of bench/operations.h on FOLDER/input_<i>.npy
@@ -60,6 +61,15 @@ std::vector<Literal> inputs_of(const std::string& folder) {
   return inputs;
 }
 
+Graph in_precision(const Graph& graph, const std::string& precision, const train::Sample& sample) {
+  if (precision == "bf16") return passes::autocast(graph, bf16);
+  const bool reduced = precision.ends_with("-reduced");
+  const std::string bits = precision.substr(0, precision.size() - (reduced ? 8 : 0));
+  if (bits == "int8") return train::quantize(graph, {sample}, {.reduce_range = reduced});
+  if (bits == "int8-dynamic") return train::quantize(graph, {sample}, {.method = {}, .reduce_range = reduced});
+  throw Error(Code::kInvalidArgument, cat("'", precision, "' is no precision: see the top of bench/ours.cc"));
+}
+
 Workload model(const std::string& file, const std::string& folder, const std::string& precision) {
   const auto session = std::make_shared<formats::Session>(formats::onnx::Model::load(file));
   const std::vector<Literal> given = inputs_of(folder);
@@ -77,11 +87,7 @@ Workload model(const std::string& file, const std::string& folder, const std::st
     return {[=] { *results = session->run(inputs); }, outputs,
             [=]() -> const Graph& { return session->imported().graph; }};
   }
-  Graph graph = session->imported().graph;
-  if (precision == "bf16") graph = passes::autocast(graph, bf16);
-  else if (precision == "int8") graph = train::quantize(graph, {given});
-  else if (precision == "int8-dynamic") graph = train::quantize(graph, {given}, {.method = {}});
-  else throw Error(Code::kInvalidArgument, cat("'", precision, "' is no precision: see the top of bench/ours.cc"));
+  const Graph graph = in_precision(session->imported().graph, precision, given);
   const auto function =
       std::make_shared<Compiled>([graph](const std::vector<Tensor>& list) { return trireme::run(graph, list); });
   const auto iterate = [=] {

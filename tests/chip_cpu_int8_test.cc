@@ -42,6 +42,15 @@ void fill(Bytes& bytes, size_t count, bool extreme, uint64_t seed) {
     bytes.data()[i] = static_cast<std::byte>(extreme ? (r & 1 ? 0x80 : r & 2 ? 0xFF : 0x7F) : r);
   }
 }
+// Weights up to `largest` either way; half of them are as large as that.
+void fill_weights(Bytes& bytes, size_t count, int64_t largest, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  for (size_t i = 0; i < count; ++i) {
+    const auto r = static_cast<int64_t>(random() >> 1);
+    const int64_t size = r & 1 ? largest : r / 4 % (largest + 1);
+    bytes.data()[i] = static_cast<std::byte>(r & 2 ? size : -size);
+  }
+}
 int64_t number(Bytes& bytes, int64_t at, DType type) {
   const std::byte b = bytes.data()[at];
   return type == i8 ? static_cast<int8_t>(b) : static_cast<int64_t>(b);
@@ -79,13 +88,14 @@ struct Matrix {
   int64_t batch, m, k, n;
 };
 
-void check_product(const Matrix& s, DType type, int64_t zero, bool known, bool extreme) {
+void check_product(const Matrix& s, DType type, int64_t zero, bool known, bool extreme, int64_t largest_weight = 128) {
   SCOPED_TRACE(cat(s.batch, " x ", s.m, " x ", s.k, " x ", s.n, " ", type, " zero ", zero, known ? " known" : "",
-                   extreme ? " extreme" : ""));
+                   extreme ? " extreme" : "", " weights up to ", largest_weight));
   const auto x_count = static_cast<size_t>(s.batch * s.m * s.k), w_count = static_cast<size_t>(s.batch * s.k * s.n);
   Bytes x(x_count), w(w_count);
   fill(x, x_count, extreme, 1);
-  fill(w, w_count, extreme, 2);
+  if (largest_weight < 128) fill_weights(w, w_count, largest_weight, 2);
+  else fill(w, w_count, extreme, 2);
   std::vector<int32_t> y(static_cast<size_t>(s.batch * s.m * s.n) + 1, -77);
   const Value a = parameter(type, {s.batch, s.m, s.k});
   const Shape w_shape{s.batch, s.k, s.n};
@@ -128,6 +138,21 @@ TEST(Int8Kernels, ExtremeNumbersDoNotSaturate) {
   }
 }
 
+// Weights that may stay bytes where pairs of products are added in 16 bits, and those one beyond.
+TEST(Int8Kernels, WeightsOfSevenBits) {
+  for (const int64_t largest : {64, 65}) {
+    for (const DType type : {u8, i8}) {
+      for (const int64_t zero : {int64_t{0}, type == u8 ? int64_t{255} : int64_t{-128}}) {
+        for (const bool extreme : {false, true}) {
+          check_product({1, 14, 1201, 37}, type, zero, true, extreme, largest);
+          check_product({2, 9, 6, 5}, type, zero, true, extreme, largest);
+          check_product({1, 1, 515, 70}, type, zero, true, extreme, largest);
+        }
+      }
+    }
+  }
+}
+
 TEST(Int8Kernels, EmptyProducts) {
   for (const Matrix& s : {Matrix{1, 0, 3, 4}, Matrix{1, 3, 0, 4}, Matrix{1, 3, 4, 0}, Matrix{0, 3, 4, 5}}) {
     check_product(s, u8, 3, false, false);
@@ -157,16 +182,18 @@ struct Image {
   int64_t n, c, height, width, o, kernel_h, kernel_w, stride, low, high, dilation, spread, groups;
 };
 
-void check_convolution(const Image& s, DType type, int64_t zero, bool known) {
+void check_convolution(const Image& s, DType type, int64_t zero, bool known, int64_t largest_weight = 128) {
   SCOPED_TRACE(cat("image ", s.n, "x", s.c, "x", s.height, "x", s.width, " to ", s.o, " kernel ", s.kernel_h, "x",
                    s.kernel_w, " stride ", s.stride, " low ", s.low, " high ", s.high, " dilation ", s.dilation,
-                   " spread ", s.spread, " groups ", s.groups, " ", type, " zero ", zero));
+                   " spread ", s.spread, " groups ", s.groups, " ", type, " zero ", zero, " weights up to ",
+                   largest_weight));
   const int64_t inputs = s.c / s.groups;
   const auto x_count = static_cast<size_t>(s.n * s.c * s.height * s.width),
              w_count = static_cast<size_t>(s.o * inputs * s.kernel_h * s.kernel_w);
   Bytes x(x_count), w(w_count);
-  fill(x, x_count, false, 5);
-  fill(w, w_count, false, 6);
+  fill(x, x_count, largest_weight < 128, 5);
+  if (largest_weight < 128) fill_weights(w, w_count, largest_weight, 6);
+  else fill(w, w_count, false, 6);
   const Value a = parameter(type, {s.n, s.c, s.height, s.width});
   const Shape w_shape{s.o, inputs, s.kernel_h, s.kernel_w};
   const Value b = known ? constant_of(w, w_shape) : parameter(i8, w_shape);
@@ -225,6 +252,8 @@ TEST(Int8Kernels, ConvolutionsOfEveryFormAreExact) {
     check_convolution(s, u8, 200, false);
     check_convolution(s, i8, 0, false);
     check_convolution(s, i8, -7, true);
+    check_convolution(s, u8, 3, true, 64);
+    check_convolution(s, i8, 0, true, 64);
   }
 }
 

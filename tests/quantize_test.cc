@@ -215,24 +215,39 @@ TEST(Quantize, ActivationsStayInEightBits) {
   EXPECT_EQ(count(quantised, "round_even", f32), 3);  // one rounding per layer
 }
 
+// Of the weights in 8 bits.
+double largest_weight(const Graph& graph) {
+  double largest = 0.0;
+  for (const Node* node : graph.nodes()) {
+    if (!node->is("constant") || node->outputs()[0].dtype != i8) continue;
+    const Literal& numbers = *std::get<std::shared_ptr<const Literal>>(node->attributes()[0]);
+    for (int64_t i = 0; i < numbers.elements(); ++i) largest = std::max(largest, std::fabs(numbers.at(i)));
+  }
+  return largest;
+}
+
 // |y - y'| <= sum |x| t/2 + sum |w| s/2 + K s t / 4, from |x - x'| <= s/2 and |w - w'| <= t/2.
-TEST(Quantize, AProductKeepsItsErrorBound) {
+void check_error_bound(bool reduce_range) {
   constexpr int64_t kM = 6, kK = 50, kN = 4;
   const std::vector<double> weights = normal(kK * kN, 11), x_values = normal(kM * kK, 12);
   const Value x = parameter(f32, {1, kM, kK});
   const Graph graph({x}, {ops::dot_general(x, known({1, kK, kN}, weights))});
-  const Quantization plan(graph);
+  const Quantization plan(graph, reduce_range);
   const Literal input = floats({1, kM, kK}, x_values);
   double low = 0.0, high = 0.0;
   for (const double each : x_values) low = std::min(low, each), high = std::max(high, each);
   const double s = (high - low) / 255.0;
   const Literal expected = reference::evaluate(graph, {{input}})[0];
-  const Literal got = reference::evaluate(plan.with_ranges(ranges_of(plan, {input})), {{input}})[0];
+  const Graph quantised = plan.with_ranges(ranges_of(plan, {input}));
+  const Literal got = reference::evaluate(quantised, {{input}})[0];
+  const double most = reduce_range ? 64.0 : 127.0;
+  EXPECT_EQ(largest_weight(quantised), most);
+  EXPECT_EQ(largest_weight(Quantization(graph, reduce_range).dynamic()), most);
   for (int64_t i = 0; i < kM * kN; ++i) {
     double largest = 0.0, bound = 0.0;
     for (int64_t k = 0; k < kK; ++k)
       largest = std::max(largest, std::fabs(weights[static_cast<size_t>(k * kN + i % kN)]));
-    const double t = largest / 127.0;
+    const double t = largest / most;
     for (int64_t k = 0; k < kK; ++k) {
       bound += std::fabs(x_values[static_cast<size_t>(i / kN * kK + k)]) * t / 2 +
                std::fabs(weights[static_cast<size_t>(k * kN + i % kN)]) * s / 2 + s * t / 4;
@@ -240,6 +255,8 @@ TEST(Quantize, AProductKeepsItsErrorBound) {
     EXPECT_LE(std::fabs(expected.at(i) - got.at(i)), bound * 1.0001);
   }
 }
+TEST(Quantize, AProductKeepsItsErrorBound) { check_error_bound(false); }
+TEST(Quantize, WeightsOfSevenBitsKeepTheirs) { check_error_bound(true); }
 
 // Concatenations and transpositions move 8-bit numbers of one scale.
 TEST(Quantize, MovesEightBitNumbers) {

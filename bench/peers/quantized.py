@@ -16,7 +16,7 @@ class Inputs:
         return next(self.samples, None)
 
 
-def write(file, folder, dynamic):
+def write(file, folder, dynamic, reduce_range):
     """Writes FOLDER/quantized.onnx and returns its path."""
     import onnx
     from onnxruntime import quantization
@@ -25,11 +25,12 @@ def write(file, folder, dynamic):
     # Its symbolic inference of shapes gives up on BERT; all shapes here are fixed, and the plain one finds them.
     quant_pre_process(str(file), str(prepared), skip_symbolic_shape=dynamic)
     if dynamic:
-        quantization.quantize_dynamic(str(prepared), str(path), per_channel=True)
+        quantization.quantize_dynamic(str(prepared), str(path), per_channel=True, reduce_range=reduce_range)
         return path
     weights = {each.name for each in onnx.load(file).graph.initializer}
     names = [each.name for each in onnx.load(file).graph.input if each.name not in weights]
     quantization.quantize_static(str(prepared), str(path), Inputs(names, folder), per_channel=True,
+                                 reduce_range=reduce_range,
                                  activation_type=quantization.QuantType.QUInt8,
                                  weight_type=quantization.QuantType.QInt8)
     return path

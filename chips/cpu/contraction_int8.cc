@@ -20,6 +20,7 @@ class Int8Product {
         in_w_(node.inputs()[1]),
         out_(node.outputs()[0]),
         form_{dtype_of(x_) == i8, static_cast<int32_t>(node.integer("x_zero_point"))},
+        kernel_(int8_kernel_for(w_)),
         epilogue_(Epilogue::of(program, node.number())) {
     if (epilogue_) out_ = epilogue_->target();
     shared_ = batch_ == 1 || w_.strides[0] == 0;
@@ -106,11 +107,11 @@ class Int8Product {
     return panels;
   }
 
-  const Int8Kernel& kernel_ = int8_kernel();
   TrmValue x_, w_;
   uint32_t in_x_, in_w_, out_;
   int64_t batch_ = x_.dims[0], m_ = x_.dims[1], n_ = w_.dims[2], k_ = x_.dims[2];
   XForm form_;
+  const Int8Kernel& kernel_;
   std::shared_ptr<const Epilogue> epilogue_;
   bool shared_ = false, by_rows_ = true;  // one matrix of weights for the whole batch
   std::shared_ptr<const Packed> packed_;

@@ -174,6 +174,7 @@ class Int8Convolution {
         w_(program.value(g_.in_w)),
         form_{g_.type == i8, static_cast<int32_t>(node.integer("x_zero_point"))},
         columns_of_(g_, form_),
+        kernel_(int8_kernel_for(w_)),
         epilogue_(Epilogue::of(program, node.number())) {
     if (epilogue_) g_.out = epilogue_->target();
     by_channels_ = columns_of_.are_lines() && !columns_of_.are_planes() && g_.group_channels() % kernel_.per_slot == 0;
@@ -468,7 +469,7 @@ class Int8Convolution {
   TrmValue w_;
   XForm form_;
   Int8Columns columns_of_;
-  const Int8Kernel& kernel_ = int8_kernel();
+  const Int8Kernel& kernel_;
   std::shared_ptr<const Epilogue> epilogue_;
   std::shared_ptr<const Weights> packed_;
   bool by_channels_ = false;  // slots hold neighbouring channels, else neighbours of the kernel

@@ -2,9 +2,10 @@
 // the other is the weights (i8). Sums are exact, or wrap.
 //
 // As in gemm.h both factors are packed into panels and a micro kernel keeps an R x W block of C in registers. What a
-// panel holds along k are slots of 32 bits: four neighbours as they are (AVX512-VNNI, which multiplies unsigned by
-// signed bytes: i8 of x get 128 added), or two as i16, from which the zero point is taken at once. Where it is not, the
-// sums start at -zero times the sum of the weights.
+// panel holds along k are slots of 32 bits: four neighbours as they are (unsigned times signed bytes: i8 of x get 128
+// added), or two as i16, from which the zero point is taken at once. Where it is not, the sums start at -zero times the
+// sum of the weights. Machines without AVX512-VNNI add two products of bytes in 16 bits, and would clip the sum: there
+// only weights within kInt8PairBound stay bytes.
 #pragma once
 
 #include <algorithm>
@@ -21,6 +22,8 @@ namespace trireme::cpu {
 constexpr int64_t kInt8Inner = 512;      // k slice: with a panel of W columns half of a first-level cache
 constexpr int64_t kInt8BlockRows = 144;  // of the left matrix, packed at once
 constexpr int64_t kInt8BlockColumns = 512;
+
+constexpr int64_t kInt8PairBound = 64;  // 255 (64 + 64) < 2^15
 
 // Which factor stands on the left, where each of its numbers is repeated along a vector.
 enum class Int8Left : uint8_t { kX, kWeights };
@@ -49,8 +52,11 @@ struct Int8Kernel {
     return (k + step - 1) / step * depth;
   }
 };
-// The best one this machine runs.
+// The best one this machine runs for any weights, and for those of `w` if they are known.
 const Int8Kernel& int8_kernel();
+const Int8Kernel& int8_kernel_for(const TrmValue& w);
+// For weights within kInt8PairBound, with AVX2 or AVX-512; else null.
+const Int8Kernel* int8_bytes_kernel();
 // The ones on matrix tiles and of AVX512-VNNI, where the machine has them; else null.
 const Int8Kernel* int8_tile_kernel();
 const Int8Kernel* vnni_kernel();

@@ -1,5 +1,6 @@
 // The micro kernels of 8-bit products that every instruction set has: numbers widened to i16, multiplied and added in
-// pairs. Here too is what packs numbers into slots.
+// pairs; and those for bytes as they are, where AVX2 or AVX-512 multiply them but add pairs of products in i16. Here
+// too is what packs numbers into slots.
 #include "chips/cpu/targets.h"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "chips/cpu/gemm_int8_kernel.cc"
@@ -7,9 +8,13 @@
 // After foreach_target:
 #include <hwy/highway.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include "chips/cpu/gemm_int8.h"
+#include "chips/cpu/kernel.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace trireme::cpu::HWY_NAMESPACE {
@@ -29,12 +34,23 @@ using Sums = hn::Vec<hn::ScalableTag<int32_t>>;
 HWY_INLINE Sums load(const int32_t* from) { return hn::LoadU(hn::ScalableTag<int32_t>(), from); }
 HWY_INLINE Sums repeated(int32_t x) { return hn::Set(hn::ScalableTag<int32_t>(), x); }
 HWY_INLINE void store(Sums sums, int32_t* to) { hn::StoreU(sums, hn::ScalableTag<int32_t>(), to); }
-// sums + the product of both halves of each slot.
-HWY_INLINE Sums multiply_add(Sums a, Sums b, Sums sums) {
+constexpr bool kHasBytes = true;
+// sums + the products of the numbers of each slot: two of 16 bits, or four bytes if weights are within kInt8PairBound.
+template <int64_t kPerSlot>
+HWY_INLINE Sums multiply_add(Sums x, Sums w, Sums sums) {
   const hn::ScalableTag<int32_t> d;
   const hn::Repartition<int16_t, decltype(d)> pairs;
+  auto left = hn::BitCast(pairs, x), right = hn::BitCast(pairs, w);
+  if constexpr (kPerSlot == 4) {
+#if HWY_TARGET == HWY_AVX2
+    left.raw = _mm256_maddubs_epi16(x.raw, w.raw);
+#else
+    left.raw = _mm512_maddubs_epi16(x.raw, w.raw);
+#endif
+    right = hn::Set(pairs, 1);
+  }
   Sums unused = hn::Zero(d);
-  return hn::ReorderWidenMulAccumulate(d, hn::BitCast(pairs, a), hn::BitCast(pairs, b), sums, unused);
+  return hn::ReorderWidenMulAccumulate(d, left, right, sums, unused);
 }
 #else
 constexpr int64_t kLanes = 4;
@@ -44,10 +60,13 @@ struct Sums {
 HWY_INLINE Sums load(const int32_t* from) { return {{from[0], from[1], from[2], from[3]}}; }
 HWY_INLINE Sums repeated(int32_t x) { return {{x, x, x, x}}; }
 HWY_INLINE void store(Sums sums, int32_t* to) { std::copy_n(sums.lane, kLanes, to); }
-HWY_INLINE Sums multiply_add(Sums a, Sums b, Sums sums) {
+constexpr bool kHasBytes = false;
+template <int64_t kPerSlot>
+HWY_INLINE Sums multiply_add(Sums x, Sums w, Sums sums) {
+  static_assert(kPerSlot == 2);
   for (int64_t i = 0; i < kLanes; ++i) {
-    const int32_t low = static_cast<int16_t>(a.lane[i]) * static_cast<int16_t>(b.lane[i]);
-    const int32_t high = (a.lane[i] >> 16) * (b.lane[i] >> 16);
+    const int32_t low = static_cast<int16_t>(x.lane[i]) * static_cast<int16_t>(w.lane[i]);
+    const int32_t high = (x.lane[i] >> 16) * (w.lane[i] >> 16);
     sums.lane[i] = static_cast<int32_t>(static_cast<uint32_t>(sums.lane[i]) + static_cast<uint32_t>(low) +
                                         static_cast<uint32_t>(high));
   }
@@ -55,7 +74,7 @@ HWY_INLINE Sums multiply_add(Sums a, Sums b, Sums sums) {
 }
 #endif
 
-template <int64_t kUsed, Int8Left kLeft>
+template <int64_t kUsed, int64_t kPerSlot, Int8Left kLeft>
 void block(int64_t slots, const int32_t* HWY_RESTRICT a, const int32_t* HWY_RESTRICT b, int32_t* HWY_RESTRICT c,
            int64_t c_stride, const int32_t* HWY_RESTRICT start) {
   Sums left[kUsed], right[kUsed];
@@ -71,7 +90,7 @@ void block(int64_t slots, const int32_t* HWY_RESTRICT a, const int32_t* HWY_REST
       left[r] = right[r] = repeated(start[r]);
     }
   }
-  // Of x, whose lines are widened as they are; weights are packed once, and best read in one stream.
+  // Of x, whose lines are packed as they are; weights are packed once, and best read in one stream.
   constexpr bool kWholeLines = kLeft == Int8Left::kX;
   const int32_t* lines[kUsed];
 #pragma GCC unroll 12
@@ -81,9 +100,14 @@ void block(int64_t slots, const int32_t* HWY_RESTRICT a, const int32_t* HWY_REST
     const Sums b0 = load(b), b1 = load(b + kLanes);
 #pragma GCC unroll 12
     for (int64_t r = 0; r < kUsed; ++r) {
-      const Sums x = repeated(kWholeLines ? lines[r][k] : a[r]);
-      left[r] = multiply_add(x, b0, left[r]);
-      right[r] = multiply_add(x, b1, right[r]);
+      const Sums item = repeated(kWholeLines ? lines[r][k] : a[r]);
+      if constexpr (kLeft == Int8Left::kX) {
+        left[r] = multiply_add<kPerSlot>(item, b0, left[r]);
+        right[r] = multiply_add<kPerSlot>(item, b1, right[r]);
+      } else {
+        left[r] = multiply_add<kPerSlot>(b0, item, left[r]);
+        right[r] = multiply_add<kPerSlot>(b1, item, right[r]);
+      }
     }
   }
 #pragma GCC unroll 12
@@ -93,18 +117,30 @@ void block(int64_t slots, const int32_t* HWY_RESTRICT a, const int32_t* HWY_REST
   }
 }
 
-template <Int8Left kLeft, int64_t... kUsed>
+template <int64_t kPerSlot, Int8Left kLeft, int64_t... kUsed>
 void pick(int64_t used, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
           const int32_t* start, std::integer_sequence<int64_t, kUsed...>) {
-  (void)((used == kUsed + 1 && (block<kUsed + 1, kLeft>(slots, a, b, c, c_stride, start), true)) || ...);
+  (void)((used == kUsed + 1 && (block<kUsed + 1, kPerSlot, kLeft>(slots, a, b, c, c_stride, start), true)) || ...);
 }
-template <Int8Left kLeft>
+template <int64_t kPerSlot, Int8Left kLeft>
 void run(int64_t used_rows, int64_t, int64_t slots, const int32_t* a, const int32_t* b, int32_t* c, int64_t c_stride,
          const int32_t* start) {
-  pick<kLeft>(used_rows, slots, a, b, c, c_stride, start, std::make_integer_sequence<int64_t, kRows>());
+  pick<kPerSlot, kLeft>(used_rows, slots, a, b, c, c_stride, start, std::make_integer_sequence<int64_t, kRows>());
 }
 
-Int8Kernel kernel() { return {kRows, 2 * kLanes, 2, run<Int8Left::kX>, run<Int8Left::kWeights>, nullptr, 1, true}; }
+template <int64_t kPerSlot>
+Int8Kernel kernel_of() {
+  Int8Kernel kernel{.rows = kRows, .columns = 2 * kLanes, .per_slot = kPerSlot};
+  kernel.run_x_left = run<kPerSlot, Int8Left::kX>;
+  kernel.run_weights_left = run<kPerSlot, Int8Left::kWeights>;
+  kernel.whole_lines = true;
+  return kernel;
+}
+Int8Kernel kernel_of_pairs() { return kernel_of<2>(); }
+std::optional<Int8Kernel> kernel_of_bytes() {
+  if constexpr (kHasBytes) return kernel_of<4>();
+  else return std::nullopt;
+}
 
 // Bytes of four lines side by side; plain loops, which the compiler turns into shuffles of this instruction set.
 void four_bytes(const uint8_t* const* HWY_RESTRICT rows, int64_t count, uint32_t flip, int32_t* HWY_RESTRICT to) {
@@ -142,7 +178,23 @@ HWY_INLINE void widen_lines(const T* from, int64_t stride, int64_t k, int64_t us
     if (step > k) to[k] = 0;
   }
 }
-void pack_lines(const XForm& x, const uint8_t* from, int64_t stride, int64_t k, int64_t used, int32_t* to) {
+// A panel of lines of bytes.
+void copy_lines(const uint8_t* from, int64_t stride, int64_t k, int64_t used, uint8_t flip, uint8_t* HWY_RESTRICT to) {
+  const int64_t step = (k + 3) / 4 * 4;
+  std::fill(to + used * step, to + kRows * step, uint8_t{0});
+  for (int64_t s = 0; s < used; ++s, to += step) {
+    const uint8_t* HWY_RESTRICT line = from + s * stride;
+    if (flip == 0) std::memcpy(to, line, static_cast<size_t>(k));
+    else
+      for (int64_t i = 0; i < k; ++i) to[i] = line[i] ^ flip;
+    std::fill(to + k, to + step, uint8_t{0});
+  }
+}
+void pack_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* from, int64_t stride, int64_t k, int64_t used,
+                int32_t* to) {
+  if (kernel.per_slot == 4) {
+    return copy_lines(from, stride, k, used, x.is_signed ? 0x80 : 0, reinterpret_cast<uint8_t*>(to));
+  }
   auto* halves = reinterpret_cast<int16_t*>(to);
   if (x.is_signed) widen_lines(reinterpret_cast<const int8_t*>(from), stride, k, used, x.zero, halves);
   else widen_lines(from, stride, k, used, x.zero, halves);
@@ -173,7 +225,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace trireme::cpu {
 
-HWY_EXPORT(kernel);
+HWY_EXPORT(kernel_of_pairs);
+HWY_EXPORT(kernel_of_bytes);
 HWY_EXPORT(four_bytes);
 HWY_EXPORT(two_signed);
 HWY_EXPORT(slots_of_x);
@@ -201,8 +254,22 @@ void pack_deep_lines(const Int8Kernel& kernel, uint8_t flip, const uint8_t* from
 const Int8Kernel& int8_kernel() {
   static const Int8Kernel kernel = int8_tile_kernel() ? *int8_tile_kernel()
                                    : vnni_kernel()    ? *vnni_kernel()
-                                                      : HWY_DYNAMIC_DISPATCH(kernel)();
+                                                      : HWY_DYNAMIC_DISPATCH(kernel_of_pairs)();
   return kernel;
+}
+
+const Int8Kernel* int8_bytes_kernel() {
+  static const std::optional<Int8Kernel> kernel = HWY_DYNAMIC_DISPATCH(kernel_of_bytes)();
+  return kernel ? &*kernel : nullptr;
+}
+
+const Int8Kernel& int8_kernel_for(const TrmValue& w) {
+  if (!w.known || !int8_bytes_kernel() || int8_kernel().per_slot == 4) return int8_kernel();
+  const DenseInput dense(w, w.constant_data);
+  const auto* from = static_cast<const int8_t*>(dense.data());
+  const bool within =
+      std::all_of(from, from + chip::elements(w), [](int8_t item) { return std::abs(int{item}) <= kInt8PairBound; });
+  return within ? *int8_bytes_kernel() : int8_kernel();
 }
 
 void int8_slots(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t panels, int64_t step,
@@ -219,7 +286,7 @@ void int8_weight_slots(const Int8Kernel& kernel, const int8_t* const* rows, int6
 void pack_int8_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* from, int64_t stride, int64_t k,
                      int64_t used, int64_t width, int32_t* to) {
   const uint32_t flip = x.is_signed ? 0x80808080U : 0U;
-  if (kernel.whole_lines) return HWY_DYNAMIC_DISPATCH(pack_lines)(x, from, stride, k, used, to);
+  if (kernel.whole_lines) return HWY_DYNAMIC_DISPATCH(pack_lines)(kernel, x, from, stride, k, used, to);
   if (kernel.depth > 1) {
     return pack_deep_lines(kernel, static_cast<uint8_t>(flip & 0xFF), from, stride, k, used, width, to);
   }

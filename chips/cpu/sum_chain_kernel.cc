@@ -129,8 +129,8 @@ void run(std::span<const ChainLink> links, const ChainEnd& end, int64_t rows, in
   for (int64_t row = 0; row < rows; ++row, sums += sum_step) {
     int64_t column = 0;
     for (; column + kStep <= count; column += kStep) piece<4, false>(links, end, row, column, kStep, sums + column);
-    if (count - column > kLanes) piece<4, true>(links, end, row, column, count - column, sums + column);
-    else if (count > column) piece<1, true>(links, end, row, column, count - column, sums + column);
+    for (; column + kLanes <= count; column += kLanes) piece<1, false>(links, end, row, column, kLanes, sums + column);
+    if (count > column) piece<1, true>(links, end, row, column, count - column, sums + column);
   }
 }
 

@@ -138,6 +138,9 @@ class Cli(unittest.TestCase):
                                         chip, "--json"))
             self.assertAlmostEqual(line["outputs"][0]["sum"], 2.0, places=5)
         self.assertIn("best class agrees", self.good(*self.quantize("--calibration", f"x={samples}", "--limit", "1")))
+        report = json.loads(self.good(*self.quantize("--calibration", samples, "--reduce-range", "--json")))
+        self.assertTrue(report["reduce_range"])
+        self.assertLess(report["outputs"][0]["relative_error"], 0.04)
         self.assertIn("not compared", self.good(*self.quantize("--method", "dynamic")))
 
     def test_quantize_takes_folders(self):

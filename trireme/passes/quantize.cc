@@ -79,7 +79,8 @@ struct Weights {
 };
 
 // The axis of output channels: first of a convolution's weights, last of a matrix.
-Weights quantised_weights(const Node& product) {
+Weights quantised_weights(const Node& product, bool reduce_range) {
+  const double largest = reduce_range ? 64.0 : 127.0;
   const Value& w = product.inputs()[1];
   const std::vector<double> values = numbers_of(w);
   const bool convolution = product.is("convolution");
@@ -94,10 +95,10 @@ Weights quantised_weights(const Node& product) {
     }
     scales[channel(i)] = std::max(scales[channel(i)], std::fabs(values[i]));
   }
-  for (double& scale : scales) scale = scale > 0.0 ? scale / 127.0 : 1.0;
+  for (double& scale : scales) scale = scale > 0.0 ? scale / largest : 1.0;
   std::vector<double> rounded(values.size());
   for (size_t i = 0; i < values.size(); ++i) {
-    rounded[i] = std::clamp(std::nearbyint(values[i] / scales[channel(i)]), -127.0, 127.0);
+    rounded[i] = std::clamp(std::nearbyint(values[i] / scales[channel(i)]), -largest, largest);
   }
   return {ops::constant(Literal::from_doubles(i8, w.shape(), rounded)), std::move(scales)};
 }
@@ -130,9 +131,11 @@ struct Affine {
 class Rewriting {
  public:
   // Without scales: dynamic.
-  explicit Rewriting(const std::vector<const Node*>& products) : products_(products), dynamic_(true) {}
-  Rewriting(const std::vector<const Node*>& products, std::unordered_map<Value, Scale, ValueHash> scales)
-      : products_(products), dynamic_(false), scales_(std::move(scales)) {}
+  Rewriting(const std::vector<const Node*>& products, bool reduce_range)
+      : products_(products), reduce_range_(reduce_range), dynamic_(true) {}
+  Rewriting(const std::vector<const Node*>& products, bool reduce_range,
+            std::unordered_map<Value, Scale, ValueHash> scales)
+      : products_(products), reduce_range_(reduce_range), dynamic_(false), scales_(std::move(scales)) {}
 
   Graph operator()(const Graph& graph) {
     for (const Node* node : graph.nodes()) {
@@ -153,7 +156,7 @@ class Rewriting {
   }
 
   void product(const Node& node) {
-    const Weights weights = quantised_weights(node);
+    const Weights weights = quantised_weights(node, reduce_range_);
     const Value& x = node.inputs()[0];
     const DType type = node.outputs()[0].dtype;
     const int axis = node.is("dot_general") ? 2 : 1;
@@ -184,7 +187,7 @@ class Rewriting {
     std::vector<Attribute> attributes = node.attributes();
     for (Attribute& attribute : attributes) {
       if (const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attribute)) {
-        attribute = std::make_shared<const Graph>(Quantization(**body).dynamic());
+        attribute = std::make_shared<const Graph>(Quantization(**body, reduce_range_).dynamic());
       }
     }
     std::vector<Value> inputs;
@@ -370,7 +373,7 @@ class Rewriting {
   }
 
   const std::vector<const Node*>& products_;
-  bool dynamic_;
+  bool reduce_range_, dynamic_;
   std::unordered_map<Value, Scale, ValueHash> scales_;  // by activation
   Rewriter rewrite_;
   std::unordered_map<Value, Affine, ValueHash> affine_;                     // by original value
@@ -379,7 +382,8 @@ class Rewriting {
 
 }  // namespace
 
-Quantization::Quantization(const Graph& graph) : graph_(simplify(opened(graph))) {
+Quantization::Quantization(const Graph& graph, bool reduce_range)
+    : graph_(simplify(opened(graph))), reduce_range_(reduce_range) {
   std::vector<Value> wanted;
   for (const Node* node : graph_.nodes()) {
     if (!is_product(*node)) continue;
@@ -397,11 +401,12 @@ Graph Quantization::with_ranges(std::span<const Range> ranges) const {
   }
   std::unordered_map<Value, Scale, ValueHash> scales;
   for (size_t i = 0; i < ranges.size(); ++i) scales[activations_.outputs()[i]] = scale_of(ranges[i]);
-  return apply("quantize", graph_, [&](const Graph& graph) { return Rewriting(products_, std::move(scales))(graph); });
+  return apply("quantize", graph_,
+               [&](const Graph& graph) { return Rewriting(products_, reduce_range_, std::move(scales))(graph); });
 }
 
 Graph Quantization::dynamic() const {
-  return apply("quantize", graph_, [&](const Graph& graph) { return Rewriting(products_)(graph); });
+  return apply("quantize", graph_, [&](const Graph& graph) { return Rewriting(products_, reduce_range_)(graph); });
 }
 
 }  // namespace trireme::passes

@@ -58,7 +58,7 @@ void for_each_node(const Graph& graph, const F& f) {
 }  // namespace
 
 Graph quantize(const Graph& graph, const std::vector<Sample>& samples, const QuantizeOptions& options) {
-  const passes::Quantization plan(graph);
+  const passes::Quantization plan(graph, options.reduce_range);
   const Graph out =
       passes::simplify(options.method ? plan.with_ranges(calibrate(plan, samples, options)) : plan.dynamic());
   if (integer_products(out) == 0) {
