@@ -137,7 +137,7 @@ void check_int8(const Int8Kernel& kernel, Int8Left left, const Int8Case& s) {
   const auto* weights = reinterpret_cast<const int8_t*>(w.data());
   // On the left, matrices are m x k; on the right, k x n.
   const cpu::Int8Weights packed(kernel, left, weights, x_left ? s.n : 1, x_left ? 1 : s.k, s.k, w_lines);
-  const std::vector<int32_t> start = packed.start(form.correction(kernel));
+  const std::vector<int32_t> start = packed.start(kernel.correction(form));
   const int64_t stride = (s.roomy ? cpu::round_up(s.n, kernel.columns) : s.n) + 3;
   std::vector<int32_t> c(static_cast<size_t>((s.m + 1) * stride), -77);
 

@@ -4,7 +4,9 @@
 // outside of the image is the number that stands for 0.
 #include <algorithm>
 #include <memory>
+#include <numeric>
 
+#include "chips/cpu/channels_last_int8.h"
 #include "chips/cpu/convolution.h"
 #include "chips/cpu/gemm_int8.h"
 #include "chips/cpu/kernel.h"
@@ -118,10 +120,16 @@ class Int8Columns {
   template <class T>
   void line(const T* from, int64_t start, int64_t count, T padding, T* to) const {
     const int64_t step = g_.x_strides[4], stride = g_.stride[2];
-    if (g_.spread[2] != 1) {
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t at = index(2, start + i * stride);
-        to[i] = at < 0 ? padding : from[at * step];
+    if (const int64_t spread = g_.spread[2]; spread != 1) {
+      std::fill_n(to, count, padding);
+      const int64_t every =
+          spread / std::gcd(spread, stride);  // so many outputs from one that reads an element to the next
+      int64_t i = 0;
+      while (i < every && (start + i * stride) % spread != 0) ++i;
+      if (i == every) return;  // none does
+      for (; i < count; i += every) {
+        const int64_t at = (start + i * stride) / spread;
+        if (start + i * stride >= 0 && at < g_.size[2]) to[i] = from[at * step];
       }
       return;
     }
@@ -231,7 +239,7 @@ class Int8Convolution {
       weights->groups.push_back(std::make_unique<Int8Weights>(kernel_, Int8Left::kWeights,
                                                               w + group * g_.group_outputs() * g_.inner(), 1,
                                                               g_.inner(), g_.inner(), g_.group_outputs()));
-      weights->start.push_back(weights->groups.back()->start(form_.correction(kernel_)));
+      weights->start.push_back(weights->groups.back()->start(kernel_.correction(form_)));
     }
     return weights;
   }
@@ -483,6 +491,7 @@ Run prepare_convolution(const Program& program, const NodeView& node) {
       std::memset(values[out], 0, static_cast<size_t>(bytes));
     };
   }
+  if (runs_int8_channels_last(program, node)) return prepare_int8_channels_last(program, node);
   return [c = std::make_shared<Int8Convolution>(program, node)](void* const* values) { c->run(values); };
 }
 
@@ -493,11 +502,17 @@ double flops_of_convolution(const Program& program, const NodeView& node) {
 
 void check_epilogue(const Program& program, const NodeView& node) {
   if (geometry_of(program, node).inner() == 0) throw Failure(TRM_UNSUPPORTED, "an empty sum has no epilogue");
-  Epilogue::of(program, node.number());
+  if (runs_int8_channels_last(program, node)) check_int8_channels_last(program, node);
+  else Epilogue::of(program, node.number());
+}
+
+void ask_layouts(const Program& program, const NodeView& node, TrmAnswer& answer) {
+  if (runs_int8_channels_last(program, node)) ask_int8_channels_last(program, node, answer);
+  else ask_dense_outputs(program, answer);
 }
 
 constexpr KernelEntry kTable[] = {{"integer_convolution", only(i8) | only(u8), false, prepare_convolution,
-                                   flops_of_convolution, 0.0, check_epilogue}};
+                                   flops_of_convolution, 0.0, check_epilogue, ask_layouts}};
 
 }  // namespace
 

@@ -1,13 +1,21 @@
 #include "chips/cpu/epilogue.h"
 
+#include <functional>
+#include <numeric>
+
 namespace trireme::cpu {
 
 std::shared_ptr<const Epilogue> Epilogue::of(const Program& program, uint32_t head) {
   if (program.node_count() == 1) return nullptr;
-  return std::shared_ptr<const Epilogue>(new Epilogue(program, head));
+  return std::shared_ptr<const Epilogue>(new Epilogue(program, head, row_major_order(), 2));
+}
+std::shared_ptr<const Epilogue> Epilogue::of(const Program& program, uint32_t head, const AxisOrder& order) {
+  if (program.node_count() == 1) return nullptr;
+  const auto rank = static_cast<int>(program.value(program.node(head).outputs()[0]).rank);
+  return std::shared_ptr<const Epilogue>(new Epilogue(program, head, order, rank - 1));
 }
 
-Epilogue::Epilogue(const Program& program, uint32_t head)
+Epilogue::Epilogue(const Program& program, uint32_t head, const AxisOrder& order, int fence)
     : values_(program.value_count()), result_(program.node(head).outputs()[0]) {
   for (uint32_t n = 0; n < program.node_count(); ++n) {
     const uint32_t made = program.node(n).outputs()[0];
@@ -18,16 +26,22 @@ Epilogue::Epilogue(const Program& program, uint32_t head)
   const TrmValue result = program.value(result_);
   item_ = static_cast<int64_t>(size_of(register_type(dtype_of(result))));
   tiles_ = std::make_shared<TileProgram>(program, program.node_count(), chip::dims(result), std::span(&head, 1));
-  result_slot_ = tiles_->add_slot(chip::strides(result));
+  Strides laid{};  // of the result, which is dense
+  int64_t stride = 1;
+  for (uint32_t k = result.rank; k-- > 0; stride *= result.dims[order[k]]) laid[order[k]] = stride;
+  const auto given = std::span<const int64_t>(laid).first(result.rank);
+  tiles_->lay_given(given);
+  result_slot_ = tiles_->add_slot(given);
   chain_ = SumChain::of(program, head, tiles_->loops);
-  fence_ = tiles_->loops.normalize(true, 2);
+  tiles_->loops.permute(order);
+  fence_ = tiles_->loops.normalize(true, fence);
   if (fence_ == tiles_->loops.rank || chip::elements(result) <= 1)
     throw Failure(TRM_UNSUPPORTED, "a result without long rows has no epilogue");
   tiles_->finish();
   // The result goes to its own memory if it is wanted, else to that of the one output if it fits.
   const auto fits = [&](uint32_t value) {
     const TrmValue v = program.value(value);
-    return v.dtype == result.dtype && register_type(dtype_of(v)) == dtype_of(v) && chip::is_dense(v);
+    return v.dtype == result.dtype && register_type(dtype_of(v)) == dtype_of(v) && is_dense_in(v, order);
   };
   for (uint32_t i = 0; i < program.output_count(); ++i) {
     if (program.output(i) != result_) continue;
@@ -48,8 +62,25 @@ Epilogue::Session Epilogue::begin(void* const* values) const {
 
 void Epilogue::run_rows(Session& session, int64_t row, int64_t rows, int64_t column, int64_t count,
                         const int32_t* memory, int64_t step) const {
-  if (chain_) return chain_->run(session.values.data(), tiles_->loops, row, rows, column, count, memory, step);
+  const Loops& loops = tiles_->loops;
+  if (chain_) return chain_->run(session.values.data(), loops, row, rows, column, count, memory, step);
+  const int64_t length = std::accumulate(&loops.dims[fence_], &loops.dims[loops.rank], int64_t{1}, std::multiplies<>());
+  if (memory && count == length && step == length && length < kTile / 2) {
+    return run_gapless_rows(session, row, rows, length, memory);
+  }
   for (int64_t r = 0; r < rows; ++r) run(session, row + r, column, count, memory ? memory + r * step : nullptr);
+}
+
+// Short rows: tiles of several, which begin where rows do, so that what changes along a row only is read once.
+void Epilogue::run_gapless_rows(Session& session, int64_t row, int64_t rows, int64_t length, const void* memory) const {
+  const Loops& loops = tiles_->loops;
+  session.values[result_] =
+      reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(memory) - static_cast<uintptr_t>(row * length * item_));
+  const int64_t together = kTile / length;
+  for (int64_t done = 0; done < rows; done += together) {
+    const int64_t here = std::min(together, rows - done);
+    tiles_->evaluate(session.frame, Position(loops, (row + done) * length), 0, loops.rank, here * length);
+  }
 }
 
 void Epilogue::run(Session& session, int64_t row, int64_t column, int64_t count, const void* memory) const {

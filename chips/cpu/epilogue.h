@@ -14,6 +14,8 @@ class Epilogue {
   // The contraction is node `head`; its result has two leading axes (rows), the others are one long row. Null when the
   // program has no other node. Throws Failure when the others are not elementwise nodes on that result.
   static std::shared_ptr<const Epilogue> of(const Program& program, uint32_t head);
+  // The same of a result whose axes lie in that order: rows are all but the last.
+  static std::shared_ptr<const Epilogue> of(const Program& program, uint32_t head, const AxisOrder& order);
 
   // The value whose memory the contraction writes its result to, in place; TRM_ABSENT: it hands over its rows.
   uint32_t target() const { return target_; }
@@ -29,9 +31,12 @@ class Epilogue {
   // The same for sums in i32 of several rows, `step` apart in `memory`.
   void run_rows(Session& session, int64_t row, int64_t rows, int64_t column, int64_t count, const int32_t* memory,
                 int64_t step) const;
+  // Whether run_rows is faster where whole rows follow each other without a gap.
+  bool likes_gapless_rows() const { return !chain_; }
 
  private:
-  Epilogue(const Program& program, uint32_t head);
+  Epilogue(const Program& program, uint32_t head, const AxisOrder& order, int fence);
+  void run_gapless_rows(Session& session, int64_t row, int64_t rows, int64_t length, const void* memory) const;
 
   std::shared_ptr<TileProgram> tiles_;
   std::unique_ptr<SumChain> chain_;  // in its place, where the nodes have that form

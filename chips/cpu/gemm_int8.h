@@ -28,6 +28,13 @@ constexpr int64_t kInt8PairBound = 64;  // 255 (64 + 64) < 2^15
 // Which factor stands on the left, where each of its numbers is repeated along a vector.
 enum class Int8Left : uint8_t { kX, kWeights };
 
+// How numbers of x become parts of a slot.
+struct XForm {
+  bool is_signed;                                                 // i8, else u8
+  int32_t zero;                                                   // the zero point
+  uint8_t padding() const { return static_cast<uint8_t>(zero); }  // the byte that stands for 0
+};
+
 struct Int8Kernel {
   int64_t rows = 0, columns = 0;  // R, W
   int64_t per_slot = 1;           // neighbours along k in one slot
@@ -42,10 +49,14 @@ struct Int8Kernel {
   // Slots along k that lie side by side in panels on the left. Of slots there are multiples of it: the weights of those
   // behind k are 0, whatever stands for x.
   int64_t depth = 1;
-  bool whole_lines = false;   // panels of x on the left are [R][slots] instead
+  // Panels of x on the left are [R][slots] instead, whose lines are put together from pieces: numbers [at, at + count)
+  // of one, or as many that stand for 0 where `from` is null. Null: the panels are as above.
+  void (*put)(const XForm& x, const uint8_t* from, int64_t at, int64_t count, int32_t* line) = nullptr;
   void (*begin)() = nullptr;  // around all the calls of `run` in one thread
   void (*end)() = nullptr;
 
+  // What the sums must have taken off, times the sum of the weights.
+  int32_t correction(const XForm& x) const { return per_slot == 4 ? x.zero + (x.is_signed ? 128 : 0) : 0; }
   Run run(Int8Left left) const { return left == Int8Left::kX ? run_x_left : run_weights_left; }
   int64_t slots(int64_t k) const {
     const int64_t step = per_slot * depth;
@@ -60,15 +71,6 @@ const Int8Kernel* int8_bytes_kernel();
 // The ones on matrix tiles and of AVX512-VNNI, where the machine has them; else null.
 const Int8Kernel* int8_tile_kernel();
 const Int8Kernel* vnni_kernel();
-
-// How numbers of x become parts of a slot.
-struct XForm {
-  bool is_signed;                                                 // i8, else u8
-  int32_t zero;                                                   // the zero point
-  uint8_t padding() const { return static_cast<uint8_t>(zero); }  // the byte that stands for 0
-  // What the sums must have taken off, times the sum of the weights.
-  int32_t correction(const Int8Kernel& kernel) const { return kernel.per_slot == 4 ? zero + (is_signed ? 128 : 0) : 0; }
-};
 
 // One line of slots in each of `panels` panels, `step` apart: to[j] holds rows[0][j], rows[1][j], ... (`per_slot` of
 // them).

@@ -128,12 +128,32 @@ void run(int64_t used_rows, int64_t, int64_t slots, const int32_t* a, const int3
   pick<kPerSlot, kLeft>(used_rows, slots, a, b, c, c_stride, start, std::make_integer_sequence<int64_t, kRows>());
 }
 
+// Int8Kernel::put where numbers are widened, and where they stay bytes.
+template <class T>
+HWY_INLINE void widen(const T* HWY_RESTRICT from, int32_t zero, int64_t count, int16_t* HWY_RESTRICT to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<int16_t>(from[i] - zero);
+}
+void put_pairs(const XForm& x, const uint8_t* from, int64_t at, int64_t count, int32_t* line) {
+  int16_t* to = reinterpret_cast<int16_t*>(line) + at;
+  if (!from) std::fill_n(to, count, int16_t{0});
+  else if (x.is_signed) widen(reinterpret_cast<const int8_t*>(from), x.zero, count, to);
+  else widen(from, x.zero, count, to);
+}
+void put_bytes(const XForm& x, const uint8_t* HWY_RESTRICT from, int64_t at, int64_t count, int32_t* line) {
+  uint8_t* HWY_RESTRICT to = reinterpret_cast<uint8_t*>(line) + at;
+  const uint8_t flip = x.is_signed ? 0x80 : 0;
+  if (!from) std::fill_n(to, count, static_cast<uint8_t>(x.padding() ^ flip));
+  else if (flip == 0) std::memcpy(to, from, static_cast<size_t>(count));
+  else
+    for (int64_t i = 0; i < count; ++i) to[i] = from[i] ^ flip;
+}
+
 template <int64_t kPerSlot>
 Int8Kernel kernel_of() {
   Int8Kernel kernel{.rows = kRows, .columns = 2 * kLanes, .per_slot = kPerSlot};
   kernel.run_x_left = run<kPerSlot, Int8Left::kX>;
   kernel.run_weights_left = run<kPerSlot, Int8Left::kWeights>;
-  kernel.whole_lines = true;
+  kernel.put = kPerSlot == 4 ? put_bytes : put_pairs;
   return kernel;
 }
 Int8Kernel kernel_of_pairs() { return kernel_of<2>(); }
@@ -166,40 +186,6 @@ void two_signed(const int8_t* r0, const int8_t* r1, int64_t count, int32_t zero,
   two_halves(r0, r1, count, zero, to);
 }
 
-// A panel of lines, each one with its numbers widened.
-template <class T>
-HWY_INLINE void widen_lines(const T* from, int64_t stride, int64_t k, int64_t used, int32_t zero,
-                            int16_t* HWY_RESTRICT to) {
-  const int64_t step = k + k % 2;
-  std::fill(to + used * step, to + kRows * step, int16_t{0});
-  for (int64_t s = 0; s < used; ++s, to += step) {
-    const T* HWY_RESTRICT line = from + s * stride;
-    for (int64_t i = 0; i < k; ++i) to[i] = static_cast<int16_t>(line[i] - zero);
-    if (step > k) to[k] = 0;
-  }
-}
-// A panel of lines of bytes.
-void copy_lines(const uint8_t* from, int64_t stride, int64_t k, int64_t used, uint8_t flip, uint8_t* HWY_RESTRICT to) {
-  const int64_t step = (k + 3) / 4 * 4;
-  std::fill(to + used * step, to + kRows * step, uint8_t{0});
-  for (int64_t s = 0; s < used; ++s, to += step) {
-    const uint8_t* HWY_RESTRICT line = from + s * stride;
-    if (flip == 0) std::memcpy(to, line, static_cast<size_t>(k));
-    else
-      for (int64_t i = 0; i < k; ++i) to[i] = line[i] ^ flip;
-    std::fill(to + k, to + step, uint8_t{0});
-  }
-}
-void pack_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* from, int64_t stride, int64_t k, int64_t used,
-                int32_t* to) {
-  if (kernel.per_slot == 4) {
-    return copy_lines(from, stride, k, used, x.is_signed ? 0x80 : 0, reinterpret_cast<uint8_t*>(to));
-  }
-  auto* halves = reinterpret_cast<int16_t*>(to);
-  if (x.is_signed) widen_lines(reinterpret_cast<const int8_t*>(from), stride, k, used, x.zero, halves);
-  else widen_lines(from, stride, k, used, x.zero, halves);
-}
-
 // Lines of x in panels.
 void slots_of_x(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t panels, int64_t step,
                 int32_t* to) {
@@ -230,7 +216,6 @@ HWY_EXPORT(kernel_of_bytes);
 HWY_EXPORT(four_bytes);
 HWY_EXPORT(two_signed);
 HWY_EXPORT(slots_of_x);
-HWY_EXPORT(pack_lines);
 
 namespace {
 
@@ -286,7 +271,10 @@ void int8_weight_slots(const Int8Kernel& kernel, const int8_t* const* rows, int6
 void pack_int8_lines(const Int8Kernel& kernel, const XForm& x, const uint8_t* from, int64_t stride, int64_t k,
                      int64_t used, int64_t width, int32_t* to) {
   const uint32_t flip = x.is_signed ? 0x80808080U : 0U;
-  if (kernel.whole_lines) return HWY_DYNAMIC_DISPATCH(pack_lines)(kernel, x, from, stride, k, used, to);
+  if (kernel.put) {  // what stands behind k does not matter
+    for (int64_t s = 0; s < used; ++s) kernel.put(x, from + s * stride, 0, k, to + s * kernel.slots(k));
+    return;
+  }
   if (kernel.depth > 1) {
     return pack_deep_lines(kernel, static_cast<uint8_t>(flip & 0xFF), from, stride, k, used, width, to);
   }

@@ -18,7 +18,7 @@ struct LargeAllocator {
   using value_type = T;
   LargeAllocator() = default;
   template <class U>
-  LargeAllocator(const LargeAllocator<U>&) {}
+  explicit LargeAllocator(const LargeAllocator<U>&) {}
   T* allocate(size_t count) {
     void* memory = count <= SIZE_MAX / sizeof(T) ? allocate_large(count * sizeof(T)) : nullptr;
     if (!memory) throw std::bad_alloc();

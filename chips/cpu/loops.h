@@ -35,6 +35,16 @@ struct Loops {
     }
     return true;
   }
+  // Axis k becomes the one that was number order[k].
+  template <class Order>
+  void permute(const Order& order) {
+    const auto moved = [&](auto& list) {
+      const auto before = list;
+      for (int k = 0; k < rank; ++k) list[k] = before[order[k]];
+    };
+    moved(dims);
+    for (Strides& each : strides) moved(each);
+  }
   // `keep_order`: axes stay in the given order (they are only dropped and merged). The rank is at least 1 afterwards.
   // `fence`: no axis below it merges with one at or above it; moved along, and returned in the new numbering.
   int normalize(bool keep_order = false, int fence = 0);
