@@ -540,39 +540,46 @@ class ChannelsLast {
     const Cut c = cut(phase);
     const auto panels = static_cast<int64_t>(panels_.size());
     parallel_for(c.chunks * c.pieces, grain(phase, c), [&](int64_t begin, int64_t end) {
-      thread_local std::vector<const float*> left, shifted, others;
-      thread_local std::vector<float*> to;
+      thread_local std::vector<const float*> storage[3];
+      thread_local std::vector<float*> targets;
       for (int64_t task = begin; task < end; ++task) {
         const int64_t first = c.begin(task / c.pieces), count = c.begin(task / c.pieces + 1) - first;
         const int64_t blocks = (count + kernel_.rows - 1) / kernel_.rows, block_size = run_count * kernel_.rows;
-        left.resize(static_cast<size_t>(blocks * block_size));
-        shifted.resize(static_cast<size_t>(block_size));
-        to.resize(static_cast<size_t>(count)), others.resize(static_cast<size_t>(count));
+        const int64_t rows_of_each = count / blocks, larger = count % blocks;  // blocks of one row more come first
+        storage[0].resize(static_cast<size_t>(blocks * block_size));
+        storage[1].resize(static_cast<size_t>(block_size));
+        storage[2].resize(static_cast<size_t>(count)), targets.resize(static_cast<size_t>(count));
+        const float **left = storage[0].data(), **shifted = storage[1].data(), **others = storage[2].data();
+        float** to = targets.data();
         PixelRuns::Walk walk(runs_, phase, image, first);
-        for (int64_t b = 0; b < blocks; ++b) {
-          for (int64_t i = count * b / blocks, r = 0; i < count * (b + 1) / blocks; ++i, ++r) {
-            const int64_t pixel = walk.next(left.data() + b * block_size + r, kernel_.rows);
-            to[static_cast<size_t>(i)] = sums + pixel * g_.outputs;
-            if (added) others[static_cast<size_t>(i)] = added + pixel * g_.outputs;
+        for (int64_t b = 0, i = 0; b < blocks; ++b) {
+          const int64_t rows = rows_of_each + (b < larger);
+          for (int64_t r = 0; r < rows; ++r, ++i) {
+            const int64_t pixel = walk.next(left + b * block_size + r, kernel_.rows);
+            to[i] = sums + pixel * g_.outputs;
+            if (added) others[i] = added + pixel * g_.outputs;
           }
         }
         const int64_t piece = task % c.pieces, end_panel = panels * (piece + 1) / c.pieces;
         for (int64_t p = panels * piece / c.pieces, together; p < end_panel; p += together) {
           const Panel& panel = panels_[static_cast<size_t>(p)];
           together = count == 1 ? panels_together(p, end_panel) : 1;
-          for (int64_t b = 0; b < blocks; ++b) {
-            const int64_t start = count * b / blocks, rows = count * (b + 1) / blocks - start;
-            const float* const* sources = left.data() + b * block_size;
+          IndirectBlock block{
+              0,       panel.columns * together, run_count, run, nullptr, weights + panel.offset * inner, nullptr,
+              nullptr, first_output(p),          finished};
+          for (int64_t b = 0, start = 0; b < blocks; ++b, start += block.rows) {
+            block.rows = rows_of_each + (b < larger);
+            block.left = left + b * block_size;
             if (panel.group > 0) {
               for (int64_t i = 0; i < block_size; ++i) {
-                const float* from = sources[i];
-                shifted[static_cast<size_t>(i)] =
-                    from == runs_.zeros() || i % kernel_.rows >= rows ? from : from + panel.group * run;
+                const float* from = block.left[i];
+                shifted[i] = from == runs_.zeros() || i % kernel_.rows >= block.rows ? from : from + panel.group * run;
               }
-              sources = shifted.data();
+              block.left = shifted;
             }
-            kernel_.block({rows, panel.columns * together, run_count, run, sources, weights + panel.offset * inner,
-                           to.data() + start, added ? others.data() + start : nullptr, first_output(p), finished});
+            block.to = to + start;
+            block.added = added ? others + start : nullptr;
+            kernel_.block(block);
           }
         }
         if (!at_once || !needs_finish()) continue;
@@ -712,12 +719,21 @@ class ChannelsLast {
           const int64_t count = std::min(kTogether, last - at);
           float* to[kTogether];
           const float* others[kTogether] = {};
+          const float* const* sources[kTogether];
+          int64_t shift[kTogether];
           for (int64_t i = 0; i < count; ++i) {
-            const int64_t pixel = walk.next(left.data() + i * taps, 1);
+            int64_t pixel;
+            if (i > 0 && walk.moves_on()) {
+              sources[i] = sources[i - 1], shift[i] = shift[i - 1] + walk.apart();
+              pixel = walk.pass();
+            } else {
+              sources[i] = left.data() + i * taps, shift[i] = 0;
+              pixel = walk.next(left.data() + i * taps, 1);
+            }
             to[i] = sums + pixel * g_.outputs;
             if (added) others[i] = added + pixel * g_.outputs;
           }
-          indirect_kernel().depthwise(count, taps, g_.outputs, left.data(), weights, to, added ? others : nullptr,
+          indirect_kernel().depthwise(count, taps, g_.outputs, sources, shift, weights, to, added ? others : nullptr,
                                       finished);
         }
         if (at_once && needs_finish()) finish(values, sums, first * g_.outputs, (last - first) * g_.outputs);

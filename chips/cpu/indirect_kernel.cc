@@ -129,8 +129,8 @@ void block(const IndirectBlock& block) {
 // Channels [at, at + used) of the first `here` of kPixels pixels.
 template <int64_t kVectors, bool kWhole>
 void depthwise_channels(int64_t here, int64_t taps, int64_t channels, int64_t at, int64_t used,
-                        const float* const* const* rows, const float* HWY_RESTRICT weights, float* const* to,
-                        const float* const* added, const Finish& finish) {
+                        const float* const* const* rows, const int64_t* shift, const float* HWY_RESTRICT weights,
+                        float* const* to, const float* const* added, const Finish& finish) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto mask = hn::FirstN(d, static_cast<size_t>(std::min(used, lanes)));
@@ -150,7 +150,7 @@ void depthwise_channels(int64_t here, int64_t taps, int64_t channels, int64_t at
     for (int64_t v = 0; v < kVectors; ++v) w[v] = load(weights + t * channels + at + v * lanes);
 #pragma GCC unroll 4
     for (int64_t p = 0; p < kPixels; ++p) {
-      const float* from = rows[p][t] + at;
+      const float* from = rows[p][t] + shift[p] + at;
 #pragma GCC unroll 2
       for (int64_t v = 0; v < kVectors; ++v) sums[p][v] = hn::MulAdd(load(from + v * lanes), w[v], sums[p][v]);
     }
@@ -169,15 +169,19 @@ void depthwise_channels(int64_t here, int64_t taps, int64_t channels, int64_t at
   }
 }
 // Pixels before channels: the channels of a pixel are neighbours, which is what the processor fetches ahead.
-void depthwise(int64_t pixels, int64_t taps, int64_t channels, const float* const* left, const float* weights,
-               float* const* to, const float* const* added, const Finish& finish) {
+void depthwise(int64_t pixels, int64_t taps, int64_t channels, const float* const* const* left, const int64_t* shift,
+               const float* weights, float* const* to, const float* const* added, const Finish& finish) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(D()));
   for (int64_t first = 0; first < pixels; first += kPixels) {
     const int64_t here = std::min(kPixels, pixels - first);
     const float* const* rows[kPixels];
-    for (int64_t p = 0; p < kPixels; ++p) rows[p] = left + (first + std::min(p, here - 1)) * taps;
+    int64_t shifts[kPixels];
+    for (int64_t p = 0; p < kPixels; ++p) {
+      rows[p] = left[first + std::min(p, here - 1)];
+      shifts[p] = shift[first + std::min(p, here - 1)];
+    }
     const auto run = [&](const auto& some, int64_t at, int64_t used) {
-      some(here, taps, channels, at, used, rows, weights, to + first, added ? added + first : nullptr, finish);
+      some(here, taps, channels, at, used, rows, shifts, weights, to + first, added ? added + first : nullptr, finish);
     };
     int64_t at = 0;
     for (; at + 2 * lanes <= channels; at += 2 * lanes) run(depthwise_channels<2, true>, at, 2 * lanes);

@@ -35,10 +35,11 @@ struct IndirectKernel {
   // A block of one row may have as many columns as row_panels blocks: their `right` lie one after the other then.
   int64_t row_panels;
   void (*block)(const IndirectBlock& block);
-  // Channel by channel: to[c] = sum over t of left[t][c] weights[t channels + c], for each of the `pixels` rows
-  // left[r taps + t], to[r]. Null where floats are pairs.
-  void (*depthwise)(int64_t pixels, int64_t taps, int64_t channels, const float* const* left, const float* weights,
-                    float* const* to, const float* const* added, const Finish& finish);
+  // Channel by channel: to[r][c] = sum over t of left[r][t][shift[r] + c] weights[t channels + c], for each of the
+  // `pixels` rows r; after added[r][c] was added unless `added` is null. Null where floats are pairs.
+  void (*depthwise)(int64_t pixels, int64_t taps, int64_t channels, const float* const* const* left,
+                    const int64_t* shift, const float* weights, float* const* to, const float* const* added,
+                    const Finish& finish);
 };
 // The best one this machine runs.
 const IndirectKernel& indirect_kernel();

@@ -97,47 +97,48 @@ std::pair<int64_t, int64_t> PixelRuns::frame() const {
 }
 
 PixelRuns::Walk::Walk(const PixelRuns& runs, const Phase& phase, const float* image, int64_t pixel)
-    : runs_(runs),
-      phase_(phase),
-      image_(image),
-      at_(pixel),
-      n_(pixel / phase.count[2] / phase.count[1]),
-      h_(pixel / phase.count[2] % phase.count[1]),
-      w_(pixel % phase.count[2]) {
+    : runs_(runs), phase_(phase), image_(image), at_(pixel), n_(pixel / phase.count[2] / phase.count[1]) {
+  const Geometry& g = runs.g_;
   std::tie(frame_height_, frame_width_) = runs.frame();
+  const int64_t stride = g.stride[2];
+  first_inside_ = (std::max<int64_t>(0, -phase.lowest[2]) + stride - 1) / stride;
+  const int64_t last = g.size[2] - 1 - phase.highest[2];  // that may be side
+  end_inside_ = last < 0 ? 0 : last / stride + 1;
+  begin_line(pixel / phase.count[2] % phase.count[1], pixel % phase.count[2]);
 }
 
-int64_t PixelRuns::Walk::next(const float** left, int64_t step) {
+void PixelRuns::Walk::begin_line(int64_t h, int64_t w) {
   const Geometry& g = runs_.g_;
-  if (runs_.pointwise_) {
-    *left = image_ + at_ * g.channels;
-    return at_++;
-  }
-  const int64_t top = h_ * g.stride[1], side = w_ * g.stride[2];
+  h_ = h, w_ = w;
+  if (h_ == phase_.count[1]) h_ = 0, ++n_;
+  const int64_t top = h_ * g.stride[1];
+  line_inside_ = top + phase_.lowest[1] >= 0 && top + phase_.highest[1] < g.size[1];
+  line_ = (runs_.framed_ ? (n_ * frame_height_ + top) * frame_width_ : (n_ * g.size[1] + top) * g.size[2]) * g.channels;
+  first_pixel_ = (n_ * g.pixels[1] + phase_.first[1] + h_ * phase_.step[1]) * g.pixels[2] + phase_.first[2];
+}
+
+void PixelRuns::Walk::find(const float** left, int64_t step) {
+  const Geometry& g = runs_.g_;
+  const int64_t side = w_ * g.stride[2];
+  const float* from = image_ + line_ + side * g.channels;
+  inside_ = false;
   if (runs_.framed_) {
-    const float* from = image_ + ((n_ * frame_height_ + top) * frame_width_ + side) * g.channels;
     const int64_t line = g.dilation[1] * frame_width_ * g.channels;
     for (int64_t kh = 0; kh < g.kernel[1]; ++kh) left[kh * step] = from + kh * line;
-  } else if (top + phase_.lowest[1] >= 0 && top + phase_.highest[1] < g.size[1] && side + phase_.lowest[2] >= 0 &&
-             side + phase_.highest[2] < g.size[2]) {
-    const float* from = image_ + ((n_ * g.size[1] + top) * g.size[2] + side) * g.channels;
-    for (size_t t = 0; t < phase_.offsets.size(); ++t, left += step) *left = from + phase_.offsets[t];
-  } else {
-    for (const Phase::Tap& tap : phase_.taps) {
-      const int64_t y = top + tap.at[1], x = side + tap.at[2];
-      const bool inside = static_cast<uint64_t>(y) < static_cast<uint64_t>(g.size[1]) &&
-                          static_cast<uint64_t>(x) < static_cast<uint64_t>(g.size[2]);
-      *left = inside ? image_ + ((n_ * g.size[1] + y) * g.size[2] + x) * g.channels : runs_.zeros_.data();
-      left += step;
-    }
+    return;
   }
-  const int64_t pixel =
-      (n_ * g.pixels[1] + phase_.first[1] + h_ * phase_.step[1]) * g.pixels[2] + phase_.first[2] + w_ * phase_.step[2];
-  if (++w_ == phase_.count[2]) {
-    w_ = 0;
-    if (++h_ == phase_.count[1]) h_ = 0, ++n_;
+  inside_ = is_inside(w_);
+  if (inside_) {
+    for (const int64_t offset : phase_.offsets) *left = from + offset, left += step;
+    return;
   }
-  return pixel;
+  const int64_t top = h_ * g.stride[1];
+  for (size_t t = 0; t < phase_.taps.size(); ++t, left += step) {
+    const auto& at = phase_.taps[t].at;
+    const bool inside = static_cast<uint64_t>(top + at[1]) < static_cast<uint64_t>(g.size[1]) &&
+                        static_cast<uint64_t>(side + at[2]) < static_cast<uint64_t>(g.size[2]);
+    *left = inside ? from + phase_.offsets[t] : runs_.zeros_.data();
+  }
 }
 
 }  // namespace trireme::cpu

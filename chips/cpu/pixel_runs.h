@@ -46,14 +46,39 @@ class PixelRuns {
     Walk(const PixelRuns& runs, const Phase& phase, const float* image, int64_t pixel);  // the first of them
     // The next pixel: where its runs start in the prepared image (`step` apart in `left`), and its number among all
     // output pixels.
-    int64_t next(const float** left, int64_t step);
+    int64_t next(const float** left, int64_t step) {
+      if (runs_.pointwise_) {
+        *left = image_ + at_ * runs_.g_.channels;
+        return at_++;
+      }
+      find(left, step);
+      return pass();
+    }
+    // Whether the next pixel's runs are all inside the image and lie apart() floats behind those of the one before.
+    bool moves_on() const { return inside_ && w_ > 0 && is_inside(w_); }
+    int64_t apart() const { return runs_.g_.stride[2] * runs_.g_.channels; }
+    // The next pixel, whose runs are known from that; its number.
+    int64_t pass() {
+      const int64_t pixel = first_pixel_ + w_ * phase_.step[2];
+      if (++w_ == phase_.count[2]) begin_line(h_ + 1, 0);
+      return pixel;
+    }
 
    private:
+    void begin_line(int64_t h, int64_t w);
+    bool is_inside(int64_t w) const { return line_inside_ && w >= first_inside_ && w < end_inside_; }
+    void find(const float** left, int64_t step);
+
     const PixelRuns& runs_;
     const Phase& phase_;
     const float* image_;
     int64_t frame_height_, frame_width_;
+    int64_t first_inside_, end_inside_;  // pixels of a line whose runs stay between its ends
     int64_t at_, n_, h_, w_;
+    // Of this line: where in the image the line under it starts, and the number of its first pixel.
+    int64_t line_, first_pixel_;
+    bool line_inside_;     // all kernel positions have a line of the image
+    bool inside_ = false;  // the runs of the pixel before are all inside
   };
 
  private:
