@@ -265,6 +265,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", required=True, help=f"comma-separated, of {', '.join(COMMANDS)}; or all")
     parser.add_argument("--workload", default="", help="only workloads whose name contains this")
+    parser.add_argument("--precision", default="", help="only workloads in this one: f32, bf16, f16, int8, int8-dynamic")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
     parser.add_argument("--output", type=pathlib.Path, help="also write OUTPUT.json, OUTPUT.md and OUTPUT.svg")
     parser.add_argument("--resume", action="store_true", help="keep what OUTPUT.json has measured, do the rest")
@@ -279,9 +280,11 @@ def main():
     unknown = [name for name in chosen if name not in COMMANDS]
     if unknown:
         parser.error(f"no peer '{unknown[0]}'; there are {', '.join(COMMANDS)}")
-    wanted = [each for each in workloads.WORKLOADS if options.workload.lower() in each.name.lower()]
+    wanted = [each for each in workloads.WORKLOADS if options.workload.lower() in each.name.lower()
+              and options.precision in ("", each.precision)]
     if not wanted:
-        parser.error(f"no workload '{options.workload}'; there are {', '.join(w.name for w in workloads.WORKLOADS)}")
+        in_it = f" in {options.precision}" if options.precision else ""
+        parser.error(f"no workload '{options.workload}'{in_it}; there are {', '.join(w.name for w in workloads.WORKLOADS)}")
     if options.threads == 1:
         chosen = [name for name in chosen if name != workloads.ONE_THREAD]
     processors = sorted(os.sched_getaffinity(0))[:options.threads]

@@ -124,6 +124,7 @@ class Sides(unittest.TestCase):
     def test_wrong_use_is_refused(self):
         for arguments, expected in ((["--peers", "abacus"], "no peer 'abacus'"),
                                     (["--peers", "torch", "--workload", "chess"], "no workload 'chess'"),
+                                    (["--peers", "torch", "--workload", "mnist", "--precision", "int8"], "in int8"),
                                     (["--peers", "libtorch", "--workload", "mnist"], "one of these peers"),
                                     (["--peers", "one-thread", "--threads", "1"], "one of these peers"),
                                     (["--peers", "torch", "--resume"], "--output")):
