@@ -64,7 +64,8 @@ void Epilogue::run_rows(Session& session, int64_t row, int64_t rows, int64_t col
                         const int32_t* memory, int64_t step) const {
   const Loops& loops = tiles_->loops;
   if (chain_) return chain_->run(session.values.data(), loops, row, rows, column, count, memory, step);
-  const int64_t length = std::accumulate(&loops.dims[fence_], &loops.dims[loops.rank], int64_t{1}, std::multiplies<>());
+  const int64_t length =
+      std::accumulate(loops.dims.begin() + fence_, loops.dims.begin() + loops.rank, int64_t{1}, std::multiplies<>());
   if (memory && count == length && step == length && length < kTile / 2) {
     return run_gapless_rows(session, row, rows, length, memory);
   }

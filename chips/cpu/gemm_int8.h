@@ -63,11 +63,9 @@ struct Int8Kernel {
     return (k + step - 1) / step * depth;
   }
 };
-// The best one this machine runs for any weights, and for those of `w` if they are known.
+// The best one this machine runs for any weights, and for those of `w`, which may be known.
 const Int8Kernel& int8_kernel();
 const Int8Kernel& int8_kernel_for(const TrmValue& w);
-// For weights within kInt8PairBound, with AVX2 or AVX-512; else null.
-const Int8Kernel* int8_bytes_kernel();
 // The ones on matrix tiles and of AVX512-VNNI, where the machine has them; else null.
 const Int8Kernel* int8_tile_kernel();
 const Int8Kernel* vnni_kernel();

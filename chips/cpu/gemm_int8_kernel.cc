@@ -243,18 +243,14 @@ const Int8Kernel& int8_kernel() {
   return kernel;
 }
 
-const Int8Kernel* int8_bytes_kernel() {
-  static const std::optional<Int8Kernel> kernel = HWY_DYNAMIC_DISPATCH(kernel_of_bytes)();
-  return kernel ? &*kernel : nullptr;
-}
-
 const Int8Kernel& int8_kernel_for(const TrmValue& w) {
-  if (!w.known || !int8_bytes_kernel() || int8_kernel().per_slot == 4) return int8_kernel();
+  static const std::optional<Int8Kernel> bytes = HWY_DYNAMIC_DISPATCH(kernel_of_bytes)();
+  if (!w.known || !bytes || int8_kernel().per_slot == 4) return int8_kernel();
   const DenseInput dense(w, w.constant_data);
   const auto* from = static_cast<const int8_t*>(dense.data());
   const bool within =
       std::all_of(from, from + chip::elements(w), [](int8_t item) { return std::abs(int{item}) <= kInt8PairBound; });
-  return within ? *int8_bytes_kernel() : int8_kernel();
+  return within ? *bytes : int8_kernel();
 }
 
 void int8_slots(const Int8Kernel& kernel, const XForm& x, const uint8_t* const* rows, int64_t panels, int64_t step,
