@@ -265,7 +265,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", required=True, help=f"comma-separated, of {', '.join(COMMANDS)}; or all")
     parser.add_argument("--workload", default="", help="only workloads whose name contains this")
-    parser.add_argument("--precision", default="", help="only workloads in this one: f32, bf16, f16, int8, int8-dynamic")
+    parser.add_argument("--precision", choices=sorted({each.precision for each in workloads.WORKLOADS}),
+                        help="only workloads in this one")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON instead of a table")
     parser.add_argument("--output", type=pathlib.Path, help="also write OUTPUT.json, OUTPUT.md and OUTPUT.svg")
     parser.add_argument("--resume", action="store_true", help="keep what OUTPUT.json has measured, do the rest")
@@ -281,7 +282,7 @@ def main():
     if unknown:
         parser.error(f"no peer '{unknown[0]}'; there are {', '.join(COMMANDS)}")
     wanted = [each for each in workloads.WORKLOADS if options.workload.lower() in each.name.lower()
-              and options.precision in ("", each.precision)]
+              and options.precision in (None, each.precision)]
     if not wanted:
         in_it = f" in {options.precision}" if options.precision else ""
         parser.error(f"no workload '{options.workload}'{in_it}; there are {', '.join(w.name for w in workloads.WORKLOADS)}")

@@ -203,9 +203,7 @@ class Rest {
     if (left == 0) return;
     const TrmValue result = program.value(given_);
     tiles_.emplace(program, program.node_count(), chip::dims(result), chain.nodes);
-    Strides strides{};
-    int64_t stride = 1;
-    for (uint32_t k = result.rank; k-- > 0; stride *= result.dims[order[k]]) strides[order[k]] = stride;
+    const Strides strides = strides_in(result, order);
     tiles_->loops.strides[TileProgram::kLeader] = strides;
     tiles_->lay_given(std::span<const int64_t>(strides).first(result.rank));
     tiles_->loops.normalize();
@@ -540,17 +538,17 @@ class ChannelsLast {
     const Cut c = cut(phase);
     const auto panels = static_cast<int64_t>(panels_.size());
     parallel_for(c.chunks * c.pieces, grain(phase, c), [&](int64_t begin, int64_t end) {
-      thread_local std::vector<const float*> storage[3];
-      thread_local std::vector<float*> targets;
+      thread_local std::vector<const float*> left_storage, shifted_storage, others_storage;
+      thread_local std::vector<float*> to_storage;
       for (int64_t task = begin; task < end; ++task) {
         const int64_t first = c.begin(task / c.pieces), count = c.begin(task / c.pieces + 1) - first;
         const int64_t blocks = (count + kernel_.rows - 1) / kernel_.rows, block_size = run_count * kernel_.rows;
         const int64_t rows_of_each = count / blocks, larger = count % blocks;  // blocks of one row more come first
-        storage[0].resize(static_cast<size_t>(blocks * block_size));
-        storage[1].resize(static_cast<size_t>(block_size));
-        storage[2].resize(static_cast<size_t>(count)), targets.resize(static_cast<size_t>(count));
-        const float **left = storage[0].data(), **shifted = storage[1].data(), **others = storage[2].data();
-        float** to = targets.data();
+        left_storage.resize(static_cast<size_t>(blocks * block_size));
+        shifted_storage.resize(static_cast<size_t>(block_size));
+        others_storage.resize(static_cast<size_t>(count)), to_storage.resize(static_cast<size_t>(count));
+        const float **left = left_storage.data(), **shifted = shifted_storage.data(), **others = others_storage.data();
+        float** to = to_storage.data();
         PixelRuns::Walk walk(runs_, phase, image, first);
         for (int64_t b = 0, i = 0; b < blocks; ++b) {
           const int64_t rows = rows_of_each + (b < larger);

@@ -38,6 +38,13 @@ bool is_dense_in(const TrmValue& v, const AxisOrder& order) {
   return true;
 }
 
+Strides strides_in(const TrmValue& v, const AxisOrder& order) {
+  Strides strides{};
+  int64_t stride = 1;
+  for (uint32_t k = v.rank; k-- > 0; stride *= v.dims[order[k]]) strides[order[k]] = stride;
+  return strides;
+}
+
 AxisOrder order_of(const TrmValue& v) {
   const AxisOrder channels_last = channels_last_order(v.rank);
   return !chip::is_dense(v) && is_dense_in(v, channels_last) ? channels_last : row_major_order();

@@ -26,9 +26,7 @@ Epilogue::Epilogue(const Program& program, uint32_t head, const AxisOrder& order
   const TrmValue result = program.value(result_);
   item_ = static_cast<int64_t>(size_of(register_type(dtype_of(result))));
   tiles_ = std::make_shared<TileProgram>(program, program.node_count(), chip::dims(result), std::span(&head, 1));
-  Strides laid{};  // of the result, which is dense
-  int64_t stride = 1;
-  for (uint32_t k = result.rank; k-- > 0; stride *= result.dims[order[k]]) laid[order[k]] = stride;
+  const Strides laid = strides_in(result, order);
   const auto given = std::span<const int64_t>(laid).first(result.rank);
   tiles_->lay_given(given);
   result_slot_ = tiles_->add_slot(given);
@@ -37,6 +35,9 @@ Epilogue::Epilogue(const Program& program, uint32_t head, const AxisOrder& order
   fence_ = tiles_->loops.normalize(true, fence);
   if (fence_ == tiles_->loops.rank || chip::elements(result) <= 1)
     throw Failure(TRM_UNSUPPORTED, "a result without long rows has no epilogue");
+  const auto& dims = tiles_->loops.dims;
+  row_length_ =
+      std::accumulate(dims.begin() + fence_, dims.begin() + tiles_->loops.rank, int64_t{1}, std::multiplies<>());
   tiles_->finish();
   // The result goes to its own memory if it is wanted, else to that of the one output if it fits.
   const auto fits = [&](uint32_t value) {
@@ -64,23 +65,21 @@ void Epilogue::run_rows(Session& session, int64_t row, int64_t rows, int64_t col
                         const int32_t* memory, int64_t step) const {
   const Loops& loops = tiles_->loops;
   if (chain_) return chain_->run(session.values.data(), loops, row, rows, column, count, memory, step);
-  const int64_t length =
-      std::accumulate(loops.dims.begin() + fence_, loops.dims.begin() + loops.rank, int64_t{1}, std::multiplies<>());
-  if (memory && count == length && step == length && length < kTile / 2) {
-    return run_gapless_rows(session, row, rows, length, memory);
+  if (memory && count == row_length_ && step == row_length_ && row_length_ < kTile / 2) {
+    return run_gapless_rows(session, row, rows, memory);
   }
   for (int64_t r = 0; r < rows; ++r) run(session, row + r, column, count, memory ? memory + r * step : nullptr);
 }
 
 // Short rows: tiles of several, which begin where rows do, so that what changes along a row only is read once.
-void Epilogue::run_gapless_rows(Session& session, int64_t row, int64_t rows, int64_t length, const void* memory) const {
+void Epilogue::run_gapless_rows(Session& session, int64_t row, int64_t rows, const void* memory) const {
   const Loops& loops = tiles_->loops;
   session.values[result_] =
-      reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(memory) - static_cast<uintptr_t>(row * length * item_));
-  const int64_t together = kTile / length;
+      reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(memory) - static_cast<uintptr_t>(row * row_length_ * item_));
+  const int64_t together = kTile / row_length_;
   for (int64_t done = 0; done < rows; done += together) {
     const int64_t here = std::min(together, rows - done);
-    tiles_->evaluate(session.frame, Position(loops, (row + done) * length), 0, loops.rank, here * length);
+    tiles_->evaluate(session.frame, Position(loops, (row + done) * row_length_), 0, loops.rank, here * row_length_);
   }
 }
 

@@ -36,7 +36,7 @@ class Epilogue {
 
  private:
   Epilogue(const Program& program, uint32_t head, const AxisOrder& order, int fence);
-  void run_gapless_rows(Session& session, int64_t row, int64_t rows, int64_t length, const void* memory) const;
+  void run_gapless_rows(Session& session, int64_t row, int64_t rows, const void* memory) const;
 
   std::shared_ptr<TileProgram> tiles_;
   std::unique_ptr<SumChain> chain_;  // in its place, where the nodes have that form
@@ -44,6 +44,7 @@ class Epilogue {
   uint32_t result_, target_ = TRM_ABSENT;
   int64_t item_;  // bytes of the register type
   int fence_;
+  int64_t row_length_;
 };
 
 // The contraction of a program: the node `of(...)` is about.

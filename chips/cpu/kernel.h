@@ -12,6 +12,7 @@
 
 #include "trireme/chip/chip.hpp"
 #include "trireme/core/dtype.h"
+#include "trireme/core/shape.h"
 
 namespace trireme::cpu {
 
@@ -70,6 +71,8 @@ AxisOrder row_major_order();
 AxisOrder channels_last_order(uint32_t rank);
 // Dense in that order; strides of axes of size 1 do not matter.
 bool is_dense_in(const TrmValue& v, const AxisOrder& order);
+// The strides that make it so.
+Strides strides_in(const TrmValue& v, const AxisOrder& order);
 // The order that dense memory has; row-major where it is none of these.
 AxisOrder order_of(const TrmValue& v);
 // Asks for an operand in that order.

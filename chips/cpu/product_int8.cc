@@ -22,9 +22,9 @@ Int8Product::Int8Product(const Int8Kernel& kernel, const XForm& form, const Size
       out_(epilogue_ ? epilogue_->target() : out),
       lines_(std::move(lines)) {
   // Pieces of the result for the threads: rows, or columns where there are few rows.
-  const auto [batch, m, n, k, rows, columns] = sizes_;
+  const int64_t batch = sizes_.batch, m = sizes_.m, n = sizes_.n;
   const auto threads = static_cast<int64_t>(host->threads());
-  const double work = 2.0 * static_cast<double>(batch * m * n) * static_cast<double>(k);
+  const double work = 2.0 * static_cast<double>(batch * m * n) * static_cast<double>(sizes_.k);
   const int64_t wanted =
       threads == 1
           ? 1
@@ -49,11 +49,10 @@ std::shared_ptr<const Int8Product::Weights> Int8Product::pack(const int8_t* w, i
 
 void Int8Product::run(void* const* values, const uint8_t* x,
                       std::span<const std::shared_ptr<const Weights>> weights) const {
-  const auto [count, m, n, k, batch_rows, batch_columns] = sizes_;
-  if (count * m * n == 0) return;
+  if (sizes_.batch * sizes_.m * sizes_.n == 0) return;
   auto* c = out_ == TRM_ABSENT ? nullptr : static_cast<int32_t*>(values[out_]);
   const int64_t width = sizes_.width();
-  parallel_for(count * pieces_, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(sizes_.batch * pieces_, 1, [&](int64_t begin, int64_t end) {
     Epilogue::Session session;
     if (epilogue_) session = epilogue_->begin(values);
     for (int64_t task = begin; task < end; ++task) {
